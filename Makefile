@@ -1,0 +1,52 @@
+# make demo    install into .venv and run the stream on the clip that ships with the project
+# make test    install and run the tests (under 10 minutes on two cores)
+# make check   lint, format check, types and tests; make ci adds the slow tests and smoke runs
+# make test-gpu   the tests that need a CUDA device; they fail where there is none
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test test-slow test-gpu smoke lint format types check ci clean
+
+demo: $(INSTALLED)
+	$(BIN)/python -m streamer.demo demo
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -m "slow and not gpu"
+
+test-gpu: $(INSTALLED)
+	$(BIN)/python -m pytest -m gpu --gpu
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+check: lint types test
+
+# The demo, and the same from an installed wheel in an empty folder.
+smoke: demo
+	tests/smoke_wheel.sh $(BIN)/python
+
+ci: check test-slow smoke
+
+$(INSTALLED): setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo *.egg-info .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
