@@ -1,0 +1,277 @@
+"""Everything a user can set: frozen dataclasses, whose attribute docstrings are the help texts.
+
+`streamer.cli` parses them from YAML and flags. Inner parts take plain arguments instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from streamer.errors import ConfigError
+
+Auto = Literal["auto"]
+Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
+Mp4Style = Literal["overlay", "instances", "classes", "binary"]
+X264Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
+
+MAX_ASPECT = 8.0
+"""Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """How the input is read."""
+
+    live: Auto | bool = "auto"
+    """Whether the source is live: frames are dropped rather than delayed, and losses reconnect.
+    auto: live for rtsp(s), rtmp, udp, tcp, webcams and HLS without an end list."""
+
+    realtime: bool = False
+    """Pace a file like a camera, by its own timestamps."""
+
+    loop: bool = False
+    """Start a file over when it ends, for ever."""
+
+    fps: float = 10.0
+    """Frames per second of an image folder or pattern, which have no timing of their own."""
+
+    format: str | None = None
+    """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    """RTSP transport."""
+
+    open_timeout_s: float = 10.0
+    """Longest wait for a network source to open, in seconds."""
+
+    read_timeout_s: float = 10.0
+    """Longest wait for data from a network source or standard input, in seconds."""
+
+    buffer: int = 36
+    """Decoded frames that may wait for a window. A live source drops the oldest beyond that."""
+
+    def __post_init__(self) -> None:
+        check(self.fps > 0, "source.fps", self.fps, "a positive number")
+        check(self.open_timeout_s > 0, "source.open_timeout_s", self.open_timeout_s, "positive")
+        check(self.read_timeout_s > 0, "source.read_timeout_s", self.read_timeout_s, "positive")
+        check(self.buffer >= 1, "source.buffer", self.buffer, "at least 1")
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """The sliding window."""
+
+    size: int | None = None
+    """Frames in a window. Read off the weights (36 for the published ones); a value is checked
+    against them."""
+
+    stride: Auto | int = "auto"
+    """New frames per window, from 1 to size. Smaller: lower latency, steadier masks, more work.
+    auto: 12 for a live source, 18 for a file."""
+
+    emit_delay: Auto | int = "auto"
+    """Windows that a frame waits for after its first, to have its masks merged over all of them.
+    auto: 0 for a live source, 1 for a file."""
+
+    frame_step: int = 1
+    """Let every k-th frame into the windows (VisTR was trained near 6 frames per second); frames in
+    between get their neighbours' masks, moved along, and are marked interpolated."""
+
+    def __post_init__(self) -> None:
+        check(self.size is None or self.size >= 1, "window.size", self.size, "at least 1")
+        check(
+            self.stride == "auto" or self.stride >= 1,
+            "window.stride",
+            self.stride,
+            "auto, or from 1 to the window's size",
+        )
+        check(
+            self.emit_delay == "auto" or self.emit_delay >= 0,
+            "window.emit_delay",
+            self.emit_delay,
+            "auto, or at least 0",
+        )
+        check(self.frame_step >= 1, "window.frame_step", self.frame_step, "at least 1")
+
+
+@dataclass(frozen=True)
+class StitchConfig:
+    """How identities are carried from window to window."""
+
+    accept: float = 0.3
+    """Similarity in [0, 1] that a slot and a known track need to be called the same object."""
+
+    duplicate_iou: float = 0.6
+    """Mask IoU with a better slot of the same window from which a slot is a duplicate of it."""
+
+    memory: int = 360
+    """Frames after which a track that was not seen is forgotten."""
+
+    def __post_init__(self) -> None:
+        check(0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
+        check(0 < self.duplicate_iou <= 1, "stitch.duplicate_iou", self.duplicate_iou, "in (0, 1]")
+        check(self.memory >= 1, "stitch.memory", self.memory, "at least 1")
+
+
+@dataclass(frozen=True)
+class ZmqConfig:
+    """The ZeroMQ publisher."""
+
+    pattern: Literal["pub", "push"] = "pub"
+    """pub: any number of readers, a slow one loses messages. push: lossless, and a slow reader
+    slows the stream."""
+
+    encoding: Encoding = "coco_rle"
+    """How masks travel: COCO run lengths, or one label map per frame as PNG or zstandard (label
+    maps cannot hold overlapping objects)."""
+
+    frames: Literal["none", "jpeg"] = "none"
+    """Whether the image travels beside its masks."""
+
+    wait_subscribers: int = 0
+    """Hold the first frame until this many readers have subscribed (pub only)."""
+
+    hwm: int = 100
+    """Messages that may wait for one reader (ZeroMQ's high-water mark)."""
+
+    heartbeat_s: float = 2.0
+    """Seconds without a message after which a heartbeat is sent."""
+
+    linger_s: float = 2.0
+    """Longest wait, at the end, for readers to take what was sent, in seconds."""
+
+    def __post_init__(self) -> None:
+        check(self.wait_subscribers >= 0, "zmq.wait_subscribers", self.wait_subscribers, "≥ 0")
+        check(
+            self.pattern == "pub" or self.wait_subscribers == 0,
+            "zmq.wait_subscribers",
+            self.wait_subscribers,
+            "0 with zmq.pattern push, which waits for its reader anyway",
+        )
+        check(self.hwm >= 1, "zmq.hwm", self.hwm, "at least 1")
+        check(self.heartbeat_s > 0, "zmq.heartbeat_s", self.heartbeat_s, "a positive number")
+        check(self.linger_s >= 0, "zmq.linger_s", self.linger_s, "at least 0")
+
+
+@dataclass(frozen=True)
+class Mp4Config:
+    """The MP4 output."""
+
+    style: Mp4Style = "overlay"
+    """overlay: coloured masks and ids over the video; instances: a colour per object on black;
+    classes: a colour per category on black; binary: white on black."""
+
+    crf: int = 23
+    """x264's quality: 0 is lossless, 51 the worst."""
+
+    preset: X264Preset = "veryfast"
+    """x264's preset: slower presets make smaller files."""
+
+    keyframe_s: float = 1.0
+    """Seconds between key frames: what a kill can cost at most."""
+
+    def __post_init__(self) -> None:
+        check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
+        check(self.keyframe_s > 0, "mp4.keyframe_s", self.keyframe_s, "a positive number")
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """A run of the stream."""
+
+    input: str | None = None
+    """What to read: a file, a URL (rtsp://, http://, …), a webcam (/dev/video0 or its number), an
+    image folder, a pattern (frames/%04d.png), lavfi:GRAPH, or - for MPEG-TS on standard input.
+    Without it, the clip that ships with the project."""
+
+    weights: str | None = None
+    """A VisTR checkpoint, .pth or .safetensors. Without it, the small default."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the network runs. auto: cuda if there is one."""
+
+    precision: Precision = "auto"
+    """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere), fp32 on cpu."""
+
+    threshold: float = 0.5
+    """Score in [0, 1] that an object needs, for every output."""
+
+    categories: list[str] | str | None = None
+    """Keep only these categories, such as person,dog."""
+
+    stream: str = "default"
+    """Name of the stream, part of the ZeroMQ topic; no slash."""
+
+    publish: list[str] = field(default_factory=list)
+    """ZeroMQ endpoint to publish on, such as tcp://127.0.0.1:5555. Repeatable."""
+
+    output: list[str] = field(default_factory=list)
+    """MP4 file to write. Repeatable."""
+
+    results: list[str] = field(default_factory=list)
+    """YouTube-VIS results file to write; the JSON lines that it is made of lie beside it as
+    .jsonl. Repeatable."""
+
+    start: float = 0.0
+    """Skip this many seconds of a file."""
+
+    duration: float | None = None
+    """Stop after this many seconds of video."""
+
+    max_frames: int | None = None
+    """Stop after this many frames."""
+
+    roi: tuple[int, int, int, int] | str | None = None
+    """Region of interest, left,top,width,height in pixels: only it is looked at; masks keep the
+    coordinates of the whole frame."""
+
+    quiet: bool = False
+    """No progress, no summary; warnings and errors only."""
+
+    source: SourceConfig = field(default_factory=SourceConfig)
+    window: WindowConfig = field(default_factory=WindowConfig)
+    stitch: StitchConfig = field(default_factory=StitchConfig)
+    zmq: ZmqConfig = field(default_factory=ZmqConfig)
+    mp4: Mp4Config = field(default_factory=Mp4Config)
+
+    def __post_init__(self) -> None:
+        check(0 <= self.threshold <= 1, "threshold", self.threshold, "from 0 to 1")
+        check(
+            bool(self.stream) and "/" not in self.stream,
+            "stream",
+            self.stream,
+            "a name without a slash",
+        )
+        check(self.start >= 0, "start", self.start, "at least 0")
+        check(self.duration is None or self.duration > 0, "duration", self.duration, "positive")
+        check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
+        self.region()
+        check(self.category_names() != [], "categories", self.categories, "at least one name")
+
+    def region(self) -> tuple[int, int, int, int] | None:
+        """`roi` as (left, top, width, height) in pixels."""
+        if self.roi is None:
+            return None
+        allowed = "left,top,width,height in pixels, the first two ≥ 0, the others ≥ 1"
+        try:
+            parts = self.roi.split(",") if isinstance(self.roi, str) else self.roi
+            left, top, width, height = (int(part) for part in parts)
+        except (TypeError, ValueError):
+            raise ConfigError(f"roi is {self.roi!r}; allowed: {allowed}") from None
+        check(min(left, top) >= 0 and min(width, height) >= 1, "roi", self.roi, allowed)
+        return left, top, width, height
+
+    def category_names(self) -> list[str] | None:
+        """`categories` as a list of names."""
+        if self.categories is None:
+            return None
+        names = self.categories.split(",") if isinstance(self.categories, str) else self.categories
+        return [name.strip() for name in names if name.strip()]
+
+
+def check(holds: bool, name: str, value: object, allowed: str) -> None:
+    """Raise a `ConfigError` that names the option, its value and what is allowed."""
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")

@@ -1,0 +1,42 @@
+"""The errors of this package, as a tree, each with the exit code of the command line.
+
+    StreamError            1   anything that ends a stream
+    ├── SourceError        1   the input cannot be opened, read or decoded
+    ├── CheckpointError    1   the weights cannot be loaded
+    ├── DeviceError        1   the asked-for device is absent or out of memory
+    ├── SinkError          1   an output cannot be opened or written
+    └── ConfigError        2   an argument or config value is malformed or out of range
+
+Errors of other libraries are translated into one of these once, where they enter, with ``from``.
+A message says what is wrong, with which value, and what is allowed.
+"""
+
+from __future__ import annotations
+
+
+class StreamError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class SourceError(StreamError):
+    """The input cannot be opened, read or decoded."""
+
+
+class CheckpointError(StreamError):
+    """The weights cannot be loaded (raised by `model`, translated at its border)."""
+
+
+class DeviceError(StreamError):
+    """The asked-for device is absent or ran out of memory."""
+
+
+class SinkError(StreamError):
+    """An output cannot be opened or written."""
+
+
+class ConfigError(StreamError):
+    """An argument or a config value is malformed or out of range."""
+
+    exit_code = 2

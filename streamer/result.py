@@ -1,0 +1,215 @@
+"""What leaves the pipeline: finished frames with their instances, gaps, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypedDict, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from streamer.frame import Epoch, EpochReason, Frame
+
+EndReason = Literal["end", "stopped", "failed"]
+
+
+class Rle(TypedDict):
+    """A mask in pycocotools' compressed run-length encoding."""
+
+    size: list[int]
+    counts: bytes
+
+
+class CroppedMask:
+    """A boolean mask of a whole frame, held as its tight crop; never empty.
+
+    Args:
+        size: (height, width) of the frame.
+        top: First row of the crop in the frame.
+        left: First column of the crop in the frame.
+        crop: bool [h, w], with at least one pixel set in each border row and column.
+    """
+
+    __slots__ = ("_rle", "crop", "left", "size", "top")
+
+    def __init__(self, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]) -> None:
+        self.size = size
+        self.top = top
+        self.left = left
+        self.crop = crop
+        self._rle: Rle | None = None
+
+    @classmethod
+    def tighten(
+        cls, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]
+    ) -> CroppedMask | None:
+        """The mask whose pixels are `crop` at (top, left) of a frame, or None if it has none."""
+        rows = np.flatnonzero(crop.any(axis=1))
+        if not len(rows):
+            return None
+        columns = np.flatnonzero(crop.any(axis=0))
+        tight = crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        # A copy, so that the whole array need not live as long as its crop does.
+        return cls(size, top + int(rows[0]), left + int(columns[0]), tight.copy())
+
+    @classmethod
+    def from_array(cls, mask: NDArray[np.bool_]) -> CroppedMask | None:
+        """The crop of a bool [H, W] mask, or None if it is empty."""
+        return cls.tighten((mask.shape[0], mask.shape[1]), 0, 0, mask)
+
+    def array(self) -> NDArray[np.bool_]:
+        """The mask as bool [H, W]."""
+        mask = np.zeros(self.size, dtype=np.bool_, order="F")
+        height, width = self.crop.shape
+        mask[self.top : self.top + height, self.left : self.left + width] = self.crop
+        return mask
+
+    def rle(self) -> Rle:
+        """The mask as pycocotools' RLE of the whole frame; computed once."""
+        if self._rle is None:
+            encoded = coco_mask.encode(self.array().view(np.uint8))
+            counts = cast("bytes", encoded["counts"])
+            self._rle = Rle(size=list(self.size), counts=counts)
+        return self._rle
+
+    def shifted(self, rows: int, columns: int) -> CroppedMask | None:
+        """The mask moved by whole pixels and cut at the frame's border, or None if it left."""
+        top, left = self.top + rows, self.left + columns
+        height, width = self.crop.shape
+        crop = self.crop[
+            max(0, -top) : max(0, min(height, self.size[0] - top)),
+            max(0, -left) : max(0, min(width, self.size[1] - left)),
+        ]
+        return self.tighten(self.size, max(0, top), max(0, left), crop)
+
+    @property
+    def bbox_xywh(self) -> tuple[int, int, int, int]:
+        """Tight box in pixels: left, top, width, height."""
+        return self.left, self.top, self.crop.shape[1], self.crop.shape[0]
+
+    @property
+    def area(self) -> int:
+        """Pixels set."""
+        return int(np.count_nonzero(self.crop))
+
+    def __repr__(self) -> str:
+        return f"CroppedMask(size={self.size}, bbox_xywh={self.bbox_xywh}, area={self.area})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """One object in one frame.
+
+    Attributes:
+        track_id: The object's identity: unique for the run, never reused.
+        category_id: As the weights number their categories.
+        category: Its name.
+        score: In [0, 1].
+        segment: Its pixels.
+    """
+
+    track_id: int
+    category_id: int
+    category: str
+    score: float
+    segment: CroppedMask
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The mask as bool [H, W]."""
+        return self.segment.array()
+
+    @property
+    def bbox_xywh(self) -> tuple[int, int, int, int]:
+        """The mask's tight box in pixels: left, top, width, height."""
+        return self.segment.bbox_xywh
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameResult:
+    """A finished frame.
+
+    Attributes:
+        frame: The frame itself.
+        instances: What is in it, best score first.
+        interpolated: Whether the frame was left out of the windows and its masks come from its
+            neighbours.
+        dropped: Frames that were decoded and dropped between the result before and this one.
+    """
+
+    frame: Frame
+    instances: tuple[Instance, ...]
+    interpolated: bool = False
+    dropped: int = 0
+
+    @property
+    def label_map(self) -> NDArray[np.uint16]:
+        """uint16 [H, W]: 0, or 1 + the position in `instances`; later ones lie on top."""
+        return label_map(self.frame.epoch.size, (instance.segment for instance in self.instances))
+
+
+def label_map(size: tuple[int, int], segments: Iterable[CroppedMask]) -> NDArray[np.uint16]:
+    """uint16 [H, W]: 0, or 1 + the position in `segments`; later ones lie on top."""
+    labels = np.zeros(size, dtype=np.uint16)
+    for position, segment in enumerate(segments):
+        height, width = segment.crop.shape
+        view = labels[segment.top : segment.top + height, segment.left : segment.left + width]
+        view[segment.crop] = position + 1
+    return labels
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A new epoch begins: nothing that follows continues what came before.
+
+    Attributes:
+        epoch: The epoch that begins.
+        reason: Why.
+        missing: Frames lost in between; None where unknown.
+    """
+
+    epoch: Epoch
+    reason: EpochReason
+    missing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfStream:
+    """The last word of a run to its sinks.
+
+    Attributes:
+        reason: ``end`` (the source ended), ``stopped`` (somebody asked), ``failed``.
+        frames: Results that were handed to the sinks.
+        dropped: Decoded frames without a result.
+    """
+
+    reason: EndReason
+    frames: int
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """What does not change during a run.
+
+    Attributes:
+        stream: The stream's name, part of the topic.
+        categories: Names by category id; position 0 is a dummy.
+        window: Frames in a window.
+        stride: New frames per window.
+        live: Whether the source is live (endless, and frames may be dropped).
+        run: A UUID; a restarted process is a new run.
+    """
+
+    stream: str
+    categories: tuple[str, ...]
+    window: int
+    stride: int
+    live: bool
+    run: str
+
+
+Output = StreamInfo | FrameResult | Gap | EndOfStream
+"""What a sink gets, in this order: the info first, the end last."""

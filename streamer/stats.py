@@ -1,0 +1,97 @@
+"""Counting and timing a run, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+RECENT = 10_000
+"""Latest latencies and window times kept, for percentiles of endless streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        frames: Results given out.
+        dropped: Decoded frames without a result.
+        corrupt: Packets that could not be decoded and were passed over.
+        windows: Passes of the network.
+        tracks: Identities given.
+        wall_s: Duration from the first decoded frame to the end, in seconds.
+        window_ms: Median time of a window, network and stitching, in milliseconds.
+        latency_ms: p50, p95 and p99 from leaving the decoder to hand-over to the outputs, over the
+            latest `RECENT` frames.
+    """
+
+    frames: int
+    dropped: int
+    corrupt: int
+    windows: int
+    tracks: int
+    wall_s: float
+    window_ms: float
+    latency_ms: tuple[float, float, float]
+
+    @property
+    def fps(self) -> float:
+        """Results per second of wall time."""
+        return self.frames / self.wall_s if self.wall_s else 0.0
+
+    def __str__(self) -> str:
+        p50, p95, p99 = self.latency_ms
+        return (
+            f"{self.frames} frames in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
+            f"{self.dropped} dropped, {self.corrupt} corrupt packets passed, "
+            f"{self.windows} windows of {self.window_ms:.0f} ms (median), {self.tracks} tracks\n"
+            f"latency from decoder to outputs: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+        )
+
+
+class RunStats:
+    """Counters of one run, kept on the main thread."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self.windows = 0
+        self._started_ns: int | None = None
+        self._latencies_ms: deque[float] = deque(maxlen=RECENT)
+        self._windows_ms: deque[float] = deque(maxlen=RECENT)
+
+    def count_frame(self, decoded_ns: int) -> None:
+        """Count a result whose frame left the decoder at `decoded_ns` (`time.monotonic_ns`)."""
+        if self._started_ns is None:
+            self._started_ns = decoded_ns
+        self.frames += 1
+        self._latencies_ms.append((time.monotonic_ns() - decoded_ns) / 1e6)
+
+    def count_window(self, seconds: float) -> None:
+        """Count a window that took `seconds`."""
+        self.windows += 1
+        self._windows_ms.append(seconds * 1e3)
+
+    def latency_ms(self) -> tuple[float, float, float]:
+        """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""
+        if not self._latencies_ms:
+            return 0.0, 0.0, 0.0
+        p50, p95, p99 = np.percentile(np.asarray(self._latencies_ms), [50, 95, 99])
+        return float(p50), float(p95), float(p99)
+
+    def summary(self, *, dropped: int, corrupt: int, tracks: int) -> Summary:
+        """The run so far."""
+        now = time.monotonic_ns()
+        started = now if self._started_ns is None else self._started_ns
+        return Summary(
+            frames=self.frames,
+            dropped=dropped,
+            corrupt=corrupt,
+            windows=self.windows,
+            tracks=tracks,
+            wall_s=(now - started) / 1e9,
+            window_ms=float(np.median(self._windows_ms)) if self._windows_ms else 0.0,
+            latency_ms=self.latency_ms(),
+        )

@@ -1,0 +1,34 @@
+"""Options and fixtures that all tests share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gpu", action="store_true", help="a CUDA device is there: gpu tests must run")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--gpu"):
+        return
+    skip = pytest.mark.skip(reason="needs a CUDA device: run with --gpu on a machine that has one")
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left() -> Iterator[None]:
+    """Every test ends with the threads that it began with."""
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in left:
+        thread.join(10)
+    # tqdm keeps one monitor thread for the process, by design.
+    alive = [t.name for t in left if t.is_alive() and type(t).__name__ != "TMonitor"]
+    assert alive == [], f"threads left behind: {alive}"

@@ -1,0 +1,135 @@
+"""`streamer.arguments` and `streamer.config`: flags, YAML, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from streamer.arguments import CONFIGS, parse
+from streamer.config import StreamConfig
+from streamer.errors import ConfigError, SourceError
+
+
+def test_nothing_given_is_the_default() -> None:
+    assert parse([]) == StreamConfig()
+
+
+def test_flags_reach_their_fields() -> None:
+    config = parse(
+        "clip.mp4 --weights w.pth --window.stride 6 --window.emit_delay 0 --publish tcp://a "
+        "--publish tcp://b --output o.mp4 --source.live true --quiet --max_frames 7".split()
+    )
+    assert (config.input, config.weights, config.output) == ("clip.mp4", "w.pth", ["o.mp4"])
+    assert (config.window.stride, config.window.emit_delay) == (6, 0)
+    assert config.publish == ["tcp://a", "tcp://b"]
+    assert config.source.live is True
+    assert config.quiet
+    assert config.max_frames == 7
+
+
+def test_a_bare_switch_does_not_swallow_the_source() -> None:
+    assert parse(["--quiet", "clip.mp4"]).input == "clip.mp4"
+
+
+def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("publish: tcp://a\noutput: [x.mp4, y.mp4]\nwindow:\n  stride: 6\n")
+    config = parse(["--config", str(file), "--publish", "tcp://b", "--window.emit_delay", "2"])
+    assert config.publish == ["tcp://b"]
+    assert config.output == ["x.mp4", "y.mp4"]
+    assert (config.window.stride, config.window.emit_delay) == (6, 2)
+
+
+def test_two_command_lines_do_not_share_values() -> None:
+    assert parse(["--publish", "tcp://a"]).publish == ["tcp://a"]
+    assert parse(["--publish", "tcp://b"]).publish == ["tcp://b"]
+    assert parse([]).publish == []
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_a_shipped_config_is_found_by_name(name: str) -> None:
+    assert parse(["--config", name]) == parse(["--config", str(CONFIGS / f"{name}.yaml")])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--window.stride 0", "window.stride is 0"),
+        ("--window.stride x", "Given value: x"),
+        ("--window.size 0", "window.size is 0"),
+        ("--window.emit_delay -1", "window.emit_delay is -1"),
+        ("--window.frame_step 0", "window.frame_step is 0"),
+        ("--threshold 1.5", "threshold is 1.5; allowed: from 0 to 1"),
+        ("--threshold .nan", "threshold is nan"),
+        ("--stream a/b", "stream is 'a/b'"),
+        ("--start -1", "start is -1"),
+        ("--duration 0", "duration is 0"),
+        ("--max_frames 0", "max_frames is 0"),
+        ("--roi 1,2,3", "roi is '1,2,3'"),
+        ("--roi 1,2,3,x", "roi is '1,2,3,x'"),
+        ("--roi 0,0,0,4", "roi is '0,0,0,4'"),
+        ("--categories ,", "categories is ','"),
+        ("--source.fps 0", "source.fps is 0"),
+        ("--source.buffer 0", "source.buffer is 0"),
+        ("--source.read_timeout_s 0", "source.read_timeout_s is 0"),
+        ("--source.open_timeout_s 0", "source.open_timeout_s is 0"),
+        ("--stitch.accept 2", "stitch.accept is 2"),
+        ("--stitch.duplicate_iou 0", "stitch.duplicate_iou is 0"),
+        ("--stitch.memory 0", "stitch.memory is 0"),
+        ("--zmq.hwm 0", "zmq.hwm is 0"),
+        ("--zmq.heartbeat_s 0", "zmq.heartbeat_s is 0"),
+        ("--zmq.linger_s -1", "zmq.linger_s is -1"),
+        ("--zmq.wait_subscribers -1", "zmq.wait_subscribers is -1"),
+        ("--zmq.pattern push --zmq.wait_subscribers 1", "zmq.wait_subscribers is 1"),
+        ("--mp4.crf 52", "mp4.crf is 52"),
+        ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),
+        ("--mp4.style neon", "Got value: neon"),
+        ("--strid 3", "unrecognized arguments: --strid"),
+        ("a.mp4 b.mp4", "unrecognized arguments: b.mp4"),
+        ("--output", "argument --output"),
+    ],
+)
+def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(arguments.split())
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_an_unknown_key_in_a_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("window:\n  strid: 6\n")
+    with pytest.raises(ConfigError, match="strid"):
+        parse(["--config", str(file)])
+
+
+def test_a_missing_config_file_is_the_worlds_fault() -> None:
+    with pytest.raises(SourceError, match=r"config 'nope.yaml': no such file.*file, live"):
+        parse(["--config", "nope.yaml"])
+
+
+def test_lists_may_be_written_with_commas_or_as_lists() -> None:
+    assert parse(["--categories", "person, dog"]).category_names() == ["person", "dog"]
+    assert StreamConfig(categories=["person"]).category_names() == ["person"]
+    assert StreamConfig().category_names() is None
+    assert parse(["--roi", "1,2,3,4"]).region() == (1, 2, 3, 4)
+    assert StreamConfig(roi=(1, 2, 3, 4)).region() == (1, 2, 3, 4)
+
+
+def test_every_option_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert "vistr-stream [SOURCE] [OPTIONS]" in text
+    for field in dataclasses.fields(StreamConfig):
+        assert field.name == "input" or f"--{field.name}" in text
+
+
+def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--config", "live", "--threshold", "0.25", "--print_config"])
+    assert "threshold: 0.25" in capsys.readouterr().out

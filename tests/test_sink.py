@@ -1,0 +1,128 @@
+"""`streamer.sink`: a sink's thread opens, drains and closes it, and reports what failed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from streamer.errors import SinkError
+from streamer.result import EndOfStream, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sink import SinkThread
+
+END = EndOfStream("end", 0, 0)
+WAIT_S = 10
+
+
+class ListSink:
+    """Keeps what it gets; fails or blocks where told to."""
+
+    def __init__(
+        self,
+        *,
+        fail_on: str = "",
+        entered: threading.Event | None = None,
+        release: threading.Event | None = None,
+    ) -> None:
+        self.fail_on = fail_on
+        self.entered = entered
+        self.release = release
+        self.got: list[Output] = []
+        self.closed = 0
+        self.threads = {threading.current_thread().name}
+        if fail_on == "open":
+            raise OSError("no such folder")
+
+    def drain(self, outputs: RingBuffer[Output]) -> None:
+        self.threads.add(threading.current_thread().name)
+        for output in outputs:
+            if self.fail_on == "drain":
+                raise OSError("disk full")
+            if self.entered and self.release:
+                self.entered.set()
+                assert self.release.wait(WAIT_S)
+            self.got.append(output)
+
+    def close(self) -> None:
+        self.threads.add(threading.current_thread().name)
+        self.closed += 1
+        if self.fail_on == "close":
+            raise SinkError("trailer lost")
+
+
+def test_everything_happens_on_the_sinks_own_thread() -> None:
+    sinks: list[ListSink] = []
+
+    def open_sink() -> ListSink:
+        sinks.append(ListSink())
+        return sinks[0]
+
+    thread = SinkThread("list", open_sink)
+    thread.start()
+    thread.put(END)
+    assert thread.finish(WAIT_S) is None
+    assert sinks[0].got == [END]
+    assert sinks[0].threads == {"list"}
+    assert sinks[0].closed == 1
+
+
+def test_a_sink_that_cannot_open_says_so_at_start() -> None:
+    thread = SinkThread("mp4 x.mp4", lambda: ListSink(fail_on="open"))
+    with pytest.raises(SinkError, match=r"mp4 x.mp4: OSError: no such folder") as caught:
+        thread.start()
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_sink_that_fails_tells_whoever_puts_and_is_closed() -> None:
+    sink = ListSink(fail_on="drain")
+    thread = SinkThread("list", lambda: sink)
+    thread.start()
+    thread.put(END)
+    error = thread.finish(WAIT_S)
+    assert "disk full" in str(error)
+    assert sink.closed == 1
+    with pytest.raises(SinkError, match="disk full"):
+        thread.put(END)
+
+
+def test_an_error_while_closing_counts() -> None:
+    thread = SinkThread("list", lambda: ListSink(fail_on="close"))
+    thread.start()
+    assert str(thread.finish(WAIT_S)) == "trailer lost"
+
+
+def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
+    entered, release = threading.Event(), threading.Event()
+    thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
+    thread.start()
+    thread.put(END)
+    assert entered.wait(WAIT_S)
+    error = thread.finish(timeout_s=0)
+    assert str(error) == "stuck: did not finish within 0 s"
+    release.set()
+
+
+def test_a_full_queue_waits_until_its_limit_is_lifted() -> None:
+    entered, release = threading.Event(), threading.Event()
+    sink = ListSink(entered=entered, release=release)
+    thread = SinkThread("slow", lambda: sink, capacity=1)
+    thread.start()
+    thread.put(END)
+    assert entered.wait(WAIT_S)
+    thread.put(END)
+    putter = threading.Thread(target=thread.put, args=(END,))
+    putter.start()
+    thread.lift_limit()
+    putter.join(WAIT_S)
+    assert not putter.is_alive()
+    release.set()
+    assert thread.finish(WAIT_S) is None
+    assert sink.got == [END] * 3
+
+
+def test_a_finished_sink_takes_nothing_more() -> None:
+    thread = SinkThread("list", ListSink)
+    assert thread.finish(WAIT_S) is None  # never started: nothing to wait for
+    with pytest.raises(SinkError, match="closed already"):
+        thread.put(END)
