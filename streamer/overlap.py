@@ -1,0 +1,140 @@
+"""Soft masks of the frames that two neighbouring windows share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from streamer.window import Prediction
+
+TAIL = 0.1
+"""Probabilities under this count as 0: a faint background of ten thousand pixels would otherwise
+outweigh the object of twenty that it surrounds."""
+
+
+def soft_masks(prediction: Prediction) -> NDArray[np.float32]:
+    """Mask probabilities of a prediction, 0 where a slot is absent.
+
+    Returns:
+        float32 [n, T, h·w]; slot first, so that a slot's frames are one vector.
+    """
+    logits = torch.from_numpy(prediction.masks).transpose(0, 1)
+    # Written slot by slot in one pass: a transpose of its own costs as much as the sigmoid.
+    probabilities = torch.sigmoid(logits, out=torch.empty(logits.shape))
+    F.threshold(probabilities, TAIL, 0.0, inplace=True)
+    probabilities *= torch.from_numpy(prediction.presence.T)[:, :, None, None]
+    by_slot: NDArray[np.float32] = probabilities.flatten(2).numpy()
+    return by_slot
+
+
+def visibility(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where soft masks [n, T, h·w] have a pixel over 0.5: bool [n, T]."""
+    visible: NDArray[np.bool_] = masks.max(axis=2, initial=0) > 0.5
+    return visible
+
+
+def pairwise_iou(masks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Soft IoU float32 [n, n] of soft masks [n, T, h·w] over all their frames."""
+    flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2])
+    sums = flat.sum(axis=1)
+    return _iou(flat @ flat.T, sums[:, None] + sums[None, :])
+
+
+class OverlapMasks:
+    """What the tracks looked like in the frames that the next window may hold; nothing older.
+
+    Attributes:
+        frames: int64 [F], indices of those frames, ascending.
+        track_ids: Whose masks are held, P of them.
+        masks: float16 [P, F, h·w], probabilities, 0 where not covered.
+        covered: bool [P, F], frames that a window with this track held.
+        visible: bool [P, F], frames in which its mask has a pixel.
+    """
+
+    def __init__(self) -> None:
+        self.frames: NDArray[np.int64] = np.empty(0, np.int64)
+        self.track_ids: tuple[int, ...] = ()
+        self.masks: NDArray[np.float16] = np.empty((0, 0, 0), np.float16)
+        self.covered: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+        self.visible: NDArray[np.bool_] = np.empty((0, 0), np.bool_)
+
+    def compare(
+        self, indices: NDArray[np.int64], masks: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Compare a window's slots with the tracks held, over the frames that both cover.
+
+        Args:
+            indices: int64 [T], the window's frames.
+            masks: float32 [n, T, h·w], its soft masks.
+
+        Returns:
+            Soft IoU Σpq / Σ(p+q-pq), float32 [n, P], and whether a frame shows both, bool [n, P].
+
+        Source: the soft IoU is IFC's (Hwang et al., NeurIPS 2021), there over the clip overlap.
+        """
+        there, here = _shared(indices, self.frames)
+        slots = masks[:, there]
+        # PyTorch converts half precision eight times as fast as NumPy.
+        tracks = torch.from_numpy(self.masks[:, here]).float().numpy()
+        length = tracks.shape[1] * tracks.shape[2]
+        intersection = slots.reshape(len(slots), length) @ tracks.reshape(len(tracks), length).T
+        # A track that the last windows missed covers fewer frames: count the slot only in those.
+        covered = self.covered[:, here].astype(np.float32)
+        sums = slots.sum(axis=2) @ covered.T + tracks.sum(axis=(1, 2))[None, :]
+        shows = visibility(slots).astype(np.float32)
+        both = shows @ self.visible[:, here].astype(np.float32).T > 0
+        return _iou(intersection, sums), both
+
+    def advance(
+        self,
+        indices: NDArray[np.int64],
+        masks: NDArray[np.float32],
+        slot_by_track: Mapping[int, int],
+        live: Sequence[int],
+    ) -> None:
+        """Keep what the next window may hold, the newest window's masks over older ones.
+
+        Args:
+            indices: int64 [F], the window's frames that stay.
+            masks: float32 [n, F, h·w], the window's soft masks there.
+            slot_by_track: Slot of each track in the window.
+            live: Tracks that may still be held.
+        """
+        there, here = _shared(indices, self.frames)
+        rows = {track: row for row, track in enumerate(self.track_ids)}
+        kept = [
+            track
+            for track in live
+            if track in slot_by_track or (track in rows and self.visible[rows[track], here].any())
+        ]
+        halves, shown = torch.from_numpy(masks).half().numpy(), visibility(masks)
+        advanced = np.zeros((len(kept), *masks.shape[1:]), np.float16)
+        covered, visible = np.zeros((2, *advanced.shape[:2]), np.bool_)
+        for position, track in enumerate(kept):
+            if track in slot_by_track:
+                advanced[position] = halves[slot_by_track[track]]
+                covered[position], visible[position] = True, shown[slot_by_track[track]]
+            else:
+                advanced[position, there] = self.masks[rows[track], here]
+                covered[position, there] = self.covered[rows[track], here]
+                visible[position, there] = self.visible[rows[track], here]
+        self.frames, self.track_ids = indices, tuple(kept)
+        self.masks, self.covered, self.visible = advanced, covered, visible
+
+
+def _shared(window: NDArray[np.int64], held: NDArray[np.int64]) -> tuple[slice, slice]:
+    """Where the frames in both lie in each; slices, as both hold consecutive key frames."""
+    there = np.flatnonzero(np.isin(window, held))
+    here = np.flatnonzero(np.isin(held, window))
+    if not len(there):
+        return slice(0, 0), slice(0, 0)
+    return slice(there[0], there[-1] + 1), slice(here[0], here[-1] + 1)
+
+
+def _iou(intersection: NDArray[np.float32], sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    iou: NDArray[np.float32] = intersection / np.maximum(sums - intersection, 1e-6)
+    return iou

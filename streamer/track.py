@@ -1,0 +1,109 @@
+"""A track: the bounded running state of one object's identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOTE_DECAY = 0.8
+"""Weight of the votes so far when a window adds its own: five windows of history outweigh one
+that disagrees, and a lasting disagreement wins in the end."""
+
+EMBEDDING_DECAY = 0.7
+"""Weight of the embedding so far: another slot's view of the object shifts it, not replaces it."""
+
+VELOCITY_FRAMES = 8
+"""Newest boxes that the velocity is fitted to: enough to average their jitter, few enough to
+follow a turn."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What one window says of one object.
+
+    Attributes:
+        class_votes: float32 [C], share of the frames that vote for each class.
+        embedding: float32 [D], unit length.
+        frames: int64 [k], indices of the frames it is visible in, ascending; k at least 1.
+        boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
+    """
+
+    class_votes: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """A known object.
+
+    Attributes:
+        track_id: Its identity, unique for the run.
+        votes: float32 [C], class votes of its windows, older ones weighing less.
+        embedding: float32 [D], running mean of its windows' embeddings, unit length.
+        frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
+        boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
+    """
+
+    track_id: int
+    votes: NDArray[np.float32]
+    embedding: NDArray[np.float32]
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float32]
+
+    @classmethod
+    def born(cls, track_id: int, sighting: Sighting) -> Track:
+        """The track of an object that was seen for the first time."""
+        return cls(
+            track_id, sighting.class_votes, sighting.embedding, sighting.frames, sighting.boxes
+        )
+
+    def seen(self, sighting: Sighting, capacity: int) -> Track:
+        """The track after one more sighting.
+
+        Args:
+            sighting: What the newest window says; where it speaks of frames that are known
+                already, it replaces them.
+            capacity: Most boxes to keep.
+        """
+        older = self.frames < sighting.frames[0]
+        embedding = EMBEDDING_DECAY * self.embedding + (1 - EMBEDDING_DECAY) * sighting.embedding
+        # Opposite embeddings could cancel out; the floor keeps that from becoming a NaN.
+        norm = max(float(np.linalg.norm(embedding)), 1e-6)
+        return replace(
+            self,
+            votes=VOTE_DECAY * self.votes + sighting.class_votes,
+            embedding=(embedding / norm).astype(np.float32),
+            frames=np.concatenate([self.frames[older], sighting.frames])[-capacity:],
+            boxes=np.concatenate([self.boxes[older], sighting.boxes])[-capacity:],
+        )
+
+    @property
+    def last_seen(self) -> int:
+        """Index of the newest frame that it was visible in."""
+        return int(self.frames[-1])
+
+    @property
+    def category_id(self) -> int:
+        """The class with most votes; the lowest id of equals."""
+        return int(np.argmax(self.votes))
+
+    @property
+    def class_shares(self) -> NDArray[np.float32]:
+        """float32 [C], its class votes as shares of 1."""
+        return self.votes / max(float(self.votes.sum()), 1e-6)
+
+    @property
+    def velocity(self) -> NDArray[np.float32]:
+        """float32 [2], movement of the box centre per frame (x, y): a least-squares line."""
+        frames = self.frames[-VELOCITY_FRAMES:].astype(np.float32)
+        centres = self.boxes[-VELOCITY_FRAMES:, :2]
+        offsets = frames - frames.mean()
+        spread = max(float(offsets @ offsets), 1e-6)  # 0 for a single box: then it stands still
+        slope: NDArray[np.float32] = (offsets @ (centres - centres.mean(axis=0)) / spread).astype(
+            np.float32
+        )
+        return slope

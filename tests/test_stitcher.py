@@ -1,0 +1,170 @@
+"""Identities in single windows made by hand: each rule of the stitcher alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from streamer.frame import Epoch
+from streamer.stitcher import Identity, Stitcher
+from streamer.window import Prediction, Window
+from tests.scripted_predictor import make_epoch, make_frame
+
+
+def new_stitcher(memory: int = 360) -> Stitcher:
+    return Stitcher(accept=0.3, duplicate_iou=0.6, memory=memory)
+
+
+def hand_window(epoch: Epoch, first: int, length: int, new: int, leaving: int) -> Window:
+    indices = tuple(range(first, first + length))
+    frames = tuple(make_frame(epoch, index) for index in indices[length - new :])
+    return Window(epoch, indices, length, frames, leaving)
+
+
+def hand_prediction(
+    boxes: Sequence[tuple[int, int, int, int] | None],
+    *,
+    frames: int = 4,
+    looks: Sequence[int] | None = None,
+    categories: Sequence[int] | None = None,
+) -> Prediction:
+    """Still rectangles (top, left, height, width) in masks of 20x40; None is an empty slot."""
+    count = len(boxes)
+    masks = np.full((frames, count, 20, 40), -9, np.float32)
+    cxcywh = np.zeros((frames, count, 4), np.float32)
+    for slot, box in enumerate(boxes):
+        if box is not None:
+            top, left, height, width = box
+            masks[:, slot, top : top + height, left : left + width] = 9
+            centre = (left + width / 2) / 40, (top + height / 2) / 20
+            cxcywh[:, slot] = *centre, width / 40, height / 20
+    looks = range(count) if looks is None else looks
+    categories = [1] * count if categories is None else categories
+    return Prediction(
+        scores=np.linspace(0.9, 0.6, count, dtype=np.float32),
+        class_votes=np.eye(4, dtype=np.float32)[list(categories)].reshape(count, 4),
+        embeddings=np.eye(8, dtype=np.float32)[list(looks)].reshape(count, 8),
+        boxes=cxcywh,
+        presence=np.ones((frames, count), np.bool_),
+        masks=masks,
+    )
+
+
+def test_masks_apart_in_a_shared_frame_are_two_objects_however_alike() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 6)]))
+
+    apart = hand_prediction([(10, 30, 6, 6)], looks=[0])
+    assert stitcher.identify(hand_window(epoch, 2, 4, 2, 2), apart) == (Identity(2, 1),)
+
+
+def test_without_overlap_the_expected_place_tells_twins_apart() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    twins = hand_prediction([(2, 2, 6, 6), (12, 30, 6, 6)], looks=[0, 0])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), twins)
+
+    swapped = hand_prediction([(12, 29, 6, 6), (2, 3, 6, 6)], looks=[0, 0])
+    identities = stitcher.identify(hand_window(epoch, 4, 4, 4, 4), swapped)
+    assert identities == (Identity(2, 1), Identity(1, 1))
+
+
+def test_without_overlap_nothing_jumps_across_the_picture() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), hand_prediction([(2, 2, 6, 6)]))
+
+    far = hand_prediction([(12, 32, 6, 6)], looks=[0])
+    assert stitcher.identify(hand_window(epoch, 4, 4, 4, 4), far) == (Identity(2, 1),)
+
+
+def test_a_closing_window_knows_the_boxes_of_frames_whose_masks_are_gone() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    twins = hand_prediction([(2, 2, 6, 6), (12, 30, 6, 6)], looks=[0, 0])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), twins)
+
+    # Stride = size left no masks, but three of the four frames were seen before.
+    swapped = hand_prediction([(12, 30, 6, 6), (2, 2, 6, 6)], looks=[3, 4])
+    identities = stitcher.identify(hand_window(epoch, 1, 4, 1, 4), swapped)
+    assert [identity and identity.track_id for identity in identities] == [2, 1]
+
+
+def test_after_a_long_absence_the_embedding_decides_alone() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), hand_prediction([(2, 2, 6, 6)]))
+
+    back = hand_prediction([(3, 3, 6, 6), (6, 10, 6, 6)], looks=[5, 0])
+    identities = stitcher.identify(hand_window(epoch, 300, 4, 4, 4), back)
+    assert [identity and identity.track_id for identity in identities] == [2, 1]
+
+
+def test_a_duplicate_does_not_take_the_track_from_the_better_slot() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 10)]))
+
+    # The second slot fits the old masks better and looks the same, but scores less.
+    both = hand_prediction([(2, 3, 6, 10), (2, 2, 6, 10)], looks=[3, 0])
+    identities = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), both)
+    assert identities == (Identity(1, 1), None)
+    assert stitcher.duplicates == 1
+
+
+def test_a_slot_that_repeats_the_track_of_a_better_one_is_left_out() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 12)]))
+
+    # Each covers most of the track, but together they share little enough to be two slots.
+    both = hand_prediction([(2, 2, 6, 10), (2, 5, 6, 9)], looks=[0, 3])
+    identities = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), both)
+    assert identities == (Identity(1, 1), None)
+
+
+def test_empty_slots_and_empty_windows() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    assert stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([])) == ()
+    one = hand_prediction([None, (2, 2, 6, 6)])
+    assert stitcher.identify(hand_window(epoch, 2, 4, 2, 2), one) == (None, Identity(1, 1))
+    assert stitcher.identify(hand_window(epoch, 4, 4, 2, 2), hand_prediction([])) == ()
+    assert stitcher.identify(hand_window(epoch, 6, 4, 2, 2), one) == (None, Identity(1, 1))
+    assert stitcher.duplicates == 2
+
+
+def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher(memory=1)
+    seen = hand_prediction([(2, 2, 6, 6)], frames=6)
+    stitcher.identify(hand_window(epoch, 0, 6, 6, 2), seen)
+    stitcher.identify(hand_window(epoch, 2, 6, 2, 2), hand_prediction([], frames=6))
+    assert stitcher.live == 1
+
+    # Frames 4 and 5 are still held; memory alone (1 frame, another look) would not have it.
+    again = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4])
+    assert stitcher.identify(hand_window(epoch, 4, 6, 2, 2), again) == (Identity(1, 1),)
+
+
+def test_the_category_changes_its_mind_slowly() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    categories = [1, 1, 1, 2, 1, 2, 2, 2, 2, 2, 2]
+    said = []
+    for number, category in enumerate(categories):
+        prediction = hand_prediction([(2, 2, 6, 6)], categories=[category])
+        (identity,) = stitcher.identify(hand_window(epoch, 2 * number, 4, 2, 2), prediction)
+        assert identity is not None
+        assert identity.track_id == 1
+        said.append(identity.category_id)
+
+    assert said[:6] == [1] * 6
+    assert said[-1] == 2
+    assert said == sorted(said)
+
+
+def test_predictions_that_do_not_fit_are_refused() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    window = hand_window(epoch, 0, 4, 4, 2)
+    with pytest.raises(ValueError, match="a prediction of 5 frames for a window of 4"):
+        stitcher.identify(window, hand_prediction([], frames=5))
+    stitcher.identify(window, hand_prediction([(2, 2, 6, 6)]))
+    other = hand_prediction([(2, 2, 6, 6)])
+    other = replace(other, masks=other.masks[..., :30])
+    with pytest.raises(ValueError, match=r"masks of \(20, 30\) after masks of \(20, 40\)"):
+        stitcher.identify(hand_window(epoch, 2, 4, 2, 2), other)

@@ -1,0 +1,43 @@
+"""Upsampled masks equal PyTorch's full bilinear interpolation, thresholded."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from streamer.frame import Region
+from streamer.upsampling import upsample_mask
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [((20, 40), (20, 40)), ((19, 33), (75, 131)), ((75, 134), (300, 533)), ((20, 40), (13, 17))],
+)
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_upsampling_equals_the_full_interpolation(
+    low: tuple[int, int], high: tuple[int, int], seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    logits = random.normal(-1, 2, low).astype(np.float32)
+    # Something left of all borders, at a border, and everywhere.
+    rows, columns = random.integers(0, low[0] // 2), random.integers(0, low[1] // 2)
+    keep = np.zeros(low, np.bool_)
+    keep[rows : rows + low[0] // 2, columns : columns + low[1] // 2] = True
+    logits[~keep] = -3
+    full = F.interpolate(torch.from_numpy(logits)[None, None], high, mode="bilinear")[0, 0]
+    expected = np.zeros((high[0] + 5, high[1] + 9), np.bool_)
+    expected[2 : 2 + high[0], 3 : 3 + high[1]] = full.numpy() > 0
+
+    mask = upsample_mask(logits, Region(2, 3, *high), (high[0] + 5, high[1] + 9))
+    assert mask is not None
+    assert (mask.array() == expected).all()
+
+
+def test_upsampling_of_nothing_is_none() -> None:
+    nothing = np.full((20, 40), -1, np.float32)
+    assert upsample_mask(nothing, Region(0, 0, 80, 160), (80, 160)) is None
+    # One faint pixel between two kept ones: lost when the picture is smaller than the logits.
+    nothing[0, 0] = 0.1
+    assert upsample_mask(nothing, Region(0, 0, 5, 10), (5, 10)) is None
