@@ -1,0 +1,72 @@
+"""Whether outputs can be written, seen before the work begins."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streamer.errors import SinkError
+from streamer.output_path import check_writable
+
+
+def test_new_and_existing_files_pass_and_nothing_changes(tmp_path: Path) -> None:
+    (tmp_path / "there.mp4").write_bytes(b"old")
+    check_writable(str(tmp_path / "new.mp4"))
+    check_writable(str(tmp_path / "there.mp4"))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"there.mp4": b"old"}
+
+
+def test_a_name_alone_means_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_writable("out.mp4")
+    with pytest.raises(SinkError, match=r"gone/out\.mp4: the folder gone does not exist"):
+        check_writable("gone/out.mp4")
+
+
+def test_the_reason_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match=r"out\.mp4: .*file is not a folder"):
+        check_writable(str(tmp_path / "file" / "out.mp4"))
+    with pytest.raises(SinkError, match="is a folder, expected a file"):
+        check_writable(str(tmp_path))
+    with pytest.raises(SinkError, match="File name too long"):
+        check_writable(str(tmp_path / ("x" * 300)))
+
+
+CHECK_AS_NOBODY = """
+import os, sys
+from streamer.errors import SinkError
+from streamer.output_path import check_writable
+if os.getuid() == 0:
+    os.setuid(65534)
+for path in sys.argv[1:]:
+    try:
+        check_writable(path)
+    except SinkError as error:
+        print(error)
+"""
+
+
+def test_without_permission() -> None:
+    # The system's own files: writable for root alone, and tests may run as root.
+    program = [sys.executable, "-c", CHECK_AS_NOBODY, "/etc/out.mp4", "/etc/hostname"]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "/etc/out.mp4: the folder /etc is not writable",
+        "/etc/hostname: the folder /etc is not writable",
+    ]
+
+
+def test_a_file_that_is_read_only(tmp_path: Path) -> None:
+    target = tmp_path / "out.mp4"
+    target.touch(mode=0o444)
+    if os.access(target, os.W_OK):
+        pytest.skip("root may write anything")
+    with pytest.raises(SinkError, match="the file is not writable"):
+        check_writable(str(target))

@@ -1,0 +1,230 @@
+"""The JSON lines that a run leaves, and when they are assembled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from streamer.errors import SinkError
+from streamer.result import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.results_sink import ResultsSink, lines_path
+from streamer.ring_buffer import RingBuffer
+from streamer.sink import SinkThread
+from tests.frames import make_epoch, make_frame
+
+INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
+SEGMENT = CroppedMask((48, 64), 10, 20, np.ones((5, 8), dtype=bool))
+PERSON = Instance(7, 1, "person", float(np.float32(0.9)), SEGMENT)
+END = EndOfStream("end", 2, 0)
+JOIN_S = 30.0
+
+
+def result(index: int, *instances: Instance, epoch: int = 0) -> FrameResult:
+    return FrameResult(make_frame(index, make_epoch(epoch)), instances)
+
+
+def drain(path: Path, outputs: Iterable[Output], *, assemble: bool = True) -> None:
+    """Run the sink over some outputs, on this thread."""
+    buffer: RingBuffer[Output] = RingBuffer(100)
+    for output in outputs:
+        buffer.put(output)
+    buffer.close()
+    sink = ResultsSink(str(path), assemble=assemble)
+    try:
+        sink.drain(buffer)
+    finally:
+        sink.close()
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    text = path.with_suffix(".jsonl").read_text(encoding="utf-8")
+    assert text == "" or text.endswith("\n")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_lines(tmp_path: Path) -> None:
+    first = result(3, PERSON)
+    second = replace(result(4), interpolated=True, dropped=2)
+    drain(tmp_path / "r.json", [INFO, first, second, END])
+    video, one, two, end = lines(tmp_path / "r.json")
+    assert video == {
+        "type": "video",
+        "schema": "vistr-results",
+        "version": 1,
+        "video_id": 1,
+        "size": [48, 64],
+        "stream": "cam",
+        "run": "the-run",
+        "categories": ["", "person", "žába"],
+    }
+    instance = one.pop("instances")[0]
+    assert one == {
+        "type": "frame",
+        "video_id": 1,
+        "frame": 3,
+        "epoch": 0,
+        "pts": 3,
+        "time_base": [1, 10],
+        "time_s": 0.3,
+        "interpolated": False,
+        "dropped": 0,
+    }
+    rle = instance.pop("segmentation")
+    assert instance == {
+        "track_id": 7,
+        "category_id": 1,
+        "category": "person",
+        "score": 0.9,
+        "bbox": [20, 10, 8, 5],
+        "area": 40,
+    }
+    assert np.array_equal(coco_mask.decode(rle).astype(bool), SEGMENT.array())
+    assert (two["interpolated"], two["dropped"], two["instances"]) == (True, 2, [])
+    assert end == {"type": "end", "reason": "end", "frames": 2, "dropped": 0}
+
+
+def test_a_frame_without_pts(tmp_path: Path) -> None:
+    frame = replace(make_frame(0, make_epoch()), pts=None, time_base=Fraction(1, 90_000))
+    drain(tmp_path / "r.json", [INFO, FrameResult(frame, ())])
+    assert lines(tmp_path / "r.json")[1]["pts"] is None
+
+
+def test_a_new_size_is_a_new_video_and_a_new_epoch_is_not(tmp_path: Path) -> None:
+    large = make_epoch(2, (96, 128), "size")
+    outputs = [
+        INFO,
+        result(0),
+        Gap(make_epoch(1, reason="reconnect"), "reconnect", None),
+        result(1, epoch=1),
+        Gap(large, "size", 0),
+        FrameResult(make_frame(2, large), ()),
+    ]
+    drain(tmp_path / "r.json", outputs)
+    found = [(line["type"], line.get("video_id")) for line in lines(tmp_path / "r.json")]
+    assert found == [
+        ("video", 1),
+        ("frame", 1),
+        ("gap", None),
+        ("frame", 1),
+        ("gap", None),
+        ("video", 2),
+        ("frame", 2),
+    ]
+    gap = lines(tmp_path / "r.json")[2]
+    assert gap == {"type": "gap", "epoch": 1, "reason": "reconnect", "missing": None}
+
+
+@pytest.mark.parametrize(
+    "end", [[END], [EndOfStream("failed", 1, 0)], [EndOfStream("stopped", 1, 0)], []]
+)
+def test_files_are_assembled_whatever_ends_the_run(tmp_path: Path, end: list[Output]) -> None:
+    drain(tmp_path / "r.json", [INFO, result(0, PERSON), *end])
+    [entry] = json.loads((tmp_path / "r.json").read_text())
+    assert (entry["track_id"], entry["video_id"], len(entry["segmentations"])) == (7, 1, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "r.jsonl"]
+
+
+def test_without_frames(tmp_path: Path) -> None:
+    drain(tmp_path / "r.json", [INFO, EndOfStream("failed", 0, 0)])
+    assert [line["type"] for line in lines(tmp_path / "r.json")] == ["end"]
+    assert json.loads((tmp_path / "r.json").read_text()) == []
+
+
+def test_live_sources_write_the_lines_only(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("of another run")
+    drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], assemble=False)
+    assert len(lines(tmp_path / "r.json")) == 3
+    assert (tmp_path / "r.json").read_text() == "of another run"
+
+
+def test_results_of_an_earlier_run_do_not_pass_for_this_one(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("of an earlier run")
+    (tmp_path / "r.jsonl").write_text("of an earlier run\n")
+    sink = ResultsSink(str(tmp_path / "r.json"), assemble=True)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("r.jsonl", "")]
+    sink.close()
+
+
+def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    thread = SinkThread("results", partial(ResultsSink, str(path), assemble=True), capacity=1)
+    thread.start()
+    # With room for one output, putting the n-th returns when the one before it was taken, so all
+    # before that one are done.
+    for output in (INFO, result(0, PERSON), result(1, PERSON), result(2, PERSON)):
+        thread.put(output)
+    assert [line["type"] for line in lines(path)][:2] == ["video", "frame"]
+    assert thread.finish(JOIN_S) is None
+    assert len(json.loads(path.read_text())[0]["segmentations"]) == 3
+
+
+def test_paths() -> None:
+    assert lines_path("a/r.json") == "a/r.jsonl"
+    assert lines_path("results") == "results.jsonl"
+    with pytest.raises(SinkError, match=r"r\.jsonl: is where the JSON lines go"):
+        lines_path("r.jsonl")
+
+
+def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"gone/r\.json: the folder .*gone does not exist"):
+        ResultsSink(str(tmp_path / "gone" / "r.json"), assemble=True)
+    (tmp_path / "r.jsonl").mkdir()
+    with pytest.raises(SinkError, match=r"r\.jsonl: Is a directory"):
+        ResultsSink(str(tmp_path / "r.json"), assemble=True)
+
+
+def test_a_frame_before_the_info_is_a_bug(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="info comes before"):
+        drain(tmp_path / "r.json", [result(0)])
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").symlink_to("/dev/full")
+    with pytest.raises(SinkError, match=r"r\.jsonl: No space left on device"):
+        drain(tmp_path / "r.json", [INFO, result(0)])
+    assert not (tmp_path / "r.json").exists()
+
+
+WRITE_AND_WAIT = """
+import sys
+from streamer.results_sink import ResultsSink
+from streamer.ring_buffer import RingBuffer
+from tests.test_results_sink import INFO, PERSON, result
+
+class Announcing(RingBuffer):
+    def __iter__(self):
+        yield from (INFO, result(0, PERSON), result(1), result(2, PERSON))
+        print("written", flush=True)
+        sys.stdin.read()
+
+ResultsSink(sys.argv[1], assemble=True).drain(Announcing(1))
+"""
+
+
+def test_after_a_kill_the_lines_can_be_assembled(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        writer.kill()
+        writer.wait(JOIN_S)
+    assert not path.exists()
+    command = [sys.executable, "-m", "streamer.results", str(path.with_suffix(".jsonl")), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_S, check=True)
+    assert (done.stdout, done.stderr) == (f"{path}: 1 tracks\n", "")
+    [entry] = json.loads(path.read_text())
+    assert [mask is not None for mask in entry["segmentations"]] == [True, False, True]
