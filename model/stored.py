@@ -1,0 +1,156 @@
+"""Reading weight files: the tensors, and what the file says about them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from argparse import Namespace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from model.errors import CheckpointError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredWeights:
+    """Weights as a file holds them; None where it says nothing.
+
+    Attributes:
+        name: What error messages call them: the path.
+        tensors: By state-dict key.
+        frames: Frames T in a window.
+        slots: Instance slots K.
+        queries: T·K.
+        dilation: Whether the last backbone stage is dilated.
+        short_side: Shorter side of the input in pixels.
+        categories: Names of the category ids from 1 on.
+        trained: Whether the weights were trained.
+    """
+
+    name: str
+    tensors: dict[str, Tensor]
+    frames: int | None = None
+    slots: int | None = None
+    queries: int | None = None
+    dilation: bool = False
+    short_side: int | None = None
+    categories: tuple[str, ...] | None = None
+    trained: bool = True
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """Read a ``.safetensors`` file, or a ``torch.save`` file with the weights under ``model``.
+
+    Raises:
+        CheckpointError: There is no such file, it is damaged or not a checkpoint, or it would run
+            code.
+    """
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: is not a file, expected a .pth or .safetensors checkpoint")
+    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
+
+
+def _read_safetensors(path: Path) -> StoredWeights:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: truncated, damaged or not a safetensors file ({reason})"
+        ) from error
+    facts: dict[str, Any] = {}
+    for key in ("frames", "slots", "short_side"):
+        facts[key] = _metadata(path, metadata, key, "a positive integer", _is_count)
+    facts["dilation"] = _metadata(path, metadata, "dilation", "true or false", _is_bool) or False
+    facts["trained"] = _metadata(path, metadata, "trained", "true or false", _is_bool) is not False
+    names = _metadata(path, metadata, "categories", "a JSON list of names", _is_names)
+    facts["categories"] = None if names is None else tuple(names)
+    return StoredWeights(str(path), tensors, **facts)
+
+
+def _metadata(path: Path, metadata: Mapping[str, str], key: str, expected: str, fits: Any) -> Any:
+    """The JSON value of a metadata entry, or None where it is absent."""
+    if key not in metadata:
+        return None
+    try:
+        value = json.loads(metadata[key])
+    except ValueError:
+        value = None
+    if not fits(value):
+        raise CheckpointError(
+            f"{path}: metadata {key!r} is {metadata[key][:80]!r}, expected {expected}"
+        )
+    return value
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _read_torch(path: Path) -> StoredWeights:
+    content = _unpickle(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("model"), Mapping):
+        found = ", ".join(map(str, content))[:80] if isinstance(content, Mapping) else ""
+        raise CheckpointError(
+            f"{path}: holds {type(content).__name__} ({found or 'no keys'}), expected a dict with "
+            "the weights under 'model'"
+        )
+    arguments = content.get("args", {})
+    arguments = vars(arguments) if isinstance(arguments, Namespace) else arguments
+    if not isinstance(arguments, Mapping):
+        raise CheckpointError(f"{path}: 'args' is {type(arguments).__name__}, expected a Namespace")
+    if arguments.get("pre_norm"):
+        raise CheckpointError(f"{path}: args.pre_norm is on; only post-norm weights are supported")
+    embedding = arguments.get("position_embedding", "sine")
+    if embedding not in ("sine", "v2"):  # two names of the same
+        raise CheckpointError(f"{path}: args.position_embedding is {embedding!r}, expected 'sine'")
+    for key in ("num_frames", "num_queries"):
+        if key in arguments and not _is_count(arguments[key]):
+            raise CheckpointError(
+                f"{path}: args.{key} is {arguments[key]!r}, expected a positive integer"
+            )
+    return StoredWeights(
+        str(path),
+        dict(content["model"]),
+        frames=arguments.get("num_frames"),
+        queries=arguments.get("num_queries"),
+        dilation=bool(arguments.get("dilation", False)),
+    )
+
+
+def _unpickle(path: Path) -> Any:
+    try:
+        with torch.serialization.safe_globals([Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = re.search(r"(?:GLOBAL |Unsupported (?:class|global): )(\S+)", str(error))
+        reason = (
+            f"wants to run {refused[1]}, expected tensors, numbers, text and an argparse.Namespace"
+            if refused
+            else "not a checkpoint, or damaged; expected a .pth or .safetensors file"
+        )
+        raise CheckpointError(f"{path}: {reason}") from error
+    except Exception as error:  # a damaged file can fail anywhere within torch.load
+        reason = (str(error).splitlines() or [""])[0][:120]
+        raise CheckpointError(
+            f"{path}: truncated, damaged or not a checkpoint ({type(error).__name__}: {reason})"
+        ) from error

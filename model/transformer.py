@@ -1,0 +1,163 @@
+"""The transformer that relates all tokens of a window and reads the queries' answers off them.
+
+Everything is post-norm with ReLU, one window at a time and without dropout or masks: the frames of
+a window have one size, so nothing is padded. Source: VisTR's ``models/transformer.py``.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.architecture import Architecture
+
+
+class Attention(nn.Module):
+    """Multi-head attention with the parameter names of ``nn.MultiheadAttention``.
+
+    Args:
+        dim: Width D of queries, keys and values.
+        heads: A divisor of `dim`.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * dim))
+        self.out_proj = nn.Linear(dim, dim)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Answers [n, D] to the queries [n, D] from keys and values [m, D]."""
+        weights = self.in_proj_weight.chunk(3)
+        biases = self.in_proj_bias.chunk(3)
+        q, k, v = (
+            self._split(F.linear(tokens, weight, bias))
+            for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        )
+        # The fused kernels never hold the [heads, n, m] scores, and want a batch dimension.
+        answers = F.scaled_dot_product_attention(q, k, v)[0]
+        projected: Tensor = self.out_proj(answers.transpose(0, 1).flatten(1))
+        return projected
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        # [n, D] -> [1, heads, n, D / heads]
+        return tokens.view(len(tokens), self.heads, -1).transpose(0, 1)[None]
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention over all tokens of the window, then a feed-forward layer."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        dim = architecture.hidden_dim
+        self.self_attn = Attention(dim, architecture.heads)
+        self.linear1 = nn.Linear(dim, architecture.ffn_dim)
+        self.linear2 = nn.Linear(architecture.ffn_dim, dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+
+    def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """New [n, D] tokens from [n, D] tokens at [n, D] positions."""
+        placed = tokens + positions
+        tokens = self.norm1(tokens + self.self_attn(placed, placed, tokens))
+        update = self.linear2(F.relu(self.linear1(tokens)))
+        refined: Tensor = self.norm2(tokens + update)
+        return refined
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention among the queries, attention to the tokens, then a feed-forward layer."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        dim = architecture.hidden_dim
+        self.self_attn = Attention(dim, architecture.heads)
+        self.multihead_attn = Attention(dim, architecture.heads)
+        self.linear1 = nn.Linear(dim, architecture.ffn_dim)
+        self.linear2 = nn.Linear(architecture.ffn_dim, dim)
+        self.norm1 = nn.LayerNorm(dim)
+        self.norm2 = nn.LayerNorm(dim)
+        self.norm3 = nn.LayerNorm(dim)
+
+    def forward(self, target: Tensor, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
+        """One decoding step.
+
+        Args:
+            target: [q, D], what is known of each query so far.
+            queries: [q, D] learned query embeddings.
+            keys: [n, D] memory with the positions added.
+            memory: [n, D] output of the encoder.
+
+        Returns:
+            The next target, [q, D].
+        """
+        placed = target + queries
+        target = self.norm1(target + self.self_attn(placed, placed, target))
+        target = self.norm2(target + self.multihead_attn(target + queries, keys, memory))
+        update = self.linear2(F.relu(self.linear1(target)))
+        refined: Tensor = self.norm3(target + update)
+        return refined
+
+
+class Encoder(nn.Module):
+    """A stack of encoder layers, without a norm at its end."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        count = architecture.encoder_layers
+        self.layers = nn.ModuleList(EncoderLayer(architecture) for _ in range(count))
+
+    def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Memory [n, D] from [n, D] tokens at [n, D] positions."""
+        for layer in self.layers:
+            tokens = layer(tokens, positions)
+        return tokens
+
+
+class Decoder(nn.Module):
+    """A stack of decoder layers with a norm at its end."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        count = architecture.decoder_layers
+        self.layers = nn.ModuleList(DecoderLayer(architecture) for _ in range(count))
+        self.norm = nn.LayerNorm(architecture.hidden_dim)
+
+    def forward(self, queries: Tensor, memory: Tensor, positions: Tensor) -> Tensor:
+        """Embeddings [q, D] of [q, D] queries, given [n, D] memory at [n, D] positions."""
+        keys = memory + positions
+        target = torch.zeros_like(queries)
+        for layer in self.layers:
+            target = layer(target, queries, keys, memory)
+        embeddings: Tensor = self.norm(target)
+        return embeddings
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder.
+
+    Args:
+        architecture: Widths and layer counts.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.encoder = Encoder(architecture)
+        self.decoder = Decoder(architecture)
+
+    def forward(self, tokens: Tensor, positions: Tensor, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Relate the tokens of a window and answer the queries.
+
+        Args:
+            tokens: [n, D], frame-major.
+            positions: [n, D].
+            queries: [q, D].
+
+        Returns:
+            Embeddings [q, D] and memory [n, D].
+        """
+        memory = self.encoder(tokens, positions)
+        return self.decoder(queries, memory, positions), memory

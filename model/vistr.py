@@ -1,0 +1,204 @@
+"""VisTR: video instance segmentation of a window of frames with transformers.
+
+Source: Wang et al., End-to-End Video Instance Segmentation with Transformers, CVPR 2021. Parameter
+names are those of the published checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.architecture import Architecture
+from model.backbone import build_backbone
+from model.categories import BACKGROUND, default_names
+from model.features import FrameFeatures, VisTROutput, WindowState
+from model.mask_head import CHUNK_PIXELS, BoxAttention, MaskHead, build_instance_head
+from model.position import PositionCache
+from model.transformer import Transformer
+
+
+class BoxHead(nn.Module):
+    """A perceptron of three layers from embeddings to boxes, before the sigmoid."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList((nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 4)))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """Box logits [..., 4] of embeddings [..., D]."""
+        first, second, last = self.layers
+        boxes: Tensor = last(F.relu(second(F.relu(first(embeddings)))))
+        return boxes
+
+
+class Detector(nn.Module):
+    """The parts of the network that do not make masks; a holder of parameters.
+
+    Args:
+        architecture: Widths and counts.
+    """
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        dim = architecture.hidden_dim
+        backbone = build_backbone(architecture.backbone, dilation=architecture.dilation)
+        # A list of one, because the published keys say `backbone.0`.
+        self.backbone = nn.ModuleList([backbone])
+        self.input_proj = nn.Conv2d(architecture.backbone_channels[-1], dim, 1)
+        self.transformer = Transformer(architecture)
+        self.query_embed = nn.Embedding(architecture.queries, dim)
+        self.class_embed = nn.Linear(dim, architecture.num_classes + 1)
+        self.bbox_embed = BoxHead(dim)
+
+
+class VisTR(nn.Module):
+    """The network, in three stages that can be used alone.
+
+    `encode` works on frames, `relate` on a window of features, `segment` on the instance slots
+    that are wanted; calling the module does all three. There is no dropout: training and eval mode
+    are the same.
+
+    Args:
+        architecture: Widths and counts.
+        categories: Names of the category ids from 1 on; YouTube-VIS 2019's where their number is
+            40, else ``class_N``.
+        trained: Whether the parameters were trained, for callers that warn.
+
+    Attributes:
+        categories: Names by category id, a dummy at position 0.
+
+    Raises:
+        ValueError: The number of names is not that of the categories.
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        categories: Sequence[str] | None = None,
+        *,
+        trained: bool = False,
+    ) -> None:
+        super().__init__()
+        count = architecture.num_classes - 1
+        names = default_names(count) if categories is None else tuple(categories)
+        if len(names) != count:
+            raise ValueError(f"categories has {len(names)} names; the weights have {count} classes")
+        self.architecture = architecture
+        self.categories = (BACKGROUND, *names)
+        self.trained = trained
+        self.vistr = Detector(architecture)
+        self.bbox_attention = BoxAttention(architecture.hidden_dim, architecture.heads)
+        self.mask_head = MaskHead(architecture)
+        self.insmask_head = build_instance_head(architecture.hidden_dim // 16)
+        self._positions = PositionCache()
+
+    @property
+    def frames(self) -> int:
+        """Frames T in a window."""
+        return self.architecture.frames
+
+    @property
+    def slots(self) -> int:
+        """Instance slots K."""
+        return self.architecture.slots
+
+    @property
+    def short_side(self) -> int:
+        """Shorter side of the input that the weights expect, in pixels."""
+        return self.architecture.short_side
+
+    def forward(self, images: Tensor) -> VisTROutput:
+        """Segment a window.
+
+        Args:
+            images: [T, 3, H, W], ImageNet-normalised RGB of the parameters' type and device.
+
+        Raises:
+            ValueError: `images` has another shape or type.
+        """
+        state = self.relate(self.encode(images))
+        masks = self.segment(state, range(self.slots))
+        return VisTROutput(state.logits, state.boxes, masks)
+
+    def encode(self, images: Tensor) -> FrameFeatures:
+        """Features of frames, each independent of its neighbours.
+
+        Args:
+            images: [n, 3, H, W], ImageNet-normalised RGB of the parameters' type and device.
+
+        Raises:
+            ValueError: `images` has another shape or type.
+        """
+        dtype = self.vistr.input_proj.weight.dtype
+        shape = tuple(images.shape)
+        if len(shape) != 4 or shape[1] != 3 or 0 in shape or images.dtype != dtype:
+            raise ValueError(f"images are {images.dtype} {shape}, expected {dtype} [n, 3, H, W]")
+        stride4, stride8, stride16, stride32 = self.vistr.backbone[0](images)
+        return FrameFeatures(
+            self.vistr.input_proj(stride32), self.mask_head.adapt(stride16, stride8, stride4)
+        )
+
+    def relate(self, features: FrameFeatures) -> WindowState:
+        """Classes, boxes and embeddings of all slots in a window.
+
+        Args:
+            features: Of exactly T frames.
+
+        Raises:
+            ValueError: The number of frames is not T.
+        """
+        if len(features) != self.frames:
+            raise ValueError(f"features are of {len(features)} frames, expected {self.frames}")
+        frames, dim, height, width = features.projected.shape
+        tokens = features.projected.permute(0, 2, 3, 1).reshape(-1, dim)  # frame-major
+        positions = self._positions.get((frames, height, width), tokens)
+        embeddings, memory = self.vistr.transformer(
+            tokens, positions, self.vistr.query_embed.weight
+        )
+        embeddings = embeddings.view(frames, self.slots, dim)
+        return WindowState(
+            logits=self.vistr.class_embed(embeddings),
+            boxes=self.vistr.bbox_embed(embeddings).sigmoid(),
+            embeddings=embeddings,
+            memory=memory.view(frames, height, width, dim).permute(0, 3, 1, 2).contiguous(),
+            features=features,
+        )
+
+    def segment(self, state: WindowState, slots: Tensor | Sequence[int]) -> Tensor:
+        """Masks of some slots; slots do not depend on each other.
+
+        Args:
+            state: Of `relate`.
+            slots: Positions in [0, K), any order, may be empty.
+
+        Returns:
+            Mask logits [T, len(slots), ceil(H / 4), ceil(W / 4)].
+
+        Raises:
+            ValueError: A slot is out of range, or `slots` is not a list of integers.
+        """
+        index = self._slot_index(slots, state.memory.device)
+        adapted = state.features.adapted
+        frames, _, height, width = adapted[-1].shape
+        if not len(index):
+            return adapted[-1].new_empty((frames, 0, height, width))
+        context = self.mask_head.context(state.memory)
+        masks = []
+        for group in torch.split(index, max(1, CHUNK_PIXELS // (frames * height * width))):
+            attention = self.bbox_attention(state.embeddings[:, group], state.memory)
+            slot_features = self.mask_head(context, attention, adapted)
+            # [T, s, C, h, w] -> [s, C, T, h, w] -> [s, 1, T, h, w]
+            masks.append(self.insmask_head(slot_features.permute(1, 2, 0, 3, 4)))
+        return torch.cat(masks)[:, 0].transpose(0, 1)
+
+    def _slot_index(self, slots: Tensor | Sequence[int], device: torch.device) -> Tensor:
+        index = torch.as_tensor(slots if isinstance(slots, Tensor) else list(slots))
+        if index.ndim != 1 or (len(index) and index.dtype not in (torch.int32, torch.int64)):
+            raise ValueError(f"slots are {index.dtype} {tuple(index.shape)}, expected integers [n]")
+        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.slots:
+            raise ValueError(f"slots are {index.tolist()}, expected from 0 to {self.slots - 1}")
+        return index.to(device, torch.int64)

@@ -1,0 +1,364 @@
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from tiny_vistr import save_tiny_vistr, tiny_vistr
+from torch import Tensor
+
+from model import LIGHT, Architecture, CheckpointError, VisTR, checkpoint, load_vistr, save_vistr
+from model.categories import YOUTUBE_VIS_2019
+from model.initialise import random_tensors
+
+TINY_RESNET = Architecture(
+    backbone="resnet18",
+    hidden_dim=48,
+    heads=4,
+    ffn_dim=32,
+    encoder_layers=1,
+    decoder_layers=1,
+    num_classes=6,
+    frames=36,
+    slots=2,
+)
+
+
+def save_published(path: Path, tensors: dict[str, Tensor], **content: Any) -> Path:
+    torch.save({"model": tensors, **content}, path)
+    return path
+
+
+def refusal(path: Path, **request: Any) -> str:
+    """The one-line message with which a file is refused, without the file's name."""
+    with pytest.raises(CheckpointError) as caught:
+        load_vistr(path, **request)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{path}: ")
+    return message.removeprefix(f"{path}: ")
+
+
+def assert_same_weights(net: VisTR, tensors: dict[str, Tensor]) -> None:
+    loaded = net.state_dict()
+    assert loaded.keys() == tensors.keys()
+    assert all(torch.equal(loaded[key], tensors[key]) for key in tensors)
+
+
+def test_safetensors_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    saved = save_tiny_vistr(path, frames=5, slots=3, classes=7, short_side=80)
+    net = load_vistr(str(path))
+    assert net.architecture == saved.architecture
+    assert net.categories == saved.categories
+    assert net.trained
+    assert not net.training
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    assert_same_weights(net, saved.state_dict())
+    images = torch.rand(5, 3, 40, 56)
+    assert torch.equal(net(images).masks, saved(images).masks)
+
+
+def test_half_precision_files_load_as_float32(tmp_path: Path) -> None:
+    save_vistr(tiny_vistr(trained=False).to(torch.bfloat16), tmp_path / "half.safetensors")
+    net = load_vistr(tmp_path / "half.safetensors")
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
+    assert not net.trained
+
+
+def test_saving_wants_the_ending_that_loading_goes_by(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"net\.pth', expected a name ending in \.safetensors"):
+        save_vistr(tiny_vistr(), tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        TINY_RESNET,
+        replace(TINY_RESNET, backbone="resnet34", heads=8, encoder_layers=2),
+        replace(TINY_RESNET, backbone="resnet50", ffn_dim=16),
+        replace(TINY_RESNET, backbone="mobilenet_v2", slots=1, num_classes=41, hidden_dim=96),
+    ],
+    ids=["resnet18", "resnet34", "resnet50", "mobilenet_v2"],
+)
+def test_the_tensors_tell_the_architecture(tmp_path: Path, architecture: Architecture) -> None:
+    tensors = random_tensors(architecture, seed=1)
+    net = load_vistr(save_published(tmp_path / "net.pth", tensors), backbone=architecture.backbone)
+    assert net.architecture == architecture
+    assert_same_weights(net, tensors)
+
+
+def test_pickled_arguments_tell_the_rest(tmp_path: Path) -> None:
+    architecture = replace(TINY_RESNET, backbone="resnet50", frames=4, slots=3, dilation=True)
+    arguments = Namespace(num_frames=4, num_queries=12, dilation=True, lr=1e-4, pre_norm=False)
+    path = save_published(
+        tmp_path / "net.pth", random_tensors(architecture, 0), args=arguments, epoch=17
+    )
+    assert load_vistr(path).architecture == architecture
+
+
+@pytest.mark.parametrize(
+    ("request_", "window"),
+    [
+        ({}, (36, 2)),
+        ({"slots": 6}, (12, 6)),
+        ({"frames": 8}, (8, 9)),
+        ({"frames": 18, "slots": 4}, (18, 4)),
+    ],
+)
+def test_what_nobody_says_has_defaults(
+    tmp_path: Path, request_: dict[str, int], window: tuple[int, int]
+) -> None:
+    path = save_published(tmp_path / "net.pth", random_tensors(TINY_RESNET, 0))
+    net = load_vistr(path, **request_)
+    assert (net.frames, net.slots) == window
+    assert net.short_side == 300
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"backbone": "resnet101"}, "backbone is resnet18, as its tensors show, not resnet101"),
+        (
+            {"frames": 7},
+            "'vistr.query_embed.weight' has 72 rows, expected frames times slots, not 7",
+        ),
+        ({"frames": 36, "slots": 3}, "has 72 rows, expected frames times slots, not 36 times 3"),
+        ({"slots": 7}, "has 72 rows, expected frames times slots, not 36 times 7"),
+        ({"slots": 0}, "has 72 rows, expected frames times slots, not 36 times 0"),
+        ({"frames": 0}, "has 72 rows, expected frames times slots, not 0 times a whole number"),
+        ({"frames": -36, "slots": -2}, "expected frames times slots, not -36 times -2"),
+        ({"categories": ["cat"]}, "categories has 1 names; the weights have 5 classes"),
+    ],
+)
+def test_a_request_that_does_not_fit_is_refused(
+    tmp_path: Path, request_: dict[str, Any], message: str
+) -> None:
+    path = save_published(tmp_path / "net.pth", random_tensors(TINY_RESNET, 0))
+    assert message in refusal(path, **request_)
+
+
+def test_a_request_that_contradicts_the_metadata_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(path, frames=4, slots=3, classes=2)
+    assert refusal(path, frames=6) == "frames is 4 in the weights, not 6"
+    assert refusal(path, slots=2) == "slots is 3 in the weights, not 2"
+    assert refusal(path, categories=("cat", "dog")).startswith(
+        "categories is ('class_1', 'class_2'"
+    )
+    assert load_vistr(path, frames=4, slots=3, categories=["class_1", "class_2"]).frames == 4
+
+
+def _without(key: str) -> Callable[[dict[str, Any]], object]:
+    return lambda tensors: tensors.pop(key)
+
+
+def _with(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
+    return lambda tensors: tensors.update({key: value})
+
+
+def _nan(tensors: dict[str, Any]) -> None:
+    tensors["mask_head.lay3.bias"][5] = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_without("mask_head.gn2.bias"), "key 'mask_head.gn2.bias' is missing, expected [24]"),
+        (_without("vistr.query_embed.weight"), "key 'vistr.query_embed.weight' is missing"),
+        (_with("extra.weight", torch.zeros(1)), "key 'extra.weight' is not part of this network"),
+        (
+            _with("vistr.input_proj.bias", torch.zeros(47)),
+            "key 'vistr.input_proj.bias' has shape [47], expected [48]",
+        ),
+        (
+            _with("vistr.class_embed.weight", torch.zeros(3)),
+            "key 'vistr.class_embed.weight' is no tensor with 2 dimensions",
+        ),
+        (_with("vistr.query_embed.weight", "x"), "'vistr.query_embed.weight' is no tensor"),
+        (
+            _with("mask_head.lay1.bias", torch.zeros(52, dtype=torch.int64)),
+            "key 'mask_head.lay1.bias' is no floating-point tensor",
+        ),
+        (_nan, "key 'mask_head.lay3.bias' has NaN or infinite values"),
+        (
+            _with("vistr.backbone.0.body.layer3.2.conv1.weight", torch.zeros(1)),
+            "unknown backbone with 3 plain blocks under 'vistr.backbone.0.body.layer3.'; known",
+        ),
+        (
+            _with("mask_head.lay1.weight", torch.zeros(48, 48, 3, 3)),
+            "heads is 0; expected at least 1",
+        ),
+    ],
+)
+def test_damaged_weights_are_named(
+    tmp_path: Path, damage: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    damage(tensors)
+    assert message in refusal(save_published(tmp_path / "net.pth", tensors))
+
+
+def test_step_counters_of_batch_norm_are_ignored(tmp_path: Path) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    counter = {"vistr.backbone.0.body.bn1.num_batches_tracked": torch.tensor(7)}
+    net = load_vistr(save_published(tmp_path / "net.pth", {**tensors, **counter}))
+    assert_same_weights(net, tensors)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"pre_norm": True}, "args.pre_norm is on; only post-norm weights are supported"),
+        (
+            {"position_embedding": "learned"},
+            "args.position_embedding is 'learned', expected 'sine'",
+        ),
+        ({"num_frames": "36"}, "args.num_frames is '36', expected a positive integer"),
+        ({"num_queries": 360}, "has 72 rows, expected 360 as args.num_queries says"),
+        ({"dilation": True}, "dilation is on; only resnet50 and resnet101, not resnet18"),
+    ],
+)
+def test_arguments_that_cannot_be_are_named(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    path = save_published(tmp_path / "net.pth", tensors, args=Namespace(**arguments))
+    assert message in refusal(path)
+
+
+def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    path = save_published(tmp_path / "net.pth", tensors)
+    names = ("cat", "dog", "red panda", "eel", "owl")
+    listing = tmp_path / "names.txt"
+    listing.write_text("cat\ndog\n red panda\neel\nowl\n\n", encoding="utf-8")
+    assert load_vistr(path).categories[1:] == tuple(f"class_{n}" for n in range(1, 6))
+    assert load_vistr(path, categories=names).categories == ("background", *names)
+    assert load_vistr(path, categories=str(listing)).categories == ("background", *names)
+    with pytest.raises(CheckpointError, match=r"categories file .*absent.txt: No such file"):
+        load_vistr(path, categories=tmp_path / "absent.txt")
+    listing.write_bytes(b"\xff\xfe")
+    with pytest.raises(CheckpointError, match=r"categories file .*: not UTF-8 text"):
+        load_vistr(path, categories=listing)
+
+
+def test_the_default_is_the_same_every_time_and_leaves_the_random_state_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
+    before = torch.get_rng_state()
+    first = load_vistr()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same_weights(first, load_vistr().state_dict())
+    assert not first.trained
+    assert first.architecture == LIGHT
+    assert first.categories == ("background", *YOUTUBE_VIS_2019)
+    with pytest.raises(CheckpointError, match="untrained default: frames is 36 in the weights"):
+        load_vistr(frames=12)
+
+
+def test_default_weights_are_used_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "default.safetensors"
+    saved = save_tiny_vistr(path)
+    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", path)
+    net = load_vistr()
+    assert net.trained
+    assert_same_weights(net, saved.state_dict())
+
+
+class _Malicious:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (self.command,)
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    path = tmp_path / "evil.pth"
+    torch.save({"model": {}, "args": _Malicious(f"touch {proof}")}, path)
+    assert refusal(path).startswith("wants to run posix.system, expected tensors")
+    assert not proof.exists()
+    torch.save({"model": {}}, path, _use_new_zipfile_serialization=False)
+    assert refusal(path).startswith("key 'vistr.query_embed.weight' is missing")
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "absent.pth") == "no such file"
+    assert refusal(tmp_path).startswith("is not a file")
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_truncated_files_are_named(tmp_path: Path, name: str, kept: float) -> None:
+    path = tmp_path / name
+    if name.endswith(".pth"):
+        save_published(path, tiny_vistr().state_dict())
+    else:
+        save_tiny_vistr(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(kept * len(whole))])
+    assert "truncated, damaged or not a" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x00" * 100, b"not a checkpoint", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\x80\x02]q\x00."],
+)
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_what_is_no_checkpoint_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    message = refusal(path)
+    assert "not a checkpoint" in message or "not a safetensors file" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"state_dict": {}, "epoch": 3}, "holds dict (state_dict, epoch), expected a dict with"),
+        ({"model": [1]}, "holds dict (model), expected a dict with the weights under 'model'"),
+        ([1, 2], "holds list (no keys), expected a dict with the weights under 'model'"),
+        ({"model": {}, "args": [1]}, "'args' is list, expected a Namespace"),
+    ],
+)
+def test_another_structure_is_named(tmp_path: Path, content: Any, message: str) -> None:
+    torch.save(content, tmp_path / "net.pth")
+    assert message in refusal(tmp_path / "net.pth")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"frames": "0"}, "metadata 'frames' is '0', expected a positive integer"),
+        ({"slots": "three"}, "metadata 'slots' is 'three', expected a positive integer"),
+        ({"dilation": "1"}, "metadata 'dilation' is '1', expected true or false"),
+        (
+            {"categories": '{"1": "cat"}'},
+            "metadata 'categories' is '{\"1\": \"cat\"}', expected a JSON",
+        ),
+    ],
+)
+def test_wrong_metadata_is_named(tmp_path: Path, metadata: dict[str, str], message: str) -> None:
+    path = tmp_path / "net.safetensors"
+    save_file(tiny_vistr().state_dict(), path, metadata)
+    assert message in refusal(path)
+
+
+def test_safetensors_without_metadata_load_with_a_request(tmp_path: Path) -> None:
+    path = tmp_path / "net.safetensors"
+    save_file(tiny_vistr(frames=4, slots=3).state_dict(), path)
+    net = load_vistr(path, frames=4)
+    assert (net.frames, net.slots, net.short_side, net.trained) == (4, 3, 300, True)
+    assert np.isfinite(net(torch.zeros(4, 3, 32, 32)).masks.numpy()).all()
