@@ -1,0 +1,65 @@
+"""Choosing the device and the arithmetic, and loading the weights onto it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from model import CheckpointError as ModelCheckpointError
+from model import VisTR, load_vistr
+from streamer.config import Precision
+from streamer.errors import CheckpointError, DeviceError
+
+DTYPES = {
+    "fp64": torch.float64,
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+}
+
+
+def choose_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
+    """The device to run on; ``auto`` is CUDA where there is one.
+
+    Raises:
+        DeviceError: CUDA was asked for and is not there.
+    """
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise DeviceError("device is 'cuda', but no CUDA device is available; allowed: auto, cpu")
+    return torch.device("cuda" if available and device != "cpu" else "cpu")
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """The network's dtype; ``auto`` is bf16 (fp16 before Ampere) on CUDA and fp32 on a CPU."""
+    if precision != "auto":
+        return DTYPES[precision]
+    if device.type == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def load_network(
+    path: str | None, device: torch.device, dtype: torch.dtype, frames: int | None = None
+) -> VisTR:
+    """The network of a checkpoint (None: the shipped default), ready to predict.
+
+    Args:
+        path: A ``.pth`` or ``.safetensors`` file.
+        device: Where it will run.
+        dtype: Its arithmetic.
+        frames: Window size asked for; None takes what the weights say.
+
+    Raises:
+        CheckpointError: The weights cannot be loaded, or are not for windows of `frames`.
+        DeviceError: They do not fit onto the device.
+    """
+    try:
+        net = load_vistr(path, frames=frames)
+    except ModelCheckpointError as error:
+        raise CheckpointError(str(error)) from error
+    try:
+        return net.to(device=device, dtype=dtype)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(f"{device} ran out of memory while loading the weights") from error

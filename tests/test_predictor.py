@@ -1,0 +1,159 @@
+"""`streamer.predictor` and `streamer.device`: the network's edge gives what the network gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import VisTR
+from model.postprocess import slot_scores
+from model.preprocess import normalise
+from streamer.device import choose_device, choose_dtype, load_network
+from streamer.errors import CheckpointError, DeviceError
+from streamer.predictor import VistrPredictor
+from streamer.window import Window
+from streamer.windows import WindowScheduler
+from tests.frames import make_epoch, make_frame
+from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
+
+EPOCH = make_epoch(size=(128, 192))
+FRAMES = [make_frame(index, EPOCH) for index in range(12)]
+
+
+@pytest.fixture(scope="module")
+def net() -> VisTR:
+    return tiny_vistr(frames=6, slots=4)
+
+
+def windows(count: int, stride: int = 2) -> list[Window]:
+    scheduler = WindowScheduler(6, stride)
+    due = [window for frame in FRAMES[:count] if (window := scheduler.add(frame))]
+    closing = scheduler.finish()
+    return due + ([closing] if closing else [])
+
+
+def images_of(window: Window, net: VisTR) -> torch.Tensor:
+    inputs = np.stack([FRAMES[index].inputs for index in window.indices])
+    return normalise(torch.from_numpy(inputs), next(net.parameters()).dtype)
+
+
+def test_overlapping_windows_equal_the_plain_network(net: VisTR) -> None:
+    predictor = VistrPredictor(net, threshold=0.0)
+    for window in windows(11):
+        prediction = predictor.predict(window)
+        output = net(images_of(window, net))
+        scores, _, _ = slot_scores(output.logits[: window.length])
+        order = scores.argsort(descending=True)
+        assert np.allclose(prediction.scores, scores[order], atol=1e-6)
+        assert np.allclose(prediction.masks, output.masks[: window.length][:, order], atol=1e-4)
+        assert np.allclose(prediction.boxes, output.boxes[: window.length][:, order], atol=1e-5)
+        assert np.allclose(np.linalg.norm(prediction.embeddings, axis=1), 1, atol=1e-5)
+        assert np.allclose(prediction.class_votes.sum(1), 1)
+        assert prediction.presence.all()
+
+
+def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = 0
+    encode = VisTR.encode
+
+    def counting(self: VisTR, images: torch.Tensor) -> object:
+        nonlocal encoded
+        encoded += len(images)
+        return encode(self, images)
+
+    monkeypatch.setattr(VisTR, "encode", counting)
+    predictor = VistrPredictor(net, threshold=0.0)
+    for window in windows(12):
+        predictor.predict(window)
+        assert set(predictor._features) == set(window.real)  # so memory does not grow
+    assert encoded == 12
+    predictor.close()
+    assert not predictor._features
+
+
+def test_a_short_clip_is_judged_by_its_real_frames(net: VisTR) -> None:
+    (window,) = windows(4)
+    prediction = VistrPredictor(net, threshold=0.0).predict(window)
+    assert prediction.masks.shape[:2] == (4, 4)
+    scores, _, _ = slot_scores(net(images_of(window, net)).logits[:4])
+    assert np.allclose(np.sort(prediction.scores), np.sort(scores), atol=1e-6)
+
+
+def test_slots_under_the_threshold_are_left_out(net: VisTR) -> None:
+    (window,) = windows(6)
+    every = VistrPredictor(net, threshold=0.0).predict(window)
+    middle = float(every.scores[1:3].mean())
+    some = VistrPredictor(net, threshold=middle).predict(window)
+    assert len(some) == 2
+    assert np.allclose(some.masks, every.masks[:, :2], atol=1e-4)
+    none = VistrPredictor(net, threshold=1.0).predict(window)
+    assert len(none) == 0
+    assert none.masks.shape == (6, 0, *every.masks.shape[2:])
+
+
+def test_unwanted_categories_are_left_out(net: VisTR) -> None:
+    (window,) = windows(6)
+    every = VistrPredictor(net, threshold=0.0).predict(window)
+    category = int(every.class_votes[0].argmax())
+    kept = VistrPredictor(net, threshold=0.0, keep=[category]).predict(window)
+    assert 0 < len(kept) <= len(every)
+    assert (kept.class_votes.argmax(1) == category).all()
+    others = np.delete(kept.class_votes, category, axis=1)
+    assert not others.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_other_precisions_stay_close(dtype: torch.dtype) -> None:
+    (window,) = windows(6)
+    exact = VistrPredictor(tiny_vistr(frames=6, slots=4), 0.0).predict(window)
+    other = VistrPredictor(tiny_vistr(frames=6, slots=4).to(dtype), 0.0).predict(window)
+    assert other.scores.dtype == np.float32
+    assert np.allclose(np.sort(other.scores), np.sort(exact.scores), atol=0.05)
+
+
+def test_auto_is_float32_on_a_cpu() -> None:
+    cpu = torch.device("cpu")
+    assert choose_dtype("auto", cpu) is torch.float32
+    assert choose_dtype("bf16", cpu) is torch.bfloat16
+    assert choose_device("cpu") == cpu
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_asked_for_and_absent() -> None:
+    assert choose_device("auto") == torch.device("cpu")
+    with pytest.raises(DeviceError, match="device is 'cuda'"):
+        choose_device("cuda")
+
+
+def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6, slots=4)
+    net = load_network(str(path), torch.device("cpu"), torch.bfloat16)
+    assert next(net.parameters()).dtype is torch.bfloat16
+    with pytest.raises(CheckpointError, match="36"):
+        load_network(str(path), torch.device("cpu"), torch.float32, frames=36)
+
+
+def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(VisTR, "relate", exhausted)
+    with pytest.raises(DeviceError, match="cpu ran out of memory on a window of 6 frames"):
+        VistrPredictor(net, 0.5).predict(windows(6)[0])
+    monkeypatch.setattr(VisTR, "to", exhausted)
+    with pytest.raises(DeviceError, match="while loading the weights"):
+        load_network(None, torch.device("cpu"), torch.float32)
+
+
+@pytest.mark.gpu
+def test_cuda_agrees_with_the_cpu() -> None:
+    on_cpu = VistrPredictor(tiny_vistr(frames=6, slots=4), 0.0)
+    on_cuda = VistrPredictor(tiny_vistr(frames=6, slots=4).to("cuda"), 0.0)
+    for window in windows(11):
+        expected, actual = on_cpu.predict(window), on_cuda.predict(window)
+        assert np.allclose(actual.scores, expected.scores, atol=1e-3)
+        assert np.allclose(actual.masks, expected.masks, atol=2e-2)
