@@ -1,0 +1,34 @@
+"""Opening and reading sources in tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from streamer.config import SourceConfig
+from streamer.errors import SourceError
+from streamer.frame import Frame
+from streamer.source import Selection, Source, open_source
+
+SHORT_SIDE = 32
+
+
+def opened(spec: object, selection: Selection | None = None, **config: Any) -> Source:
+    return open_source(str(spec), SourceConfig(**config), selection or Selection(), SHORT_SIDE)
+
+
+def read(spec: object, selection: Selection | None = None, **config: Any) -> list[Frame]:
+    source = opened(spec, selection, **config)
+    try:
+        return list(source)
+    finally:
+        source.close()
+
+
+def read_broken(source: Source) -> tuple[list[Frame], str]:
+    frames: list[Frame] = []
+    with pytest.raises(SourceError) as caught:
+        frames.extend(frame for frame in source)
+    source.close()
+    return frames, str(caught.value)

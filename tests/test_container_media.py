@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer.config import SourceConfig
+from streamer.container_media import MAX_FAILURES, ContainerMedia
+from streamer.errors import SourceError
+from streamer.source_spec import SourceSpec
+from tests.clips import Image, corrupt, draw, make_clip, truncate
+
+FASTSTART = {"movflags": "faststart"}
+
+
+def media_of(path: Path) -> ContainerMedia:
+    return ContainerMedia(SourceSpec.parse(str(path), SourceConfig()), SourceConfig())
+
+
+def decode(path: Path) -> tuple[int, ContainerMedia, str]:
+    """How many pictures come, and the error at their end."""
+    media = media_of(path)
+    count, error = 0, ""
+    try:
+        for _ in media.pictures(Fraction(0)):
+            count += 1
+    except SourceError as caught:
+        error = str(caught)
+    media.close()
+    return count, media, error
+
+
+@pytest.fixture(scope="module")
+def noisy() -> list[Image]:
+    """Frames that fill the file evenly, so that damage hits packets and not headers."""
+    rng = np.random.default_rng(1)
+    return [
+        np.clip(draw(i, (96, 128)) + rng.integers(-20, 20, (96, 128, 3)), 0, 255).astype(np.uint8)
+        for i in range(60)
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".flv"])
+def test_a_truncated_file_gives_its_frames_then_an_error(
+    tmp_path: Path, noisy: list[Image], suffix: str
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    options = FASTSTART if suffix == ".mp4" else {}
+    make_clip(path, frames=noisy, container_options=options)
+    truncate(path, 0.9 if suffix == ".avi" else 0.5)
+    count, media, error = decode(path)
+    assert "the video breaks off" in error
+    assert 1 <= count < 60
+    assert media.frames is not None
+    assert media.frames >= 60
+    if suffix != ".avi":
+        assert count == 30
+
+
+def test_a_truncated_transport_stream_promised_nothing(tmp_path: Path, noisy: list[Image]) -> None:
+    make_clip(tmp_path / "a.ts", frames=noisy)
+    truncate(tmp_path / "a.ts", 0.5)
+    count, _, error = decode(tmp_path / "a.ts")
+    assert (count, error) == (30, "")
+
+
+def test_a_seek_knows_what_is_left(tmp_path: Path, noisy: list[Image]) -> None:
+    path = tmp_path / "a.mp4"
+    make_clip(path, frames=noisy, container_options=FASTSTART)
+    media = media_of(path)
+    assert len(list(media.pictures(Fraction(4)))) == 20
+    truncate(path, 0.8)
+    assert media.frames == 60
+    with pytest.raises(SourceError, match="breaks off"):
+        list(media.pictures(Fraction(4)))
+    media.close()
+
+
+def test_isolated_damage_is_counted_and_passed(tmp_path: Path, noisy: list[Image]) -> None:
+    path = tmp_path / "a.mp4"
+    make_clip(path, frames=noisy, container_options=FASTSTART)
+    corrupt(path, 0.5, path.stat().st_size // 5)
+    count, media, error = decode(path)
+    assert error == ""
+    assert 0 < media.corrupt < MAX_FAILURES
+    assert 30 <= count < 60
+
+
+def test_damage_to_the_end_is_an_error(tmp_path: Path, noisy: list[Image]) -> None:
+    path = tmp_path / "a.mp4"
+    make_clip(path, frames=noisy, container_options=FASTSTART)
+    corrupt(path, 0.6, path.stat().st_size)
+    count, media, error = decode(path)
+    assert "the end of the video cannot be decoded" in error
+    assert 30 <= count < 60
+    assert media.corrupt > 10
+
+
+def test_too_many_failures_in_a_row_end_it(tmp_path: Path, noisy: list[Image]) -> None:
+    path = tmp_path / "a.mp4"
+    make_clip(path, frames=noisy, container_options=FASTSTART)
+    corrupt(path, 0.3, path.stat().st_size)
+    _, media, error = decode(path)
+    assert f"{MAX_FAILURES} packets in a row cannot be decoded" in error
+    assert media.corrupt == MAX_FAILURES
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.avi"])
+def test_longer_sound_than_picture_is_no_alarm(tmp_path: Path, name: str) -> None:
+    make_clip(tmp_path / name, frames=10, audio_s=3)
+    assert decode(tmp_path / name)[::2] == (10, "")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_variable_rate_is_no_alarm(tmp_path: Path, name: str) -> None:
+    make_clip(tmp_path / name, frames=6, pts=[0, 40, 80, 3000, 3040, 6000])
+    assert decode(tmp_path / name)[::2] == (6, "")
+
+
+def test_b_frames_are_no_alarm(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", frames=25, codec_options={"bf": "3", "b_strategy": "0"})
+    assert decode(tmp_path / "a.mp4")[::2] == (25, "")
+
+
+def test_sound_alone_is_no_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "s.wav"), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with pytest.raises(SourceError, match="no video stream; it holds: audio"):
+        media_of(tmp_path / "s.wav")

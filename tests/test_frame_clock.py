@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamer.frame_clock import FrameClock
+
+TENTH = Fraction(1, 10)
+
+
+def times(clock: FrameClock, stamps: list[Fraction | None], arrivals_s: list[float]) -> list[float]:
+    return [
+        float(clock.next(stamp, int(arrival * 1e9)))
+        for stamp, arrival in zip(stamps, arrivals_s, strict=True)
+    ]
+
+
+def in_tenths(*ticks: int | None) -> list[Fraction | None]:
+    return [None if tick is None else tick * TENTH for tick in ticks]
+
+
+def test_a_file_is_followed_exactly_from_zero() -> None:
+    assert times(FrameClock(False, TENTH), in_tenths(7, 8, 20, 21), [0] * 4) == [0, 0.1, 1.3, 1.4]
+
+
+def test_missing_timestamps_come_at_the_last_interval() -> None:
+    stamps = in_tenths(None, 5, 7, None, None, 13)
+    assert times(FrameClock(False, TENTH), stamps, [0] * 6) == [0, 0.1, 0.3, 0.5, 0.7, 0.9]
+
+
+def test_one_out_of_order_does_not_shift_the_rest() -> None:
+    stamps = in_tenths(0, 1, 9, 2, 10)
+    assert times(FrameClock(False, TENTH), stamps, [0] * 5) == [0, 0.1, 0.9, 0.901, 1.0]
+
+
+def test_a_new_beginning_is_believed_after_some_frames() -> None:
+    clock = FrameClock(False, TENTH)
+    result = times(clock, in_tenths(100, 101, 102, 0, 1, 2, 3, 4), [0] * 8)
+    assert result[:3] == [0, 0.1, 0.2]
+    assert [round(b - a, 6) for a, b in itertools.pairwise(result)][-1] == 0.1
+
+
+def test_restart_goes_on_one_interval_later() -> None:
+    clock = FrameClock(False, TENTH)
+    assert times(clock, in_tenths(0, 2), [0, 0]) == [0, 0.2]
+    clock.restart()
+    assert times(clock, in_tenths(0, 2), [0, 0]) == [0.4, 0.6]
+
+
+def test_live_without_timestamps_follows_arrival() -> None:
+    assert times(FrameClock(True, TENTH), [None] * 4, [5, 5.5, 5.5, 6]) == [0, 0.5, 0.501, 1.001]
+
+
+def test_a_live_jump_beyond_belief_is_replaced_by_arrival() -> None:
+    stamps = in_tenths(0, 1, 100_000, 100_001)
+    assert times(FrameClock(True, TENTH), stamps, [0, 0.1, 0.25, 0.3]) == [0, 0.1, 0.25, 0.35]
+
+
+@given(
+    st.booleans(),
+    st.lists(st.tuples(st.none() | st.integers(-500, 500), st.integers(0, 10**10)), min_size=2),
+)
+def test_strictly_increasing_whatever_comes(
+    live: bool, frames: list[tuple[int | None, int]]
+) -> None:
+    clock = FrameClock(live, TENTH)
+    result = [clock.next(None if pts is None else pts * TENTH, ns) for pts, ns in frames]
+    assert result[0] == 0
+    assert all(a < b for a, b in itertools.pairwise(result))

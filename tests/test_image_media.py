@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from streamer.container_media import MAX_FAILURES
+from streamer.errors import SourceError
+from streamer.image_media import ImageMedia, list_images
+from tests.clips import draw, make_images, write_image
+
+
+def test_natural_order_and_endings(tmp_path: Path) -> None:
+    for name in ("10.png", "9.PNG", "b2.png", "a.png", "notes.txt", "1.jpg"):
+        (tmp_path / name).touch()
+    names = [path.name for path in list_images(str(tmp_path))]
+    assert names == ["1.jpg", "9.PNG", "10.png", "a.png", "b2.png"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("%04d.png", ["0650.png", "0651.png"]),
+        ("%d.png", ["7.png", "0650.png", "0651.png"]),
+        ("x+%d.png", ["x+3.png"]),
+    ],
+)
+def test_patterns(tmp_path: Path, pattern: str, names: list[str]) -> None:
+    for name in ("0650.png", "0651.png", "7.png", "x+3.png", "0650.pngx"):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(str(tmp_path / pattern))] == names
+
+
+@pytest.mark.parametrize("target", ["", "%04d.png", "nowhere/%04d.png"])
+def test_nothing_there(tmp_path: Path, target: str) -> None:
+    with pytest.raises(SourceError, match=r"without images|no file matches"):
+        list_images(str(tmp_path / target))
+
+
+def test_pictures_are_timed_by_the_rate(tmp_path: Path) -> None:
+    make_images(tmp_path / "f", frames=5)
+    media = ImageMedia(str(tmp_path / "f"), fps=5)
+    pictures = list(media.pictures(Fraction("0.4")))
+    assert [picture.pts for picture in pictures] == [2, 3, 4]
+    assert pictures[0].time_base == Fraction(1, 5)
+    assert (media.frames, media.rate, media.corrupt) == (5, 5, 0)
+    media.interrupt()
+    media.close()
+
+
+def test_a_broken_image_is_counted_and_passed(tmp_path: Path) -> None:
+    make_images(tmp_path / "f", frames=3)
+    (tmp_path / "f" / "2.png").write_text("no image")
+    media = ImageMedia(str(tmp_path / "f"), fps=5)
+    assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
+    assert media.corrupt == 1
+
+
+@pytest.mark.parametrize("count", [1, MAX_FAILURES + 1])
+def test_broken_to_the_end(tmp_path: Path, count: int) -> None:
+    write_image(tmp_path / "0.png", draw(0, (8, 8)))
+    for index in range(count):
+        (tmp_path / f"{index + 1}.png").write_text("no image")
+    media = ImageMedia(str(tmp_path), fps=5)
+    pictures = media.pictures(Fraction(0))
+    assert next(pictures).pts == 0
+    with pytest.raises(SourceError, match="images in a row cannot be read"):
+        next(pictures)
+    assert media.corrupt == min(count, MAX_FAILURES)

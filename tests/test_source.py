@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from streamer.errors import ConfigError, SourceError
+from streamer.frame import Frame, Region
+from streamer.source import Selection
+from tests.clips import draw, make_clip, write_image
+from tests.sources import opened, read
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    make_clip(tmp_path / "a.mp4", frames=30, gop=10)
+    return tmp_path / "a.mp4"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts"])
+def test_every_frame_once_in_order(tmp_path: Path, suffix: str) -> None:
+    drawn = make_clip(tmp_path / f"a{suffix}", frames=15)
+    source = opened(tmp_path / f"a{suffix}")
+    frames = list(source)
+    source.close()
+    assert [frame.index for frame in frames] == list(range(15))
+    assert [frame.time_s for frame in frames] == pytest.approx([i / 10 for i in range(15)])
+    assert (source.expected_frames, source.corrupt, source.live) == (15, 0, False)
+    for frame, image in zip(frames, drawn, strict=True):
+        assert np.abs(frame.image.astype(int) - image).mean() < 8
+        assert frame.inputs.shape == (32, 42, 3)
+        assert frame.capture_unix_ns is None
+
+
+def test_timestamps_stay_exact(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mkv", frames=4, pts=[0, 33, 67, 900], time_base=Fraction(1, 1000))
+    frames = read(tmp_path / "a.mkv")
+    assert [(frame.pts, frame.time_base) for frame in frames] == [
+        (pts, Fraction(1, 1000)) for pts in (0, 33, 67, 900)
+    ]
+    assert [frame.time_s for frame in frames] == [0, 0.033, 0.067, 0.9]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".ts", ".flv"])
+@pytest.mark.parametrize(
+    ("selection", "first", "count"),
+    [
+        (Selection(start_s=1.3), 13, 17),
+        (Selection(start_s=1.31), 14, 16),
+        (Selection(start_s=0.1, duration_s=0.3), 1, 3),
+        (Selection(start_s=2.0, max_frames=4), 20, 4),
+        (Selection(duration_s=100), 0, 30),
+    ],
+)
+def test_selection(
+    tmp_path: Path, suffix: str, selection: Selection, first: int, count: int
+) -> None:
+    drawn = make_clip(tmp_path / f"a{suffix}", frames=30, gop=7)
+    source = opened(tmp_path / f"a{suffix}", selection)
+    frames = list(source)
+    source.close()
+    assert len(frames) == count
+    assert (frames[0].index, frames[0].time_s) == (0, 0)
+    distances = [np.abs(frames[0].image.astype(int) - image).mean() for image in drawn]
+    assert int(np.argmin(distances)) == first
+    if suffix != ".flv":  # whose duration counts from zero, not from its first frame
+        assert source.expected_frames == count
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts", ".flv"])
+def test_start_behind_the_end(tmp_path: Path, suffix: str) -> None:
+    make_clip(tmp_path / f"a{suffix}")
+    with pytest.raises(SourceError, match=r"no frame .* after the first 9 s"):
+        opened(tmp_path / f"a{suffix}", Selection(start_s=9))
+
+
+def test_region_of_interest(clip: Path) -> None:
+    (frame,) = read(clip, Selection(roi=(10, 5, 20, 30), max_frames=1))
+    assert frame.epoch.region == Region(top=5, left=10, height=30, width=20)
+    assert frame.image.shape == (48, 64, 3)
+    assert frame.inputs.shape == (48, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("roi", "message"),
+    [
+        ((60, 0, 10, 10), r"\[60, 0, 10, 10\].*beyond the frame of 64x48"),
+        ((0, 40, 10, 10), "beyond the frame of 64x48"),
+        ((0, 0, 50, 4), "50x4 is more elongated than 8:1"),
+    ],
+)
+def test_region_that_does_not_fit(clip: Path, roi: tuple[int, int, int, int], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        opened(clip, Selection(roi=roi))
+
+
+def test_size_change_begins_an_epoch(tmp_path: Path) -> None:
+    for index, size in enumerate([(24, 32), (24, 32), (32, 24), (24, 32)]):
+        write_image(tmp_path / f"{index}.png", draw(index, size))
+    frames = read(tmp_path)
+    assert [(frame.epoch.index, frame.epoch.reason) for frame in frames] == [
+        (0, "start"),
+        (0, "start"),
+        (1, "size"),
+        (2, "size"),
+    ]
+    assert frames[2].epoch.size == (32, 24)
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3])
+
+
+def test_a_size_change_inside_a_stream(tmp_path: Path) -> None:
+    make_clip(tmp_path / "1.ts", frames=5, size=(48, 64))
+    make_clip(tmp_path / "2.ts", frames=5, size=(64, 48))
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes((tmp_path / "1.ts").read_bytes() + (tmp_path / "2.ts").read_bytes())
+    frames = read(joined)
+    assert {frame.epoch.size for frame in frames} == {(48, 64), (64, 48)}
+    assert frames[-1].epoch.reason == "size"
+    assert all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
+
+
+@pytest.mark.parametrize("start_s", [0.0, 1.5])
+def test_loop(clip: Path, start_s: float) -> None:
+    once = round(30 - start_s * 10)
+    frames = read(clip, Selection(start_s=start_s, max_frames=2 * once + 1), loop=True)
+    assert [frame.epoch.reason for frame in frames[::once]] == ["start", "loop", "loop"]
+    assert frames[once].pts == frames[0].pts
+    assert [frame.index for frame in frames] == list(range(2 * once + 1))
+    assert frames[-1].time_s == pytest.approx(2 * once / 10)
+
+
+@pytest.mark.parametrize("spec", ["-", "rtsp://127.0.0.1:1/x"])
+def test_what_cannot_be_looped(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"source\.loop is True; allowed: False"):
+        opened(spec, loop=True)
+
+
+def test_a_file_as_live_carries_arrival_times_and_ends_cleanly(clip: Path) -> None:
+    source = opened(clip, live=True)
+    frames = list(source)
+    source.close()
+    assert source.live
+    assert len(frames) == 30
+    assert {frame.capture_clock for frame in frames} == {"arrival"}
+    assert all(frame.capture_unix_ns for frame in frames)
+
+
+def test_realtime_waits_and_can_be_interrupted(tmp_path: Path) -> None:
+    # The second frame is due in an hour: only the interrupt can end this.
+    make_clip(tmp_path / "a.mkv", frames=2, pts=[0, 3_600_000])
+    source = opened(tmp_path / "a.mkv", realtime=True)
+    seen = Event()
+    frames: list[Frame] = []
+
+    def consume() -> None:
+        for frame in source:
+            frames.append(frame)
+            seen.set()
+        source.close()
+
+    thread = Thread(target=consume)
+    thread.start()
+    assert seen.wait(30)
+    source.interrupt()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert len(frames) == 1
+
+
+def test_realtime_keeps_the_pace(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mkv", frames=4, fps=20)
+    frames = read(tmp_path / "a.mkv", realtime=True)
+    # no frame may come early; how late depends on the machine
+    assert frames[-1].decoded_ns - frames[0].decoded_ns >= 0.149e9

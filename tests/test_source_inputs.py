@@ -1,0 +1,272 @@
+"""Every kind of input that `streamer.source.open_source` opens, and what goes wrong with it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from streamer.config import SourceConfig
+from streamer.errors import SourceError, StreamError
+from streamer.frame import Frame
+from streamer.source import Selection, open_source
+from tests.clips import make_clip, make_images
+from tests.sources import SHORT_SIDE, opened, read, read_broken
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    make_clip(tmp_path / "a.mp4", frames=30, gop=10)
+    return tmp_path / "a.mp4"
+
+
+def test_lavfi() -> None:
+    frames = read("lavfi:testsrc2=size=64x48:rate=5", Selection(max_frames=3))
+    assert [frame.time_s for frame in frames] == [0, 0.2, 0.4]
+    assert len(read("testsrc2=size=32x32:rate=5:duration=1", format="lavfi")) == 5
+
+
+def test_images(tmp_path: Path) -> None:
+    drawn = make_images(tmp_path / "f", frames=11)
+    for spec in (tmp_path / "f", tmp_path / "f" / "%d.png"):
+        frames = read(spec, fps=4)
+        assert all(
+            np.array_equal(frame.image, image) for frame, image in zip(frames, drawn, strict=True)
+        )
+        assert frames[-1].time_s == 2.5
+
+
+def test_a_colon_in_a_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip("file:12:30.mkv", frames=3)
+    assert len(read("12:30.mkv")) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.mp4", None, "missing.mp4: no such file"),
+        ("text.mp4", b"just text, no video at all", "text.mp4: not a video"),
+        ("empty.mp4", b"", "empty.mp4: "),
+        ("0", None, "/dev/video0: "),
+    ],
+)
+def test_cannot_be_opened(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    content: bytes | None,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        Path(name).write_bytes(content)
+    with pytest.raises(SourceError, match=message) as caught:
+        opened(name)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_frames(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no frame that can be decoded"):
+        opened("lavfi:testsrc2=duration=0")
+
+
+def test_unknown_format_and_bad_graph(clip: Path) -> None:
+    with pytest.raises(SourceError, match="no container format 'nosuch'"):
+        opened(clip, format="nosuch")
+    with pytest.raises(SourceError, match="lavfi:nonsense: Filter not found"):
+        opened("lavfi:nonsense")
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+def test_credentials_never_show(scheme: str) -> None:
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1:1/x: Connection refused") as caught:
+        opened(f"{scheme}://me:hunter2@127.0.0.1:1/x")
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "hunter2" not in repr(error) + str(error)
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+def test_a_server_that_never_answers(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x.ts"
+        with pytest.raises(SourceError, match="no answer in time"):
+            opened(url, read_timeout_s=0.2, open_timeout_s=5)
+
+
+def test_open_timeout() -> None:
+    with pytest.raises(SourceError, match="no answer in time"):
+        opened("udp://127.0.0.1:0", open_timeout_s=0.2, read_timeout_s=60)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def http_url(tmp_path: Path) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path)))
+    thread = Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join(30)
+    server.server_close()
+
+
+def test_http_file(http_url: str, clip: Path) -> None:
+    source = opened(f"{http_url}/{clip.name}")
+    assert (source.live, source.expected_frames) == (False, 30)
+    assert len(list(source)) == 30
+    source.close()
+    with pytest.raises(SourceError, match="nothere"):
+        opened(f"{http_url}/nothere.mp4")
+
+
+def test_a_finished_playlist_is_not_live(http_url: str, tmp_path: Path) -> None:
+    make_clip(
+        tmp_path / "list.m3u8",
+        frames=20,
+        format="hls",
+        container_options={"hls_time": "1", "hls_list_size": "0"},
+    )
+    for spec in (tmp_path / "list.m3u8", f"{http_url}/list.m3u8"):
+        source = opened(spec)
+        assert not source.live
+        assert len(list(source)) == 20
+        source.close()
+
+
+def test_a_playlist_without_an_end_is_live(tmp_path: Path) -> None:
+    playlist = tmp_path / "list.m3u8"
+    make_clip(playlist, frames=200, format="hls", container_options={"hls_list_size": "0"})
+    playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST", ""))
+    source = opened(playlist, read_timeout_s=0.5)
+    assert source.live
+    assert source.expected_frames is None
+    _, message = read_broken(source)
+    assert "the live source ended" in message  # it never grows
+
+
+def test_a_live_source_that_ends_is_lost(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=30)
+
+    def serve(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall((tmp_path / "a.ts").read_bytes())
+
+    for live in ("auto", False):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            thread = Thread(target=serve, args=(server,))
+            thread.start()
+            source = opened(f"tcp://127.0.0.1:{server.getsockname()[1]}", live=live)
+            assert source.live is (live == "auto")
+            if source.live:
+                frames, message = read_broken(source)
+                assert "the live source ended after 30 frames" in message
+                assert frames[0].capture_clock == "arrival"
+            else:
+                frames = list(source)
+                source.close()
+            assert len(frames) == 30
+            thread.join(30)
+
+
+def test_standard_input(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=30)
+    read_fd, write_fd = os.pipe()
+
+    def feed() -> None:
+        with os.fdopen(write_fd, "wb") as pipe:
+            pipe.write((tmp_path / "a.ts").read_bytes())
+
+    thread = Thread(target=feed)
+    thread.start()
+    source = open_source("-", SourceConfig(), Selection(start_s=0.5), SHORT_SIDE, stdin_fd=read_fd)
+    frames = list(source)
+    source.close()
+    thread.join(30)
+    os.close(read_fd)
+    assert (len(frames), source.name, source.live) == (25, "standard input", False)
+
+
+def test_standard_input_that_stays_silent_or_ends() -> None:
+    read_fd, write_fd = os.pipe()
+    for message in ("standard input: no data for 0.05 s", "ends before the video begins"):
+        with pytest.raises(SourceError, match=message):
+            open_source("-", SourceConfig(read_timeout_s=0.05), Selection(), 32, stdin_fd=read_fd)
+        if write_fd is not None:
+            os.close(write_fd)
+            write_fd = None  # type: ignore[assignment]
+    os.close(read_fd)
+
+
+def test_standard_input_stalls_midway(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=20)
+    read_fd, write_fd = os.pipe()
+    os.write(write_fd, (tmp_path / "a.ts").read_bytes())
+    source = open_source("-", SourceConfig(read_timeout_s=0.1), Selection(), 32, stdin_fd=read_fd)
+    frames, message = read_broken(source)
+    assert message == "standard input: no data for 0.1 s after 20 frames"
+    assert len(frames) == 20
+    os.close(read_fd)
+    os.close(write_fd)
+
+
+def test_interrupt_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=100)  # more than FFmpeg wants to see for opening
+    read_fd, write_fd = os.pipe()
+    feeder = Thread(target=os.write, args=(write_fd, (tmp_path / "a.ts").read_bytes()))
+    feeder.start()
+    source = open_source("-", SourceConfig(read_timeout_s=100), Selection(), 32, stdin_fd=read_fd)
+    frames: list[Frame] = []
+    seen = Event()
+
+    def consume() -> None:
+        for frame in source:
+            frames.append(frame)
+            if len(frames) == 50:
+                seen.set()
+        source.close()
+
+    thread = Thread(target=consume)
+    thread.start()
+    assert seen.wait(30)
+    feeder.join(30)
+    source.interrupt()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert 50 <= len(frames) <= 100
+    os.close(read_fd)
+    os.close(write_fd)
+
+
+def test_no_descriptor_is_left_behind(clip: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.mp4").write_text("no video")
+    read(clip, Selection(max_frames=2))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        read(clip, Selection(start_s=1, max_frames=2))
+        for spec in (tmp_path / "bad.mp4", "-"):
+            with open(os.devnull) as empty, pytest.raises(StreamError):  # noqa: PTH123
+                open_source(str(spec), SourceConfig(), Selection(), 32, stdin_fd=empty.fileno())
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_repr_and_closing_twice(clip: Path) -> None:
+    source = opened(clip)
+    assert repr(source) == f"Source({str(clip)!r}, live=False)"
+    source.close()
+    source.close()
+    assert list(opened(clip, Selection(max_frames=1)))

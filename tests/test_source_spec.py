@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamer.config import SourceConfig
+from streamer.credentials import hide_credentials
+from streamer.source_spec import SourceSpec, is_live
+from tests.clips import make_images
+
+
+@pytest.mark.parametrize(
+    ("spec", "kind", "target", "live"),
+    [
+        ("-", "stdin", "-", False),
+        ("0", "webcam", "/dev/video0", True),
+        ("/dev/video1", "webcam", "/dev/video1", True),
+        ("lavfi:testsrc2", "lavfi", "testsrc2", False),
+        ("rtsp://cam/1", "url", "rtsp://cam/1", True),
+        ("RTSPS://cam/1", "url", "RTSPS://cam/1", True),
+        ("rtmp://h/app", "url", "rtmp://h/app", True),
+        ("udp://@:5000", "url", "udp://@:5000", True),
+        ("tcp://h:1", "url", "tcp://h:1", True),
+        ("http://h/a.mp4", "url", "http://h/a.mp4", False),
+        ("http://h/a.m3u8?x=1", "url", "http://h/a.m3u8?x=1", None),
+        ("list.M3U8", "file", "list.M3U8", None),
+        ("a.mp4", "file", "a.mp4", False),
+        ("file:///a.mp4", "file", "file:///a.mp4", False),
+        ("frames/%04d.png", "images", "frames/%04d.png", False),
+        ("missing.png", "file", "missing.png", False),
+    ],
+)
+def test_kinds(spec: str, kind: str, target: str, live: bool | None) -> None:
+    parsed = SourceSpec.parse(spec, SourceConfig())
+    assert (parsed.kind, parsed.target, parsed.live) == (kind, target, live)
+    assert is_live(spec, SourceConfig()) is live
+
+
+def test_a_folder_and_one_image_are_images(tmp_path: Path) -> None:
+    make_images(tmp_path / "frames", frames=1)
+    for spec in (tmp_path / "frames", tmp_path / "frames" / "1.png"):
+        assert SourceSpec.parse(str(spec), SourceConfig()).kind == "images"
+
+
+@pytest.mark.parametrize(
+    ("format_name", "kind"), [("lavfi", "lavfi"), ("v4l2", "webcam"), ("hls", "file")]
+)
+def test_the_format_tells_the_kind(format_name: str, kind: str) -> None:
+    assert SourceSpec.parse("thing", SourceConfig(format=format_name)).kind == kind
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_the_configuration_overrules(live: bool) -> None:
+    assert is_live("a.mp4", SourceConfig(live=live)) is live
+    assert is_live("rtsp://cam/1", SourceConfig(live=live)) is live
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://me:secret@cam:554/1", "rtsp://cam:554/1"),
+        ("rtsp://me:se@cret@cam/1", "rtsp://cam/1"),
+        ("http://me@cam/a", "http://cam/a"),
+        ("http://cam/a?user=me&pwd=x&channel=2", "http://cam/a?user=***&pwd=***&channel=2"),
+        ("http://cam/a?access_token=x#part", "http://cam/a?access_token=***#part"),
+        ("http://cam/@home", "http://cam/@home"),
+        ("plain@file.mp4", "plain@file.mp4"),
+    ],
+)
+def test_credentials_are_hidden(url: str, shown: str) -> None:
+    assert hide_credentials(url) == shown
+
+
+def test_no_secret_in_name_or_repr() -> None:
+    spec = SourceSpec.parse("rtsp://me:secret@cam/1?token=abc", SourceConfig())
+    assert spec.target == "rtsp://me:secret@cam/1?token=abc"
+    assert "secret" not in repr(spec) + spec.name
+    assert "abc" not in repr(spec) + spec.name
