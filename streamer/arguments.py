@@ -53,7 +53,7 @@ class RepeatableAction(argparse.Action):
         setattr(namespace, self.dest, self._values)
 
 
-class ConfigAction(ActionConfigFile):
+class ConfigAction(ActionConfigFile):  # type: ignore[misc]
     """A YAML file by its path, or one that ships with the project by its name."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:

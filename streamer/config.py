@@ -247,6 +247,8 @@ class StreamConfig:
         check(self.start >= 0, "start", self.start, "at least 0")
         check(self.duration is None or self.duration > 0, "duration", self.duration, "positive")
         check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
+        files = [*self.output, *self.results]
+        check(len(set(files)) == len(files), "output, results", files, "each file once")
         self.region()
         check(self.category_names() != [], "categories", self.categories, "at least one name")
 

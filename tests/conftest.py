@@ -26,9 +26,13 @@ def no_thread_left() -> Iterator[None]:
     """Every test ends with the threads that it began with."""
     before = set(threading.enumerate())
     yield
-    left = [thread for thread in threading.enumerate() if thread not in before]
+    # tqdm keeps one monitor thread for the process, by design.
+    left = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and type(thread).__name__ != "TMonitor"
+    ]
     for thread in left:
         thread.join(10)
-    # tqdm keeps one monitor thread for the process, by design.
-    alive = [t.name for t in left if t.is_alive() and type(t).__name__ != "TMonitor"]
+    alive = [thread.name for thread in left if thread.is_alive()]
     assert alive == [], f"threads left behind: {alive}"

@@ -86,6 +86,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--mp4.crf 52", "mp4.crf is 52"),
         ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),
         ("--mp4.style neon", "Got value: neon"),
+        ("--output a.mp4 --output a.mp4", "allowed: each file once"),
         ("--strid 3", "unrecognized arguments: --strid"),
         ("a.mp4 b.mp4", "unrecognized arguments: b.mp4"),
         ("--output", "argument --output"),

@@ -1,0 +1,146 @@
+"""Putting a run together from its configuration: network, source, stages and sinks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from model import VisTR
+from streamer.config import StreamConfig, check
+from streamer.decoder import DecoderThread
+from streamer.device import choose_device, choose_dtype, load_network
+from streamer.errors import ConfigError
+from streamer.merger import FrameMerger
+from streamer.mp4_sink import Mp4Sink
+from streamer.pipeline import Pipeline, Stages
+from streamer.predictor import VistrPredictor
+from streamer.result import StreamInfo
+from streamer.results_sink import ResultsSink
+from streamer.ring_buffer import Overflow, RingBuffer
+from streamer.sink import SinkThread
+from streamer.source import Selection, Source, open_source
+from streamer.stitcher import Stitcher
+from streamer.windows import WindowScheduler
+from streamer.zmq_sink import ZmqSink
+
+SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
+FILE_STRIDE, FILE_EMIT_DELAY = 18, 1
+LIVE_STRIDE, LIVE_EMIT_DELAY = 12, 0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """A pipeline that is ready to run, and what there is to know about it.
+
+    Attributes:
+        pipeline: Not started; it owns the source from here on.
+        info: What its sinks are to be told.
+        expected_frames: Results to expect; None where unknown.
+    """
+
+    pipeline: Pipeline
+    info: StreamInfo
+    expected_frames: int | None
+
+
+def load(config: StreamConfig) -> VisTR:
+    """The network that a configuration asks for, checked against the rest of it.
+
+    Raises:
+        CheckpointError: The weights cannot be loaded.
+        ConfigError: The stride or the categories do not fit them.
+        DeviceError: The device is absent or too small.
+    """
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.precision, device)
+    net = load_network(config.weights, device, dtype, config.window.size)
+    stride = config.window.stride
+    check(
+        stride == "auto" or stride <= net.frames,
+        "window.stride",
+        stride,
+        f"from 1 to {net.frames}, the window of the weights",
+    )
+    _category_ids(config, net)
+    log.info("network on %s in %s, windows of %d frames", device, dtype, net.frames)
+    if not net.trained:
+        log.warning(
+            "these are untrained default weights: masks, categories and ids mean nothing; "
+            "pass a trained checkpoint with --weights"
+        )
+    return net
+
+
+def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
+    """Open the source and put the stages behind it.
+
+    Args:
+        config: What the user asked for.
+        net: From `load`.
+        run: The run's UUID.
+
+    Raises:
+        SourceError: The source cannot be opened.
+    """
+    selection = Selection(config.start, config.duration, config.max_frames, config.region())
+    source = open_source(
+        config.input or str(SHIPPED_CLIP), config.source, selection, net.short_side
+    )
+    window, live = config.window, source.live
+    stride = min(LIVE_STRIDE if live else FILE_STRIDE, net.frames)
+    stride = stride if window.stride == "auto" else window.stride
+    delay = LIVE_EMIT_DELAY if live else FILE_EMIT_DELAY
+    delay = delay if window.emit_delay == "auto" else window.emit_delay
+    stitch = config.stitch
+    stages = Stages(
+        scheduler=WindowScheduler(net.frames, stride, window.frame_step, warm_up=live),
+        predictor=VistrPredictor(net, config.threshold, _category_ids(config, net)),
+        stitcher=Stitcher(
+            accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
+        ),
+        merger=FrameMerger(delay, net.categories),
+    )
+    info = StreamInfo(config.stream, tuple(net.categories), net.frames, stride, live, run)
+    return Assembly(Pipeline(_decoder(source, config), stages), info, source.expected_frames)
+
+
+def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
+    """The ZeroMQ sinks asked for, not started."""
+    return [
+        SinkThread(f"zmq {endpoint}", partial(ZmqSink, endpoint, config.stream, run, config.zmq))
+        for endpoint in config.publish
+    ]
+
+
+def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
+    """The MP4 and results sinks asked for, not started."""
+    videos = [
+        SinkThread(f"mp4 {path}", partial(Mp4Sink, path, config.mp4)) for path in config.output
+    ]
+    results = [
+        SinkThread(f"results {path}", partial(ResultsSink, path, assemble=not live))
+        for path in config.results
+    ]
+    return videos + results
+
+
+def _decoder(source: Source, config: StreamConfig) -> DecoderThread:
+    overflow: Overflow = "drop_oldest" if source.live else "block"
+    return DecoderThread(source, RingBuffer(config.source.buffer, overflow))
+
+
+def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:
+    """The ids of the categories to keep; None for all."""
+    names = config.category_names()
+    if names is None:
+        return None
+    known = list(net.categories)
+    for name in names:
+        if name not in known[1:]:
+            raise ConfigError(f"categories: {name!r} is unknown; allowed: {', '.join(known[1:])}")
+    return [known.index(name) for name in names]

@@ -1,0 +1,61 @@
+"""``python -m streamer.demo [FOLDER]``: the whole stream on the shipped clip, with a reader beside.
+
+Writes an MP4 and results into FOLDER (default ``demo``), publishes on loopback to a
+`streamer.client` in a process of its own, and says what both ends measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from streamer import cli
+
+READER_S = 60.0
+"""Longest wait for the reader to end after the stream has, in seconds."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m streamer.demo", description="The whole stream on the shipped clip."
+    )
+    parser.add_argument("folder", nargs="?", default="demo", type=Path, help="default: demo")
+    folder: Path = parser.parse_args(arguments).folder
+    folder.mkdir(parents=True, exist_ok=True)
+    endpoint = f"tcp://127.0.0.1:{_free_port()}"
+    log = folder / "subscriber.log"
+    print(f"publishing on {endpoint} to a subscriber that writes {log}")
+    with log.open("w", encoding="utf-8") as lines:
+        reader = subprocess.Popen(
+            [sys.executable, "-m", "streamer.client", endpoint], stdout=lines, stderr=lines
+        )
+        try:
+            code = cli.main(
+                [
+                    *("--config", "demo", "--publish", endpoint),
+                    *("--output", str(folder / "masks.mp4")),
+                    *("--results", str(folder / "results.json")),
+                ]
+            )
+            reader_code = 0 if code else reader.wait(READER_S)
+        finally:
+            reader.kill()
+            reader.wait()
+    print(f"subscriber: {log.read_text(encoding='utf-8').splitlines()[-1]}")
+    print(f"look at {folder / 'masks.mp4'}; the masks as data are in {folder / 'results.json'}")
+    return code or reader_code
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

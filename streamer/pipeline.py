@@ -1,0 +1,133 @@
+"""From decoded frames to finished results: windows, network, stitching and merging in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from streamer.decoder import DecoderThread
+from streamer.errors import SourceError
+from streamer.frame import Epoch
+from streamer.merger import FrameMerger
+from streamer.predictor import Predictor
+from streamer.result import FrameResult, Gap
+from streamer.stats import RunStats, Summary
+from streamer.stitcher import Stitcher
+from streamer.window import Window
+from streamer.windows import WindowScheduler
+
+DECODER_STOP_S = 15.0
+"""Longest wait for the decoder thread at the end, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The steps that a window goes through, each with its state for one run."""
+
+    scheduler: WindowScheduler
+    predictor: Predictor
+    stitcher: Stitcher
+    merger: FrameMerger
+
+
+class Pipeline:
+    """Runs the stages over the frames of a decoder.
+
+    `outputs` belongs to one thread; `stop` may be called from any.
+
+    Args:
+        decoder: The decoder thread, not yet started.
+        stages: What happens to its frames.
+    """
+
+    def __init__(self, decoder: DecoderThread, stages: Stages) -> None:
+        self.stopped = False
+        self._decoder = decoder
+        self._stages = stages
+        self._stats = RunStats()
+        self._closed = False
+
+    def outputs(self) -> Iterator[FrameResult | Gap]:
+        """Results in the order of their frames: one for every decoded frame that was not dropped.
+
+        A source that breaks midway raises its error after the results of what it gave.
+
+        Raises:
+            SourceError: The source failed.
+            DeviceError: The network's device failed.
+        """
+        self._decoder.start()
+        failure: SourceError | None = None
+        try:
+            yield from self._follow()
+        except SourceError as error:
+            failure = error
+        yield from self._end_epoch()
+        if failure is not None:
+            raise failure
+
+    def stop(self) -> None:
+        """End early, from any thread: the window being computed is finished, no other begins."""
+        self.stopped = True
+        self._decoder.frames.close()
+        self._decoder.frames.discard()
+
+    def close(self) -> None:
+        """Stop the decoder and release the network's features; on the thread of `outputs`.
+
+        Raises:
+            SourceError: The decoder did not return in time.
+        """
+        self._closed = True
+        self._stages.predictor.close()
+        if not self._decoder.stop(DECODER_STOP_S):
+            raise SourceError(
+                f"{self._decoder.source.name}: did not return from a read within {DECODER_STOP_S} s"
+            )
+
+    def summary(self) -> Summary:
+        """What was done so far; complete once closed."""
+        # While it runs, most frames without a result are merely under way.
+        lost = self._decoder.decoded - self._stats.frames
+        return self._stats.summary(
+            dropped=lost if self._closed else self._decoder.frames.dropped,
+            corrupt=self._decoder.source.corrupt,
+            tracks=self._stages.stitcher.tracks,
+        )
+
+    def _follow(self) -> Iterator[FrameResult | Gap]:
+        epoch: Epoch | None = None
+        for frame in self._decoder.frames:
+            if frame.epoch is not epoch:
+                if epoch is not None:
+                    yield from self._end_epoch()
+                    yield Gap(frame.epoch, frame.epoch.reason, frame.epoch.missing)
+                epoch = frame.epoch
+            self._stages.merger.add(frame)
+            window = self._stages.scheduler.add(frame)
+            if window is not None:
+                yield from self._process(window)
+
+    def _process(self, window: Window) -> Iterator[FrameResult]:
+        started = time.perf_counter()
+        prediction = self._stages.predictor.predict(window)
+        identities = self._stages.stitcher.identify(window, prediction)
+        results = self._stages.merger.merge(window, prediction, identities)
+        self._stats.count_window(time.perf_counter() - started)
+        yield from self._count(results)
+
+    def _end_epoch(self) -> Iterator[FrameResult]:
+        """Give out what waits; frames that no window holds yet get one, unless stopped."""
+        window = self._stages.scheduler.finish()
+        if self.stopped:
+            self._stages.merger.discard()
+        elif window is not None:
+            yield from self._process(window)
+        yield from self._count(self._stages.merger.flush())
+        self._stages.stitcher.new_epoch()
+
+    def _count(self, results: list[FrameResult]) -> Iterator[FrameResult]:
+        for result in results:
+            self._stats.count_frame(result.frame.decoded_ns)
+            yield result

@@ -1,0 +1,49 @@
+"""What a terminal shows while a run goes on."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from tqdm import tqdm
+
+from streamer.pipeline import Pipeline
+from streamer.result import FrameResult
+
+
+class Progress:
+    """A progress bar for files (frames, rate, time left), a status line for live sources.
+
+    Args:
+        pipeline: Whose counts to show.
+        expected_frames: Length of the bar; None where unknown.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, pipeline: Pipeline, expected_frames: int | None, *, quiet: bool) -> None:
+        self._pipeline = pipeline
+        self._bar = tqdm(
+            total=expected_frames, unit="frame", disable=quiet, dynamic_ncols=True, mininterval=0.5
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+    def show(self, result: FrameResult) -> None:
+        """Count a result."""
+        if self._bar.update():  # true when it redraws: summing up for every frame would be waste
+            summary = self._pipeline.summary()
+            self._bar.set_postfix(
+                objects=len(result.instances),
+                tracks=summary.tracks,
+                dropped=summary.dropped,
+                latency=f"{summary.latency_ms[0]:.0f}ms",
+                refresh=False,
+            )

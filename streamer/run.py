@@ -1,0 +1,97 @@
+"""A run: the pipeline's outputs into every sink, and an orderly end whatever happens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from streamer.errors import SinkError, StreamError
+from streamer.pipeline import Pipeline
+from streamer.result import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
+from streamer.sink import SinkThread
+from streamer.stats import Summary
+
+STOPPED_SINK_S = 10.0
+"""Longest wait for a sink after the run was stopped or failed, in seconds."""
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """Feeds sinks, started by the caller, from a pipeline that is not started yet.
+
+    Args:
+        pipeline: Where results come from.
+        sinks: Where they go.
+        info: What the sinks are told first.
+        on_result: Called on the main thread with every result handed over (progress).
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        sinks: Sequence[SinkThread],
+        info: StreamInfo,
+        on_result: Callable[[FrameResult], None] = lambda _: None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._sinks = sinks
+        self._info = info
+        self._on_result = on_result
+
+    def execute(self) -> Summary:
+        """Run to the end; every thread is joined and every sink closed on return.
+
+        Raises:
+            StreamError: The first thing that failed; the others are logged.
+        """
+        errors: list[BaseException] = []
+        try:
+            self._follow()
+        except BaseException as error:  # whatever it is, everything is closed before it goes on
+            errors.append(error)
+        try:
+            self._pipeline.close()
+        except StreamError as error:
+            errors.append(error)
+        errors += self._finish_sinks("failed" if errors else self._reason())
+        for later in errors[1:]:
+            log.error("then also: %s", later)
+        if errors:
+            raise errors[0]
+        return self._pipeline.summary()
+
+    def stop(self) -> None:
+        """End early, from any thread: what is finished goes out, nothing new is begun."""
+        # Sinks first: the main thread may be waiting for room in the queue of one that is stuck.
+        for sink in self._sinks:
+            sink.lift_limit()
+        self._pipeline.stop()
+
+    def _follow(self) -> None:
+        self._give(self._info)
+        for output in self._pipeline.outputs():
+            self._give(output)
+
+    def _give(self, output: StreamInfo | FrameResult | Gap) -> None:
+        for sink in self._sinks:
+            sink.put(output)
+        if isinstance(output, FrameResult):
+            self._on_result(output)
+
+    def _reason(self) -> EndReason:
+        return "stopped" if self._pipeline.stopped else "end"
+
+    def _finish_sinks(self, reason: EndReason) -> list[StreamError]:
+        """Send the end to every sink and close it; returns what went wrong."""
+        summary = self._pipeline.summary()
+        end: Output = EndOfStream(reason, summary.frames, summary.dropped)
+        for sink in self._sinks:
+            if reason != "end":
+                sink.lift_limit()
+            try:
+                sink.put(end)
+            except SinkError:
+                continue  # it has failed already: `finish` returns its error
+        timeout_s = None if reason == "end" else STOPPED_SINK_S
+        return [error for sink in self._sinks if (error := sink.finish(timeout_s)) is not None]

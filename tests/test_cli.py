@@ -1,0 +1,253 @@
+"""`streamer.cli`: the whole stream on real clips, its exit codes and its messages."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from streamer import cli
+from streamer.client import MaskSubscriber
+from tests.clips import make_clip
+from tests.fakes import WAIT_S
+from tests.tiny_vistr import save_tiny_vistr
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6, slots=3)
+    return str(path)
+
+
+@pytest.fixture
+def stream(weights: str, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line; returns the exit code, stdout and stderr."""
+
+    def run(*arguments: object, stride: object = 3) -> tuple[int, str, str]:
+        options = ["--weights", weights, "--threshold", "0", "--window.stride", str(stride)]
+        code = cli.main([*(str(argument) for argument in arguments), *options])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def frame_sizes(path: Path) -> list[tuple[int, int]]:
+    with av.open(str(path)) as container:
+        return [(frame.height, frame.width) for frame in container.decode(video=0)]
+
+
+def lines_of(path: Path, kind: str = "frame") -> list[dict[str, object]]:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return [line for line in lines if line["type"] == kind]
+
+
+def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    endpoint = f"ipc://{tmp_path}/masks"
+    received: list[int] = []
+
+    def read() -> None:
+        with MaskSubscriber(endpoint, timeout_s=WAIT_S) as subscriber:
+            received.extend(frame.frame for frame in subscriber)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    code, out, _ = stream(
+        tmp_path / "clip.mp4",
+        *("--output", tmp_path / "a.mp4", "--output", tmp_path / "b.mp4"),
+        *("--results", tmp_path / "r.json", "--publish", endpoint),
+        *("--zmq.wait_subscribers", 1),
+    )
+    reader.join(WAIT_S)
+    assert code == 0
+    assert received == list(range(20))
+    assert frame_sizes(tmp_path / "a.mp4") == frame_sizes(tmp_path / "b.mp4") == [(48, 64)] * 20
+    assert [line["frame"] for line in lines_of(tmp_path / "r.jsonl")] == list(range(20))
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert results
+    assert all(len(result["segmentations"]) == 20 for result in results)
+    assert "20 frames" in out
+    assert f"wrote {tmp_path / 'r.json'}" in out
+
+
+def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=40, fps=10)
+    results = tmp_path / "r.json"
+    options = ("--start", 1, "--duration", 2, "--max_frames", 15, "--roi", "10,8,40,32")
+    code, out, err = stream(tmp_path / "clip.mp4", *options, "--results", results, "--quiet")
+    assert (code, out) == (0, "")
+    assert "INFO" not in err
+    frames = lines_of(tmp_path / "r.jsonl")
+    assert len(frames) == 15
+    boxes = [i["bbox"] for frame in frames for i in frame["instances"]]
+    left, top, width, height = np.array(boxes).T
+    assert left.min() >= 10
+    assert top.min() >= 8
+    assert (left + width).max() <= 50
+    assert (top + height).max() <= 40
+
+
+def test_a_changing_frame_size(tmp_path: Path, stream: Run) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(14):
+        size = (48, 64) if index < 8 else (33, 47)
+        image = av.VideoFrame.from_ndarray(np.full((*size, 3), 9 * index, np.uint8), "rgb24")
+        image.to_image().save(folder / f"{index}.png")
+    code, _, _ = stream(folder, "--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json")
+    assert code == 0
+    assert frame_sizes(tmp_path / "o.mp4") == [(48, 64)] * 8
+    assert frame_sizes(tmp_path / "o.1.mp4") == [(34, 48)] * 6  # padded to even sizes
+    assert [line["size"] for line in lines_of(tmp_path / "r.jsonl", "video")] == [
+        [48, 64],
+        [33, 47],
+    ]
+    results = json.loads((tmp_path / "r.json").read_text())
+    lengths = {result["video_id"]: len(result["segmentations"]) for result in results}
+    assert lengths == {1: 8, 2: 6}
+    sizes = {
+        (result["video_id"], *rle["size"])
+        for result in results
+        for rle in result["segmentations"]
+        if rle
+    }
+    assert sizes == {(1, 48, 64), (2, 33, 47)}
+
+
+def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stream: Run) -> None:
+    whole = tmp_path / "whole.mp4"
+    make_clip(whole, frames=60, container_options={"movflags": "+faststart"}, gop=10)
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    code, _, err = stream(broken, "--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json")
+    assert code == 1
+    assert "broken.mp4" in err.splitlines()[-1]
+    frames = lines_of(tmp_path / "r.jsonl")
+    assert 10 < len(frames) < 60
+    assert len(frame_sizes(tmp_path / "o.mp4")) == len(frames)
+    results = json.loads((tmp_path / "r.json").read_text())
+    assert {len(result["segmentations"]) for result in results} == {len(frames)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nowhere.mp4"], 1, "nowhere.mp4"),
+        (["notes.txt"], 1, "notes.txt"),
+        (["empty.mp4"], 1, "empty.mp4"),
+        (["clip.mp4", "--weights", "nowhere.pth"], 1, "nowhere.pth"),
+        (["clip.mp4", "--output", "nowhere/o.mp4"], 1, "nowhere"),
+        (["clip.mp4", "--results", "folder"], 1, "folder"),
+        (["clip.mp4", "--device", "cuda"], 1, "device is 'cuda'"),
+        (["clip.mp4", "--window.stride", "7"], 2, "window.stride is 7; allowed: from 1 to 6"),
+        (["clip.mp4", "--window.stride", "0"], 2, "window.stride is 0"),
+        (["clip.mp4", "--categories", "unicorn"], 2, "'unicorn' is unknown"),
+        (["clip.mp4", "--publish", "carrier-pigeon"], 2, "carrier-pigeon"),
+        (["clip.mp4", "--publish", "tcp://127.0.0.1:99999"], 2, "99999"),
+        (["clip.mp4", "--window.size", "8"], 1, "8"),
+        (["clip.mp4", "--roi", "0,0,100,10"], 1, "100"),
+        (["wide.mp4"], 1, "8:1"),
+        (["clip.mp4", "--bogus"], 2, "--bogus"),
+        (["--config", "nowhere.yaml"], 1, "nowhere.yaml"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    weights: str,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    if "cuda" in arguments:
+        monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.chdir(tmp_path)
+    make_clip("clip.mp4", frames=4)
+    make_clip("wide.mp4", frames=4, size=(16, 144))
+    Path("notes.txt").write_text("not a video")
+    Path("empty.mp4").touch()
+    Path("folder").mkdir()
+    before = set(tmp_path.iterdir())
+    assert cli.main(["--weights", weights, "--threshold", "0", *arguments]) == code
+    err = capsys.readouterr().err
+    last = err.splitlines()[-1]
+    assert last.startswith("vistr-stream: error: ")
+    assert message in last
+    assert "Traceback" not in err
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_a_port_in_use(tmp_path: Path, stream: Run) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    endpoint = "tcp://127.0.0.1:*"
+    import zmq  # noqa: PLC0415
+
+    with zmq.Context() as context, context.socket(zmq.PUB) as taken:
+        taken.bind(endpoint)
+        used = taken.last_endpoint.decode()
+        code, _, err = stream(tmp_path / "clip.mp4", "--publish", used)
+    assert code == 1
+    assert used in err.splitlines()[-1]
+
+
+def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
+    tmp_path: Path, stream: Run
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=30)
+    code, _, err = stream(
+        tmp_path / "clip.mp4", "--output", "/dev/full", "--results", tmp_path / "r.json"
+    )
+    assert code == 1
+    assert "/dev/full" in err.splitlines()[-1]
+    (end,) = lines_of(tmp_path / "r.jsonl", "end")
+    assert end["reason"] == "failed"
+    assert json.loads((tmp_path / "r.json").read_text()) is not None
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_in_order(
+    tmp_path: Path, weights: str, number: signal.Signals, code: int
+) -> None:
+    endpoint = f"ipc://{tmp_path}/masks"
+    command = [
+        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
+        *("--weights", weights, "--threshold", "0", "--window.stride", "3"),
+        *("--source.realtime", "true", "--output", str(tmp_path / "o.mp4")),
+        *("--results", str(tmp_path / "r.json")),
+        *("--publish", endpoint, "--zmq.wait_subscribers", "1"),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        with MaskSubscriber(endpoint, timeout_s=60) as subscriber:
+            count = 0
+            for _ in subscriber:
+                count += 1
+                if count == 10:
+                    process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code, err
+    assert "Traceback" not in err
+    assert subscriber.end is not None
+    assert subscriber.end.reason == "stopped"
+    assert subscriber.end.frames == count
+    assert len(frame_sizes(tmp_path / "o.mp4")) == count
+    assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]

@@ -1,0 +1,109 @@
+"""`streamer.stream`: finished frames in the caller's own process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import streamer
+from streamer.config import StitchConfig
+from streamer.errors import ConfigError, SourceError, StreamError
+from tests.clips import make_clip
+from tests.tiny_vistr import save_tiny_vistr
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6, slots=3)
+    return str(path)
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, not paths
+
+
+def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=14)
+    with streamer.stream(str(clip), weights=weights, stride=3, threshold=0.0) as frames:
+        assert (frames.info.window, frames.info.stride, frames.info.live) == (6, 3, False)
+        results = list(frames)
+        assert frames.summary.frames == 14
+    assert [result.frame.index for result in results] == list(range(14))
+    instances = [instance for result in results for instance in result.instances]
+    assert instances
+    for instance in instances:
+        assert instance.mask.shape == (48, 64)
+        assert instance.mask.dtype == np.bool_
+        assert 0 <= instance.score <= 1
+        assert instance.category.startswith("class_")
+
+
+def test_leaving_early_closes_everything(tmp_path: Path, weights: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=60)
+    with streamer.stream(str(clip), weights=weights, stride=3) as frames:
+        next(iter(frames))
+    before = open_descriptors()
+    with (
+        pytest.raises(KeyError, match="mine"),
+        streamer.stream(str(clip), weights=weights, stride=3) as frames,
+    ):
+        for _ in frames:
+            raise KeyError("mine")
+    with streamer.stream(str(clip), weights=weights, stride=3):
+        pass  # never iterated
+    assert open_descriptors() == before  # and the fixture sees that no thread is left
+    assert frames.summary.frames >= 1
+
+
+def test_works_on_any_one_thread(tmp_path: Path, weights: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=9)
+
+    def count() -> int:
+        with streamer.stream(str(clip), weights=weights, stride=3) as frames:
+            return sum(1 for _ in frames)
+
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(count).result(60) == 9
+
+
+def test_options_of_groups_are_flat(weights: str) -> None:
+    options = {"frame_step": 2, "live": True, "emit_delay": 0, "stitch": StitchConfig(accept=0.5)}
+    with streamer.stream(
+        "lavfi:testsrc2=size=64x48:rate=10:duration=1", weights=weights, stride=2, **options
+    ) as frames:
+        assert frames.info.live
+        assert [result.interpolated for result in frames][:4] == [False, True, False, True]
+
+
+def test_bad_options_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no option 'strid'; allowed: .*stride"):
+        streamer.stream("x.mp4", strid=3)
+    with pytest.raises(ConfigError, match="output is an option of the command line"):
+        streamer.stream("x.mp4", output="o.mp4")
+    with pytest.raises(ConfigError, match="stride is 0"):
+        streamer.stream("x.mp4", stride=0)
+    with (
+        pytest.raises(SourceError, match=r"nowhere.mp4"),
+        streamer.stream(str(tmp_path / "nowhere.mp4")),
+    ):
+        pass
+
+
+def test_outside_a_with_block_it_says_how() -> None:
+    with pytest.raises(StreamError, match="use the stream in a with block"):
+        next(iter(streamer.stream("x.mp4")))
+
+
+def test_importing_the_package_stays_light() -> None:
+    code = "import streamer, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+from results import RUN, box_mask, frame_result
+
+from streamer.config import Encoding
+from streamer.errors import ConfigError, SinkError
+from streamer.mask_codec import (
+    check_runs,
+    decode_jpeg,
+    decode_label_map,
+    decode_mask,
+    encode_jpeg,
+    encode_masks,
+    encode_png,
+    jpeg_size,
+    run_lengths,
+)
+from streamer.message_writer import MessageWriter
+from streamer.messages import FrameMessage, WireError
+from streamer.wire import parse
+
+FEW = settings(max_examples=60, deadline=None, database=None)
+
+
+def message_of(encoding: Encoding, masks: dict[int, NDArray[np.bool_]]) -> FrameMessage:
+    size = next(iter(masks.values())).shape
+    writer = MessageWriter("s", RUN, encoding, with_jpeg=False)
+    packets = writer.write(frame_result(0, (size[0], size[1]), masks))
+    message = parse(packets[-1])
+    assert isinstance(message, FrameMessage)
+    return message
+
+
+@FEW
+@given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 2**32 - 1))
+def test_run_lengths_are_those_of_pycocotools(h: int, w: int, share: float, seed: int) -> None:
+    mask = np.random.default_rng(seed).random((h, w)) < share
+    counts = coco_mask.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
+    assert isinstance(counts, bytes)
+    runs = run_lengths(counts)
+    check_runs(runs, (h, w), 0)
+    decoded = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(w, h).T
+    np.testing.assert_array_equal(decoded, mask)
+
+
+def test_long_runs_are_read_exactly() -> None:
+    mask = np.zeros((4000, 5000), np.uint8, order="F")
+    mask[1:, 4000] = 1
+    counts = coco_mask.encode(mask)["counts"]
+    assert isinstance(counts, bytes)
+    assert run_lengths(counts).tolist() == [16_000_001, 3999, 3_996_000]
+
+
+@pytest.mark.parametrize(
+    ("counts", "complaint"),
+    [
+        (b"", "empty"),
+        (b"\x10", "outside"),
+        (b"\x7f", "outside"),
+        (b"o", "inside a number"),
+        (b"1P", "inside a number"),
+        (b"oooooooo0", "more than 7 characters"),
+    ],
+)
+def test_broken_run_lengths_are_refused(counts: bytes, complaint: str) -> None:
+    with pytest.raises(WireError, match=complaint):
+        run_lengths(counts)
+
+
+@FEW
+@given(st.binary(max_size=60))
+def test_any_bytes_are_run_lengths_or_refused(counts: bytes) -> None:
+    try:
+        runs = run_lengths(counts)
+        check_runs(runs, (6, 7), 0)
+    except WireError:
+        return
+    assert runs.sum() == 42
+    assert runs.min() >= 0
+
+
+@pytest.mark.parametrize("runs", [[41], [43], [43, -1], [2**40, 42 - 2**40], [-1, 43]])
+def test_runs_that_do_not_cover_the_frame_are_refused(runs: list[int]) -> None:
+    with pytest.raises(WireError, match="42 pixels of 7x6"):
+        check_runs(np.array(runs, dtype=np.int64), (6, 7), 0)
+
+
+def test_a_hostile_sum_does_not_overflow_into_the_right_one() -> None:
+    # 2**62 + 2**62 + ... wraps around to the number of pixels.
+    runs = np.array([2**62, 2**62, 2**62, 2**62, 42], dtype=np.int64)
+    with pytest.raises(WireError):
+        check_runs(runs, (6, 7), 0)
+
+
+@pytest.mark.parametrize("encoding", ["labelmap_png", "labelmap_zstd"])
+def test_label_maps_put_later_ones_on_top(encoding: Encoding) -> None:
+    size = (9, 11)
+    below, above = box_mask(size, 0, 0, 6, 6), box_mask(size, 3, 3, 6, 8)
+    labels = decode_label_map(message_of(encoding, {7: below, 8: above}))
+    np.testing.assert_array_equal(labels == 2, above)
+    np.testing.assert_array_equal(labels == 1, below & ~above)
+
+
+def test_no_mask_is_no_payload() -> None:
+    assert encode_masks((4, 5), [], "coco_rle") == (b"", [])
+
+
+def test_a_label_map_has_no_masks_of_its_own() -> None:
+    message = message_of("labelmap_png", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="no offset and length"):
+        decode_mask(message, 0)
+
+
+@pytest.mark.parametrize("encoding", ["labelmap_png", "labelmap_zstd"])
+def test_a_label_without_an_instance_is_refused(encoding: Encoding) -> None:
+    message = message_of(encoding, {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="label 1 with 0 instances"):
+        decode_label_map(replace(message, instances=()))
+
+
+@pytest.mark.parametrize("encoding", ["labelmap_png", "labelmap_zstd"])
+@pytest.mark.parametrize("cut", [1, 8, 30])
+def test_a_truncated_label_map_is_refused(encoding: Encoding, cut: int) -> None:
+    rng = np.random.default_rng(0)
+    message = message_of(encoding, {1: rng.random((30, 40)) < 0.5})
+    with pytest.raises(WireError):
+        decode_label_map(replace(message, payload=message.payload[:-cut]))
+
+
+def test_a_label_map_of_another_size_is_refused_before_it_is_decoded() -> None:
+    huge = encode_png(np.zeros((1000, 1000), np.uint16))
+    message = message_of("labelmap_png", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="16-bit greyscale PNG of 5x4"):
+        decode_label_map(replace(message, payload=huge))
+
+
+def test_an_8_bit_png_is_refused() -> None:
+    png = cv2.imencode(".png", np.zeros((4, 5), np.uint8))[1].tobytes()
+    message = message_of("labelmap_png", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="16-bit"):
+        decode_label_map(replace(message, payload=png))
+
+
+def test_a_zstandard_bomb_is_refused_by_its_header() -> None:
+    zstandard = pytest.importorskip("zstandard")
+    bomb = zstandard.ZstdCompressor().compress(bytes(10_000_000))
+    message = message_of("labelmap_zstd", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="declares 10000000 bytes for 5x4"):
+        decode_label_map(replace(message, payload=bomb))
+    nameless = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(40))
+    with pytest.raises(WireError, match="declares"):
+        decode_label_map(replace(message, payload=nameless))
+    with pytest.raises(WireError, match="not a zstandard frame"):
+        decode_label_map(replace(message, payload=b"nothing"))
+
+
+def test_reading_zstandard_without_its_package_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    message = message_of("labelmap_zstd", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ConfigError, match="vistr-stream"):
+        decode_label_map(message)
+
+
+def test_jpeg_keeps_size_and_colours() -> None:
+    image = np.full((20, 30, 3), (30, 90, 220), np.uint8)
+    jpeg = encode_jpeg(image)
+    assert jpeg_size(jpeg) == (20, 30)
+    assert np.abs(decode_jpeg(jpeg, (20, 30)).astype(int) - image).max() < 8
+
+
+def test_a_jpeg_of_another_size_is_refused_before_it_is_decoded() -> None:
+    jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(WireError, match=r"size is \(20, 30\), its frame's is \(4, 5\)"):
+        decode_jpeg(jpeg, (4, 5))
+
+
+@pytest.mark.parametrize("jpeg", [b"", b"GIF89a", b"\xff\xd8\x00", b"\xff\xd8\xff\xda\x00\x08"])
+def test_what_is_no_jpeg_has_no_size(jpeg: bytes) -> None:
+    assert jpeg_size(jpeg) is None
+
+
+def test_a_jpeg_without_its_data_is_refused() -> None:
+    jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8))
+    start = jpeg.index(b"\xff\xc0")
+    with pytest.raises(WireError):
+        decode_jpeg(jpeg[: start + 12], (20, 30))
+
+
+def test_an_image_that_jpeg_cannot_hold_is_an_error() -> None:
+    with pytest.raises(SinkError, match="65501"):
+        encode_jpeg(np.zeros((1, 65_501, 3), np.uint8))

@@ -1,0 +1,190 @@
+"""`streamer.pipeline` and `streamer.run`: every frame once, and an orderly end whatever ends it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+
+import pytest
+
+from streamer.decoder import DecoderThread
+from streamer.errors import SinkError, SourceError, StreamError
+from streamer.merger import FrameMerger
+from streamer.pipeline import Pipeline, Stages
+from streamer.predictor import Predictor
+from streamer.result import EndOfStream, FrameResult, Gap, StreamInfo
+from streamer.ring_buffer import RingBuffer
+from streamer.run import Run
+from streamer.sink import SinkThread
+from streamer.stitcher import Stitcher
+from streamer.windows import WindowScheduler
+from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
+from tests.frames import make_epoch
+
+INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
+
+
+def pipeline(
+    source: FakeSource, predictor: Predictor, *, stride: int = 4, delay: int = 0, step: int = 1
+) -> Pipeline:
+    stages = Stages(
+        WindowScheduler(8, stride, step),
+        predictor,
+        Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
+        FrameMerger(delay, INFO.categories),
+    )
+    return Pipeline(DecoderThread(source, RingBuffer(4)), stages)
+
+
+def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
+    try:
+        return list(whole.outputs())
+    finally:
+        whole.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 12, 29])
+@pytest.mark.parametrize(("stride", "delay", "step"), [(4, 0, 1), (8, 1, 1), (3, 2, 1), (2, 1, 3)])
+def test_every_frame_gets_one_result_in_order(
+    count: int, stride: int, delay: int, step: int
+) -> None:
+    source = FakeSource(count)
+    whole = pipeline(source, OneObject(), stride=stride, delay=delay, step=step)
+    results = [output for output in run_to_end(whole) if isinstance(output, FrameResult)]
+    assert [result.frame.index for result in results] == list(range(count))
+    assert all(len(result.instances) == 1 for result in results)
+    assert {i.track_id for result in results for i in result.instances} <= {1}
+    assert [r.interpolated for r in results] == [r.frame.index % step != 0 for r in results]
+    summary = whole.summary()
+    assert (summary.frames, summary.dropped) == (count, 0)
+    assert source.closed.is_set()
+
+
+def test_an_epoch_ends_what_came_before() -> None:
+    epochs = [make_epoch(0), make_epoch(1, size=(20, 30), reason="size")]
+    predictor = OneObject()
+    source = FakeSource(15, epochs=lambda index: epochs[index >= 6])
+    outputs = run_to_end(pipeline(source, predictor))
+    gaps = [place for place, output in enumerate(outputs) if isinstance(output, Gap)]
+    assert gaps == [6]
+    gap = outputs[6]
+    assert isinstance(gap, Gap)
+    assert (gap.epoch, gap.reason) == (epochs[1], "size")
+    results = [output for output in outputs if isinstance(output, FrameResult)]
+    ids = [result.instances[0].track_id for result in results]
+    assert ids == [1] * 6 + [2] * 9
+    for window in predictor.windows:
+        assert {frame.epoch for frame in window.new} == {window.epoch}
+
+
+def test_what_a_breaking_source_gave_is_finished_first() -> None:
+    whole = pipeline(FakeSource(13, "raises"), OneObject())
+    indices: list[int] = []
+    with pytest.raises(SourceError, match="caught fire"):
+        for output in whole.outputs():
+            assert isinstance(output, FrameResult)
+            indices.append(output.frame.index)
+    whole.close()
+    assert indices == list(range(13))
+
+
+def test_stopping_finishes_the_window_and_counts_the_rest_as_dropped() -> None:
+    predictor = OneObject("blocks", at=1)
+    source = FakeSource(100)
+    whole = pipeline(source, predictor, delay=1)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_to_end, whole)
+        assert predictor.blocked.wait(WAIT_S)
+        whole.stop()
+        predictor.release.set()
+        outputs = running.result(WAIT_S)
+    assert len(predictor.windows) == 2
+    assert len(outputs) == 12
+    summary = whole.summary()
+    assert summary.frames == 12
+    assert summary.dropped == source.given - 12
+
+
+class Part:
+    """One of the three places where a run can go wrong, and how it does there."""
+
+    def __init__(self, place: str, then: str) -> None:
+        self.source = FakeSource(40, then if place == "decoder" else "finishes")
+        self.predictor = OneObject(then if place == "main" else "finishes", at=1)
+        self.sink = FakeSink(then if place == "sink" else "finishes")
+        self.witness = FakeSink()
+        self.part = {"decoder": self.source, "main": self.predictor, "sink": self.sink}[place]
+
+
+EXPECTED = {
+    "decoder": (SourceError, "caught fire"),
+    "main": (RuntimeError, "fell over"),
+    "sink": (SinkError, "disk full"),
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "then"), list(product(["decoder", "main", "sink"], ["raises", "blocks", "finishes"]))
+)
+def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.run.STOPPED_SINK_S", 0.2)
+    parts = Part(place, then)
+    sinks = [
+        SinkThread("sink", lambda: parts.sink, capacity=2),
+        SinkThread("witness", lambda: parts.witness),
+    ]
+    for sink in sinks:
+        sink.start()
+    run = Run(pipeline(parts.source, parts.predictor), sinks, INFO)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run.execute)
+        if then == "blocks":
+            assert parts.part.blocked.wait(WAIT_S)
+            run.stop()
+            if place == "main":
+                parts.predictor.release.set()
+        error = running.exception(WAIT_S)
+    parts.sink.release.set()
+
+    if then == "raises":
+        kind, message = EXPECTED[place]
+        assert isinstance(error, kind)
+        assert message in str(error)
+    elif (place, then) == ("sink", "blocks"):
+        # It never takes another output: the run gives up on it and says so.
+        assert isinstance(error, SinkError)
+        assert "sink: did not finish within 0.2 s" in str(error)
+    else:
+        assert error is None
+    assert parts.source.closed.is_set()
+    assert parts.predictor.closed
+    assert parts.witness.closed
+    assert isinstance(parts.witness.got[0], StreamInfo)
+    end = parts.witness.got[-1]
+    assert isinstance(end, EndOfStream)
+    reasons = {"raises": "failed", "blocks": "stopped", "finishes": "end"}
+    assert end.reason == reasons[then]
+    results = [output for output in parts.witness.got if isinstance(output, FrameResult)]
+    assert [result.frame.index for result in results] == list(range(len(results)))
+    assert end.frames + end.dropped == parts.source.given
+    if then == "finishes":
+        assert len(results) == 40
+
+
+def test_the_first_error_is_raised_and_the_others_are_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = SinkThread("sink", lambda: FakeSink("raises"))
+    sink.start()
+    whole = pipeline(FakeSource(3, "raises"), OneObject())
+    with pytest.raises(StreamError, match="caught fire"):
+        Run(whole, [sink], INFO).execute()
+    assert "disk full" in caplog.text
+
+
+def test_progress_is_told_of_every_result() -> None:
+    seen: list[int] = []
+    whole = pipeline(FakeSource(9), OneObject())
+    summary = Run(whole, [], INFO, lambda result: seen.append(result.frame.index)).execute()
+    assert seen == list(range(9))
+    assert summary.frames == 9

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+from publisher import PATIENCE_MS, Publisher
+from results import RUN, box_mask, epoch, frame_result, stream_info
+
+from streamer.client import MaskSubscriber, SilenceError
+from streamer.config import ZmqConfig
+from streamer.errors import ConfigError, StreamError
+from streamer.message_writer import MessageWriter
+from streamer.result import EndOfStream, Gap
+
+OTHER_RUN = "0d0a2c55-7e10-4c7e-8f9c-31a7f3f0b6aa"
+SIZE = (12, 16)
+
+
+class Sender:
+    """A publisher whose packets, and what is missing among them, the test decides."""
+
+    def __init__(self) -> None:
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.PUSH)
+        self._socket.setsockopt(zmq.SNDTIMEO, PATIENCE_MS)
+        self._socket.bind("tcp://127.0.0.1:*")
+        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._packets: list[list[bytes]] = []
+
+    def send(self, *packets: list[bytes]) -> None:
+        self._packets += packets
+
+    def start(self) -> None:
+        """Send it all, once a reader is there to take it."""
+        for packet in self._packets:
+            self._socket.send_multipart(packet)
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    opened = Sender()
+    yield opened
+    opened.close()
+
+
+def writer(stream: str = "default", run: str = RUN) -> MessageWriter:
+    made = MessageWriter(stream, run, "coco_rle", with_jpeg=False)
+    made.write(stream_info(stream, run))
+    return made
+
+
+def pull(sender: Sender, stream: str | None = None) -> MaskSubscriber:
+    subscriber = MaskSubscriber(
+        sender.endpoint, stream, pattern="pull", timeout_s=PATIENCE_MS / 1000
+    )
+    sender.start()
+    return subscriber
+
+
+END = EndOfStream("end", 3, 1)
+
+
+def test_frames_come_with_their_header_and_masks() -> None:
+    masks = {3: box_mask(SIZE, 1, 2, 5, 6), 8: box_mask(SIZE, 4, 4, 8, 12)}
+    with (
+        Publisher(ZmqConfig(wait_subscribers=1), stream="cam1") as publisher,
+        MaskSubscriber(publisher.endpoint, "cam1", timeout_s=60) as subscriber,
+    ):
+        publisher.inform()
+        publisher.put([frame_result(index, SIZE, masks, dropped=index) for index in range(3)])
+        assert publisher.end("end", 3) is None
+        frames = list(subscriber)
+    assert [frame.frame for frame in frames] == [0, 1, 2]
+    last = frames[2]
+    assert (last.pts, last.time_base, last.time_s) == (2, (1, 10), 0.2)
+    assert (last.size, last.dropped, last.lost, last.interpolated) == (SIZE, 2, 0, False)
+    assert last.latency_ms > 0
+    assert last.image() is None
+    for instance in last.instances:
+        np.testing.assert_array_equal(instance.mask(), masks[instance.track_id])
+        assert (instance.category, instance.category_id, instance.score) == ("person", 1, 0.9)
+    np.testing.assert_array_equal(last.labels() == 2, masks[8])
+    assert subscriber.hello is not None
+    assert subscriber.hello.categories == stream_info().categories
+    assert subscriber.end is not None
+    assert (subscriber.end.reason, subscriber.end.frames) == ("end", 3)
+    assert (subscriber.lost, subscriber.malformed) == (0, 0)
+
+
+def test_label_maps_are_decoded_once(sender: Sender) -> None:
+    made = MessageWriter("default", RUN, "labelmap_png", with_jpeg=False)
+    sender.send(*made.write(frame_result(0)))
+    with pull(sender) as subscriber:
+        frame = next(iter(subscriber))
+        assert frame.labels() is frame.labels()
+        np.testing.assert_array_equal(frame.instances[0].mask(), frame.labels() == 1)
+
+
+def test_holes_in_seq_are_losses_of_the_next_frame(sender: Sender) -> None:
+    made = writer()
+    made.write(frame_result(0))  # before this reader's first message: not its loss
+    first = made.write(frame_result(1))
+    made.write(frame_result(2))
+    gap = made.write(Gap(epoch(SIZE, 1), "reconnect", None))
+    made.heartbeat()
+    beat = made.heartbeat()
+    third, fourth = made.write(frame_result(3)), made.write(frame_result(4))
+    made.write(frame_result(5))
+    sender.send(*first, *gap, beat, *third, *fourth, *made.write(END))
+    with pull(sender) as subscriber:
+        frames = list(subscriber)
+    assert [(frame.frame, frame.lost) for frame in frames] == [(1, 0), (3, 2), (4, 0)]
+    assert subscriber.lost == 3
+
+
+def test_a_new_run_is_no_loss(sender: Sender) -> None:
+    old, new = writer(), writer(run=OTHER_RUN)
+    for _ in range(5):
+        old.heartbeat()
+        new.heartbeat()
+    sender.send(*old.write(frame_result(90)), *new.write(frame_result(0)), *new.write(END))
+    with pull(sender) as subscriber:
+        frames = list(subscriber)
+    assert [(frame.frame, frame.run) for frame in frames] == [(90, RUN), (0, OTHER_RUN)]
+    assert subscriber.lost == 0
+
+
+def test_after_the_end_a_further_iteration_follows_the_next_run(sender: Sender) -> None:
+    old, new = writer(), writer(run=OTHER_RUN)
+    sender.send(*old.write(frame_result(0)), *old.write(END))
+    sender.send(*new.write(frame_result(7)), *new.write(EndOfStream("stopped", 1, 0)))
+    with pull(sender) as subscriber:
+        assert [frame.frame for frame in subscriber] == [0]
+        assert [frame.frame for frame in subscriber] == [7]
+        assert subscriber.end is not None
+        assert subscriber.end.reason == "stopped"
+
+
+def test_malformed_packets_are_counted_and_passed_over(
+    sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = writer()
+    broken = made.write(frame_result(0))[-1]
+    broken[2] = b""
+    sender.send([b"hello"], [b"a", b"{}", b""], broken)
+    sender.send(*made.write(frame_result(1)), *made.write(END))
+    with pull(sender) as subscriber:
+        assert [frame.frame for frame in subscriber] == [1]
+    assert subscriber.malformed == 3
+    assert "a packet has 3 or 4 parts, not 1" in caplog.text
+
+
+def test_a_pull_reader_of_one_stream_passes_over_others(sender: Sender) -> None:
+    mine, other = writer("cam1"), writer("cam10", OTHER_RUN)
+    sender.send(*other.write(frame_result(0)), *other.write(END))
+    sender.send(*mine.write(frame_result(5)), *mine.write(END))
+    with pull(sender, "cam1") as subscriber:
+        assert [frame.stream for frame in subscriber] == ["cam1"]
+
+
+def test_silence_is_an_error_that_says_for_how_long(sender: Sender) -> None:
+    with (
+        MaskSubscriber(sender.endpoint, pattern="pull", timeout_s=0.05) as subscriber,
+        pytest.raises(SilenceError, match=r"127\.0\.0\.1:\d+: nothing came for 0\.05 s") as caught,
+    ):
+        next(iter(subscriber))
+    assert isinstance(caught.value, StreamError)
+    assert isinstance(caught.value, TimeoutError)
+
+
+@pytest.mark.parametrize("endpoint", ["", "5555", "tcp://127.0.0.1", "bogus://x"])
+def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
+    with pytest.raises(ConfigError, match="is malformed; allowed") as caught:
+        MaskSubscriber(endpoint)
+    assert repr(endpoint) in str(caught.value)
+
+
+def test_closing_twice_is_fine(sender: Sender) -> None:
+    subscriber = pull(sender)
+    subscriber.close()
+    subscriber.close()
+    assert subscriber.lost == 0
+
+
+def test_a_reader_needs_no_torch() -> None:
+    program = (
+        "import sys, streamer.client; "
+        "print([name for name in ('torch', 'torchvision', 'av') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import sys
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+from publisher import Publisher, RawReader
+from results import RUN, box_mask, epoch, frame_result, stream_info
+
+from streamer.config import ZmqConfig
+from streamer.errors import ConfigError, SinkError
+from streamer.messages import (
+    EosMessage,
+    FrameMessage,
+    GapMessage,
+    HeartbeatMessage,
+    HelloMessage,
+)
+from streamer.received import ReceivedFrame
+from streamer.result import EndOfStream, Gap, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.wire import topic
+from streamer.zmq_sink import ZmqSink
+
+BUSY = ZmqConfig(heartbeat_s=0.02)
+
+
+def assert_frames_are_held(reader: RawReader) -> None:
+    for _ in range(5):  # the publisher is alive, and sends no frame
+        before, _ = reader.read_until(HeartbeatMessage)
+        assert not any(isinstance(message, FrameMessage) for message in before)
+
+
+def test_a_reader_gets_hello_frames_gap_and_at_last_eos() -> None:
+    second = epoch((6, 8), index=1, reason="size", missing=2)
+    with Publisher(ZmqConfig(wait_subscribers=1)) as publisher:
+        reader = publisher.reader(prefix=topic("default"))
+        publisher.inform()
+        publisher.put([frame_result(0), frame_result(1, dropped=3, interpolated=True)])
+        publisher.put([Gap(second, "size", 2), frame_result(2, within=second)])
+        assert publisher.end("end", frames=3) is None
+        messages = reader.read_all()
+    kinds = [type(message) for message in messages if not isinstance(message, HelloMessage)]
+    assert kinds == [FrameMessage, FrameMessage, GapMessage, FrameMessage, EosMessage]
+    assert all(later.seq == earlier.seq + 1 for earlier, later in pairwise(messages))
+    frames = [message for message in messages if isinstance(message, FrameMessage)]
+    assert [frame.frame for frame in frames] == [0, 1, 2]
+    assert [frame.epoch for frame in frames] == [0, 0, 1]
+    assert [frame.size for frame in frames] == [(12, 16), (12, 16), (6, 8)]
+    assert (frames[1].dropped, frames[1].interpolated) == (3, True)
+    assert frames[1].time_base == (1, 10)
+    assert frames[1].pts == 1
+    assert {message.run for message in messages} == {RUN}
+    end = messages[-1]
+    assert isinstance(end, EosMessage)
+    assert (end.reason, end.frames) == ("end", 3)
+
+
+def test_hello_is_sent_when_the_info_comes_and_again_when_the_size_is_known() -> None:
+    with Publisher(BUSY) as publisher:
+        reader = publisher.reader()
+        before, _ = reader.read_until(HeartbeatMessage)
+        assert before == []  # no hello yet: there is nothing to say
+        publisher.inform()
+        before, hello = reader.read_until(HelloMessage)
+        assert all(isinstance(message, HeartbeatMessage) for message in before)
+        assert hello.size is None
+        assert hello.categories == stream_info().categories
+        assert (hello.window, hello.stride, hello.encoding) == (36, 18, "coco_rle")
+        publisher.put([frame_result(0)])
+        before, _ = reader.read_until(FrameMessage)
+        assert [m.size for m in before if isinstance(m, HelloMessage)] == [(12, 16)]
+
+
+def test_a_late_reader_is_greeted() -> None:
+    with Publisher(BUSY) as publisher:
+        first = publisher.reader()
+        first.read_until(HeartbeatMessage)
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        first.read_until(FrameMessage)
+        late = publisher.reader()
+        before, hello = late.read_until(HelloMessage)
+        assert not any(isinstance(message, FrameMessage) for message in before)
+        assert hello.size == (12, 16)
+
+
+def test_another_stream_of_similar_name_is_neither_sent_nor_counted() -> None:
+    config = ZmqConfig(wait_subscribers=1, heartbeat_s=0.02)
+    with Publisher(config, stream="cam10") as publisher:
+        other = publisher.reader(prefix=topic("cam1"))
+        everything = publisher.reader(prefix=b"")
+        everything.read_until(HeartbeatMessage)
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        everything.read_until(FrameMessage)
+        other.socket.setsockopt(zmq.SUBSCRIBE, topic("cam10"))
+        other.read()  # its first message comes after it asked for the right stream
+        assert publisher.end() is None
+        assert all(message.stream == "cam10" for message in other.read_all())
+
+
+def test_the_first_frame_waits_for_its_readers() -> None:
+    config = ZmqConfig(wait_subscribers=2, heartbeat_s=0.02)
+    with Publisher(config) as publisher:
+        first = publisher.reader()
+        publisher.inform()
+        publisher.put([frame_result(index) for index in range(3)])
+        first.read_until(HelloMessage)
+        assert_frames_are_held(first)
+        second = publisher.reader()
+        assert publisher.end() is None
+        for reader in (first, second):
+            frames = [m for m in reader.read_all() if isinstance(m, FrameMessage)]
+            assert [frame.frame for frame in frames] == [0, 1, 2]
+
+
+def test_a_reader_that_left_does_not_count() -> None:
+    config = ZmqConfig(wait_subscribers=3, heartbeat_s=0.02)
+    with Publisher(config) as publisher:
+        first = publisher.reader()
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        first.read_until(HelloMessage)
+        for _ in range(3):  # comes and goes: never more than two at once
+            first.socket.setsockopt(zmq.SUBSCRIBE, topic("default"))
+            first.read_until(HelloMessage)
+            first.socket.setsockopt(zmq.UNSUBSCRIBE, topic("default"))
+        first.socket.setsockopt(zmq.SUBSCRIBE, topic("default"))
+        first.read_until(HelloMessage)
+        assert_frames_are_held(first)
+        third = publisher.reader()
+        third.read_until(FrameMessage)
+
+
+def test_a_short_stream_still_waits_for_a_late_reader_at_its_end() -> None:
+    with Publisher(ZmqConfig(wait_subscribers=1, linger_s=60)) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0), EndOfStream("end", 1, 0)])
+        finished: list[object] = []
+        closing = threading.Thread(target=lambda: finished.append(publisher.thread.finish(60)))
+        closing.start()
+        reader = publisher.reader()
+        before, _ = reader.read_until(EosMessage)
+        closing.join(60)
+        assert finished == [None]
+        assert any(isinstance(message, FrameMessage) for message in before)
+
+
+@pytest.mark.parametrize(("reason", "linger_s"), [("stopped", 60.0), ("end", 0.05)])
+def test_an_ended_stream_does_not_wait_for_ever(
+    reason: str, linger_s: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Publisher(ZmqConfig(wait_subscribers=1, linger_s=linger_s)) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        assert publisher.end(reason) is None  # type: ignore[arg-type]
+    assert "0 of 1 readers have come" in caplog.text
+
+
+def test_a_stream_cut_off_without_an_end_still_sends_eos() -> None:
+    with Publisher(ZmqConfig(wait_subscribers=1)) as publisher:
+        reader = publisher.reader()
+        publisher.inform()
+        publisher.put([frame_result(0, dropped=2)])
+        reader.read_until(FrameMessage)
+        assert publisher.thread.finish(60) is None
+        _, end = reader.read_until(EosMessage)
+    assert (end.reason, end.frames, end.dropped) == ("stopped", 1, 2)
+
+
+def test_a_failure_while_publishing_is_the_last_word() -> None:
+    too_wide = frame_result(0, (1, 65_501))  # more than JPEG holds
+    with Publisher(ZmqConfig(wait_subscribers=1, frames="jpeg")) as publisher:
+        reader = publisher.reader()
+        publisher.inform()
+        publisher.put([too_wide])
+        _, end = reader.read_until(EosMessage)
+        error = publisher.thread.finish(60)
+    assert end.reason == "failed"
+    assert isinstance(error, SinkError)
+    assert "65501" in str(error)
+
+
+@pytest.mark.parametrize("encoding", ["coco_rle", "labelmap_png", "labelmap_zstd"])
+def test_masks_arrive_exactly(encoding: str) -> None:
+    rng = np.random.default_rng(0)
+    size = (23, 31)
+    masks = {
+        5: rng.random(size) < 0.4,
+        2: box_mask(size, 3, 4, 10, 12),
+        9: box_mask(size, 8, 10, 15, 21),
+    }
+    with Publisher(ZmqConfig(wait_subscribers=1, encoding=encoding)) as publisher:  # type: ignore[arg-type]
+        reader = publisher.reader()
+        publisher.inform()
+        publisher.put([frame_result(0, size, masks), frame_result(1, size, {})])
+        _, full = reader.read_until(FrameMessage)
+        _, empty = reader.read_until(FrameMessage)
+    frame = ReceivedFrame.of(full, 0, 0)
+    assert [instance.track_id for instance in frame.instances] == [5, 2, 9]
+    hidden = np.zeros(size, bool)
+    for instance in reversed(frame.instances):
+        mask = masks[instance.track_id]
+        visible = mask if encoding == "coco_rle" else mask & ~hidden
+        np.testing.assert_array_equal(instance.mask(), visible)
+        assert instance.area == np.count_nonzero(mask)
+        hidden |= mask
+    np.testing.assert_array_equal(frame.labels() > 0, hidden)
+    assert ReceivedFrame.of(empty, 0, 0).labels().max() == 0
+
+
+def test_the_image_travels_beside_its_masks() -> None:
+    image = np.zeros((16, 24, 3), np.uint8)
+    image[:, :, 0] = 200  # red
+    with Publisher(ZmqConfig(wait_subscribers=1, frames="jpeg")) as publisher:
+        reader = publisher.reader()
+        publisher.put([frame_result(0, (16, 24), image=image)])
+        _, message = reader.read_until(FrameMessage)
+    received = ReceivedFrame.of(message, 0, 0).image()
+    assert received is not None
+    assert np.abs(received.astype(int) - image).max() < 12
+
+
+def noise(index: int) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+
+
+def test_a_reader_that_stalls_delays_nobody(tmp_path: Path) -> None:
+    config = ZmqConfig(wait_subscribers=2, hwm=4, frames="jpeg", linger_s=0.2)
+    size, count = (160, 240), 40
+    with Publisher(config, f"ipc://{tmp_path}/s") as publisher:
+        quick = publisher.reader()
+        stalled = publisher.reader(hwm=1)
+        publisher.inform()
+        for index in range(count):  # in step with the quick one: it has no reason to lose any
+            publisher.put([frame_result(index, size, image=noise(index))])
+            _, frame = quick.read_until(FrameMessage)
+            assert frame.frame == index
+        publisher.end()
+        arrived = []
+        while stalled.socket.poll(500):  # its eos may be among what it lost
+            arrived.append(stalled.read().seq)
+    assert arrived == sorted(set(arrived))
+    assert len(arrived) < count
+
+
+def test_push_loses_nothing_and_pushes_back(tmp_path: Path) -> None:
+    outputs: RingBuffer[Output] = RingBuffer(2)
+    opened: list[ZmqSink] = []
+    ready = threading.Event()
+
+    def publish() -> None:
+        sink = ZmqSink(f"ipc://{tmp_path}/s", "default", RUN, ZmqConfig(pattern="push", hwm=1))
+        opened.append(sink)
+        ready.set()
+        sink.drain(outputs)
+        sink.close()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    assert ready.wait(60)
+    outputs.put(stream_info())
+    # Nobody reads: the hello is as far as it gets, and two frames fill the queue.
+    for index in range(2):
+        outputs.put(frame_result(index), timeout_s=60)
+    with pytest.raises(TimeoutError):
+        outputs.put(frame_result(2), timeout_s=0.1)
+    reader = RawReader(opened[0].endpoint, zmq.PULL)
+    try:
+        for index in range(2, 30):
+            outputs.put(frame_result(index), timeout_s=60)
+            reader.read()
+        outputs.put(EndOfStream("end", 30, 0), timeout_s=60)
+        outputs.close()
+        rest = reader.read_all()
+        thread.join(60)
+    finally:
+        reader.close()
+    assert not thread.is_alive()
+    assert rest[-1].seq == 32  # 2 hellos, 30 frames, and the end
+    assert all(later.seq == earlier.seq + 1 for earlier, later in pairwise(rest))
+
+
+def test_push_without_a_reader_says_what_it_could_not_deliver() -> None:
+    config = ZmqConfig(pattern="push", linger_s=0.05, heartbeat_s=0.01)
+    with Publisher(config) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0), frame_result(1)])
+        error = publisher.end()
+    assert isinstance(error, SinkError)
+    # The hello waits in the sink; two frames and the end wait in the queue.
+    assert "no reader took the last 4 messages within 0.05 s" in str(error)
+    assert publisher.endpoint in str(error)
+
+
+def test_push_to_a_reader_that_stalls_at_the_end_is_an_error(tmp_path: Path) -> None:
+    config = ZmqConfig(pattern="push", linger_s=0.2, frames="jpeg", hwm=100)
+    size = (160, 240)
+    with Publisher(config, f"ipc://{tmp_path}/s", capacity=40) as publisher:
+        reader = publisher.reader(zmq.PULL, hwm=1)
+        publisher.inform()
+        publisher.put([frame_result(index, size, image=noise(index)) for index in range(60)])
+        reader.read()
+        error = publisher.end()
+    assert isinstance(error, SinkError)
+    assert "did not take all within 0.2 s" in str(error)
+
+
+def test_heartbeats_of_push_wait_for_a_reader() -> None:
+    config = ZmqConfig(pattern="push", heartbeat_s=0.02, linger_s=0.05)
+    with Publisher(config) as publisher:
+        reader = publisher.reader(zmq.PULL)
+        first, second = reader.read(), reader.read()
+        assert (first.seq, second.seq) == (0, 1)
+        assert isinstance(first, HeartbeatMessage)
+
+
+def test_a_port_in_use_fails_at_once() -> None:
+    with (
+        Publisher(ZmqConfig()) as publisher,
+        pytest.raises(SinkError, match=r"127\.0\.0\.1:\d+: address already in use"),
+    ):
+        Publisher(ZmqConfig(), publisher.endpoint)
+
+
+def test_a_missing_package_is_said_before_anything_is_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(ConfigError, match=r"pip install 'vistr-stream\[zstd\]'"):
+        Publisher(ZmqConfig(encoding="labelmap_zstd"))
+
+
+def test_an_address_open_to_the_network_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    with Publisher(ZmqConfig(), "tcp://*:*"):
+        assert "is open to whoever reaches this machine" in caplog.text
