@@ -10,21 +10,21 @@ from pathlib import Path
 
 from model import VisTR
 from streamer.config import StreamConfig, check
-from streamer.decoder import DecoderThread
 from streamer.device import choose_device, choose_dtype, load_network
 from streamer.errors import ConfigError
-from streamer.merger import FrameMerger
-from streamer.mp4_sink import Mp4Sink
+from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import VistrPredictor
-from streamer.result import StreamInfo
-from streamer.results_sink import ResultsSink
 from streamer.ring_buffer import Overflow, RingBuffer
-from streamer.sink import SinkThread
-from streamer.source import Selection, Source, open_source
-from streamer.stitcher import Stitcher
-from streamer.windows import WindowScheduler
-from streamer.zmq_sink import ZmqSink
+from streamer.scheduler import WindowScheduler
+from streamer.sinks.mp4_sink import Mp4Sink
+from streamer.sinks.results_sink import ResultsSink
+from streamer.sinks.sink import SinkThread
+from streamer.sinks.zmq_sink import ZmqSink
+from streamer.sources.decoder import DecoderThread
+from streamer.sources.source import Selection, Source, open_source
+from streamer.stitching.merger import FrameMerger
+from streamer.stitching.stitcher import Stitcher
 
 SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
 FILE_STRIDE, FILE_EMIT_DELAY = 18, 1

@@ -16,9 +16,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from streamer.arguments import parse
 from streamer.config import StreamConfig
 from streamer.errors import SinkError, StreamError
-from streamer.result import EndOfStream
+from streamer.output import EndOfStream
 from streamer.run import STOPPED_SINK_S, Run
-from streamer.sink import SinkThread
+from streamer.sinks.sink import SinkThread
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -53,9 +53,9 @@ def run(config: StreamConfig) -> int:
     """
     # Imported late: they bring PyTorch, which --help and a mistyped option should not wait for.
     from streamer.assembly import assemble, file_sinks, load, publishers  # noqa: PLC0415
-    from streamer.output_path import check_writable  # noqa: PLC0415
     from streamer.progress import Progress  # noqa: PLC0415
-    from streamer.results_sink import lines_path  # noqa: PLC0415
+    from streamer.sinks.output_path import check_writable  # noqa: PLC0415
+    from streamer.sinks.results_sink import lines_path  # noqa: PLC0415
 
     run_id = str(uuid.uuid4())
     for path in (*config.output, *config.results, *map(lines_path, config.results)):

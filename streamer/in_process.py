@@ -12,7 +12,7 @@ from typing import Any
 from streamer.assembly import Assembly, assemble, load
 from streamer.config import SourceConfig, StreamConfig, WindowConfig
 from streamer.errors import ConfigError, StreamError
-from streamer.result import FrameResult, StreamInfo
+from streamer.output import FrameResult, StreamInfo
 from streamer.stats import Summary
 
 SINKS = ("publish", "output", "results")

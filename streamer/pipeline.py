@@ -6,16 +6,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streamer.decoder import DecoderThread
 from streamer.errors import SourceError
 from streamer.frame import Epoch
-from streamer.merger import FrameMerger
+from streamer.output import FrameResult, Gap
 from streamer.predictor import Predictor
-from streamer.result import FrameResult, Gap
+from streamer.scheduler import WindowScheduler
+from streamer.sources.decoder import DecoderThread
 from streamer.stats import RunStats, Summary
-from streamer.stitcher import Stitcher
+from streamer.stitching.merger import FrameMerger
+from streamer.stitching.stitcher import Stitcher
 from streamer.window import Window
-from streamer.windows import WindowScheduler
 
 DECODER_STOP_S = 15.0
 """Longest wait for the decoder thread at the end, in seconds."""

@@ -6,8 +6,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+from streamer.output import FrameResult
 from streamer.pipeline import Pipeline
-from streamer.result import FrameResult
 
 
 class Progress:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from streamer.errors import ConfigError, SinkError, SourceError, StreamError
-from streamer.output_path import check_writable
+from streamer.sinks.output_path import check_writable
 
 SCHEMA = "vistr-results"
 VERSION = 1
@@ -77,7 +77,7 @@ def assemble(lines_path: str, results_path: str) -> int:
     passed over with a warning.
 
     Args:
-        lines_path: The JSON lines, as `streamer.results_sink.ResultsSink` writes them.
+        lines_path: The JSON lines, as `streamer.sinks.results_sink.ResultsSink` writes them.
         results_path: The file to write; replaced if it exists.
 
     Returns:

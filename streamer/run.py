@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable, Sequence
 
 from streamer.errors import SinkError, StreamError
+from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline
-from streamer.result import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
-from streamer.sink import SinkThread
+from streamer.sinks.sink import SinkThread
 from streamer.stats import Summary
 
 STOPPED_SINK_S = 10.0

@@ -9,7 +9,7 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--gpu", action="store_true", help="a CUDA device is there: gpu tests must run")
+    parser.addoption("--gpu", action="store_true", help="CUDA is there: gpu tests must run")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

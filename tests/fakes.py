@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame
-from streamer.result import Output
+from streamer.output import Output
 from streamer.ring_buffer import RingBuffer
 from streamer.window import Prediction, Window
 from tests.frames import make_epoch, make_frame

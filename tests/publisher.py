@@ -11,11 +11,11 @@ from results import RUN, stream_info
 
 from streamer.config import ZmqConfig
 from streamer.errors import StreamError
-from streamer.messages import AnyMessage, EosMessage
-from streamer.result import EndOfStream, EndReason, Output
-from streamer.sink import SinkThread
-from streamer.wire import parse
-from streamer.zmq_sink import ZmqSink
+from streamer.output import EndOfStream, EndReason, Output
+from streamer.sinks.sink import SinkThread
+from streamer.sinks.zmq_sink import ZmqSink
+from streamer.wire.messages import AnyMessage, EosMessage
+from streamer.wire.packet import parse
 
 T = TypeVar("T", bound=AnyMessage)
 

@@ -9,7 +9,7 @@ import pytest
 from streamer.config import SourceConfig
 from streamer.errors import SourceError
 from streamer.frame import Frame
-from streamer.source import Selection, Source, open_source
+from streamer.sources.source import Selection, Source, open_source
 
 SHORT_SIDE = 32
 

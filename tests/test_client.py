@@ -12,14 +12,14 @@ from publisher import Publisher
 from results import CATEGORIES, RUN, box_mask, frame_result
 from test_subscriber import OTHER_RUN, writer
 
-from streamer.client import describe, main
+from streamer.client.command import describe, main
+from streamer.client.label_map_folder import LabelMapFolder
+from streamer.client.received import ReceivedFrame
 from streamer.config import ZmqConfig
 from streamer.errors import SinkError
-from streamer.label_map_folder import LabelMapFolder
-from streamer.messages import FrameMessage
-from streamer.received import ReceivedFrame
-from streamer.result import EndOfStream
-from streamer.wire import parse
+from streamer.output import EndOfStream
+from streamer.wire.messages import FrameMessage
+from streamer.wire.packet import parse
 
 SIZE = (12, 16)
 ONE = ZmqConfig(wait_subscribers=1)

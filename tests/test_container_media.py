@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamer.config import SourceConfig
-from streamer.container_media import MAX_FAILURES, ContainerMedia
 from streamer.errors import SourceError
-from streamer.source_spec import SourceSpec
+from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
+from streamer.sources.source_spec import SourceSpec
 from tests.clips import Image, corrupt, draw, make_clip, truncate
 
 FASTSTART = {"movflags": "faststart"}

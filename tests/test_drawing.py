@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer import drawing
-from streamer.drawing import BLACK, WHITE, color_of, draw_flat, draw_overlay, render
 from streamer.frame import Epoch, Frame, Region
-from streamer.result import CroppedMask, FrameResult, Instance
+from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.sinks import drawing
+from streamer.sinks.drawing import BLACK, WHITE, color_of, draw_flat, draw_overlay, render
 
 SIZE = (120, 200)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import zmq
 
-from streamer.endpoint import bind, check_endpoint, is_loopback
 from streamer.errors import ConfigError, SinkError
+from streamer.sinks.endpoint import bind, check_endpoint, is_loopback
 
 
 @pytest.fixture

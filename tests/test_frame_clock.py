@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.frame_clock import FrameClock
+from streamer.sources.frame_clock import FrameClock
 
 TENTH = Fraction(1, 10)
 

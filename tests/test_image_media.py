@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.container_media import MAX_FAILURES
 from streamer.errors import SourceError
-from streamer.image_media import ImageMedia, list_images
+from streamer.sources.container_media import MAX_FAILURES
+from streamer.sources.image_media import ImageMedia, list_images
 from tests.clips import draw, make_images, write_image
 
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamer.interpolation import KeyFrame, interpolate
-from streamer.result import CroppedMask, Instance
+from streamer.output import CroppedMask, Instance
+from streamer.stitching.interpolation import KeyFrame, interpolate
 
 
 def one_box(track_id: int, top: int, left: int, size: int = 4) -> Instance:

@@ -14,7 +14,8 @@ from results import RUN, box_mask, frame_result
 
 from streamer.config import Encoding
 from streamer.errors import ConfigError, SinkError
-from streamer.mask_codec import (
+from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.mask_codec import (
     check_runs,
     decode_jpeg,
     decode_label_map,
@@ -25,9 +26,8 @@ from streamer.mask_codec import (
     jpeg_size,
     run_lengths,
 )
-from streamer.message_writer import MessageWriter
-from streamer.messages import FrameMessage, WireError
-from streamer.wire import parse
+from streamer.wire.messages import FrameMessage, WireError
+from streamer.wire.packet import parse
 
 FEW = settings(max_examples=60, deadline=None, database=None)
 

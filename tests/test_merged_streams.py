@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from streamer.merger import FrameMerger
-from streamer.result import FrameResult
-from streamer.stitcher import Stitcher
+from streamer.output import FrameResult
+from streamer.scheduler import WindowScheduler
+from streamer.stitching.merger import FrameMerger
+from streamer.stitching.stitcher import Stitcher
 from streamer.window import Window
-from streamer.windows import WindowScheduler
 from tests.scripted_predictor import (
     SceneObject,
     ScriptedPredictor,

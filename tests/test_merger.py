@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch, Region
-from streamer.merger import FrameMerger, centre_weights
-from streamer.result import FrameResult
-from streamer.stitcher import Identity
+from streamer.output import FrameResult
+from streamer.stitching.merger import FrameMerger, centre_weights
+from streamer.stitching.stitcher import Identity
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame, make_frames
 

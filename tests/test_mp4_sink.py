@@ -19,11 +19,9 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamer.config import Mp4Config
-from streamer.drawing import color_of
 from streamer.errors import SinkError
 from streamer.frame import Epoch, Frame, Region
-from streamer.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink, _SealingFile
-from streamer.result import (
+from streamer.output import (
     CroppedMask,
     EndOfStream,
     FrameResult,
@@ -33,7 +31,9 @@ from streamer.result import (
     StreamInfo,
 )
 from streamer.ring_buffer import RingBuffer
-from streamer.sink import SinkThread
+from streamer.sinks.drawing import color_of
+from streamer.sinks.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink, _SealingFile
+from streamer.sinks.sink import SinkThread
 
 SIZE = (48, 64)
 JOIN_S = 30.0
@@ -246,7 +246,7 @@ WRITE_AND_WAIT = """
 import sys
 import numpy as np
 from streamer.config import Mp4Config
-from streamer.mp4_sink import Mp4File
+from streamer.sinks.mp4_sink import Mp4File
 file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=1.0))
 for index in range(48):
     file.write(np.full((48, 64, 3), 4 * index, np.uint8), index / 10)
@@ -275,7 +275,7 @@ import resource, sys
 import numpy as np
 from streamer.config import Mp4Config
 from streamer.errors import SinkError
-from streamer.mp4_sink import Mp4File
+from streamer.sinks.mp4_sink import Mp4File
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
 noise = np.random.default_rng(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import SinkError
-from streamer.output_path import check_writable
+from streamer.sinks.output_path import check_writable
 
 
 def test_new_and_existing_files_pass_and_nothing_changes(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_reason_is_named(tmp_path: Path) -> None:
 CHECK_AS_NOBODY = """
 import os, sys
 from streamer.errors import SinkError
-from streamer.output_path import check_writable
+from streamer.sinks.output_path import check_writable
 if os.getuid() == 0:
     os.setuid(65534)
 for path in sys.argv[1:]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamer.picture import RgbConverter
+from streamer.sources.picture import RgbConverter
 from tests.clips import draw, make_clip, write_image
 
 RED = (200, 30, 60)

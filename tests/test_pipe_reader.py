@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from streamer.pipe_reader import PipeReader
+from streamer.sources.pipe_reader import PipeReader
 
 
 @pytest.fixture

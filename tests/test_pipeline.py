@@ -7,17 +7,17 @@ from itertools import product
 
 import pytest
 
-from streamer.decoder import DecoderThread
 from streamer.errors import SinkError, SourceError, StreamError
-from streamer.merger import FrameMerger
+from streamer.output import EndOfStream, FrameResult, Gap, StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import Predictor
-from streamer.result import EndOfStream, FrameResult, Gap, StreamInfo
 from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
-from streamer.sink import SinkThread
-from streamer.stitcher import Stitcher
-from streamer.windows import WindowScheduler
+from streamer.scheduler import WindowScheduler
+from streamer.sinks.sink import SinkThread
+from streamer.sources.decoder import DecoderThread
+from streamer.stitching.merger import FrameMerger
+from streamer.stitching.stitcher import Stitcher
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
 from tests.frames import make_epoch
 

@@ -14,8 +14,8 @@ from model.preprocess import normalise
 from streamer.device import choose_device, choose_dtype, load_network
 from streamer.errors import CheckpointError, DeviceError
 from streamer.predictor import VistrPredictor
+from streamer.scheduler import WindowScheduler
 from streamer.window import Window
-from streamer.windows import WindowScheduler
 from tests.frames import make_epoch, make_frame
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 

@@ -17,10 +17,10 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from streamer.errors import SinkError
-from streamer.result import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.results_sink import ResultsSink, lines_path
+from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.ring_buffer import RingBuffer
-from streamer.sink import SinkThread
+from streamer.sinks.results_sink import ResultsSink, lines_path
+from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
@@ -198,7 +198,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 
 WRITE_AND_WAIT = """
 import sys
-from streamer.results_sink import ResultsSink
+from streamer.sinks.results_sink import ResultsSink
 from streamer.ring_buffer import RingBuffer
 from tests.test_results_sink import INFO, PERSON, result
 

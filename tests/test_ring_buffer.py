@@ -104,7 +104,7 @@ def test_close_wakes_whoever_waits(blocked: str) -> None:
 
 def test_waiting_ends_at_its_timeout() -> None:
     buffer: RingBuffer[int] = RingBuffer(1)
-    with pytest.raises(TimeoutError, match="0.01 s"):
+    with pytest.raises(TimeoutError, match=r"0\.01 s"):
         buffer.get(timeout_s=0.01)
     buffer.put(0)
     with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""`streamer.sink`: a sink's thread opens, drains and closes it, and reports what failed."""
+"""`streamer.sinks.sink`: a sink's thread opens, drains and closes it, and reports what failed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 import pytest
 
 from streamer.errors import SinkError
-from streamer.result import EndOfStream, Output
+from streamer.output import EndOfStream, Output
 from streamer.ring_buffer import RingBuffer
-from streamer.sink import SinkThread
+from streamer.sinks.sink import SinkThread
 
 END = EndOfStream("end", 0, 0)
 WAIT_S = 10

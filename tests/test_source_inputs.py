@@ -1,4 +1,4 @@
-"""Every kind of input that `streamer.source.open_source` opens, and what goes wrong with it."""
+"""`streamer.sources.source`: every kind of input, and what goes wrong with it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from streamer.config import SourceConfig
 from streamer.errors import SourceError, StreamError
 from streamer.frame import Frame
-from streamer.source import Selection, open_source
+from streamer.sources.source import Selection, open_source
 from tests.clips import make_clip, make_images
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 

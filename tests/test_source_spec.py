@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from streamer.config import SourceConfig
-from streamer.credentials import hide_credentials
-from streamer.source_spec import SourceSpec, is_live
+from streamer.sources.credentials import hide_credentials
+from streamer.sources.source_spec import SourceSpec, is_live
 from tests.clips import make_images
 
 

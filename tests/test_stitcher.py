@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch
-from streamer.stitcher import Identity, Stitcher
+from streamer.stitching.stitcher import Identity, Stitcher
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
 

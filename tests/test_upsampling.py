@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from streamer.frame import Region
-from streamer.upsampling import upsample_mask
+from streamer.stitching.upsampling import upsample_mask
 
 
 @pytest.mark.parametrize(

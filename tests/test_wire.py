@@ -11,9 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from results import RUN, box_mask, epoch, frame_result, stream_info
 
+from streamer.client.received import ReceivedFrame
 from streamer.errors import StreamError
-from streamer.message_writer import MessageWriter
-from streamer.messages import (
+from streamer.output import EndOfStream, Gap
+from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.messages import (
     AnyMessage,
     EosMessage,
     FrameMessage,
@@ -22,9 +24,7 @@ from streamer.messages import (
     HelloMessage,
     InstanceEntry,
 )
-from streamer.received import ReceivedFrame
-from streamer.result import EndOfStream, Gap
-from streamer.wire import MAX_HEADER_BYTES, WireError, encode, parse, topic
+from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
 
 FEW = settings(max_examples=150, deadline=None, database=None)
 SIZE = (12, 16)

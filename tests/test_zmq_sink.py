@@ -11,20 +11,20 @@ import zmq
 from publisher import Publisher, RawReader
 from results import RUN, box_mask, epoch, frame_result, stream_info
 
+from streamer.client.received import ReceivedFrame
 from streamer.config import ZmqConfig
 from streamer.errors import ConfigError, SinkError
-from streamer.messages import (
+from streamer.output import EndOfStream, Gap, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sinks.zmq_sink import ZmqSink
+from streamer.wire.messages import (
     EosMessage,
     FrameMessage,
     GapMessage,
     HeartbeatMessage,
     HelloMessage,
 )
-from streamer.received import ReceivedFrame
-from streamer.result import EndOfStream, Gap, Output
-from streamer.ring_buffer import RingBuffer
-from streamer.wire import topic
-from streamer.zmq_sink import ZmqSink
+from streamer.wire.packet import topic
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
 

@@ -1,0 +1,63 @@
+"""A folder of label maps, one picture a frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from streamer.client.received import ReceivedFrame
+from streamer.errors import SinkError
+from streamer.wire.mask_codec import encode_png
+
+LABELS = 65_535
+"""Most labels of a 16-bit picture beside the background."""
+
+
+class LabelMapFolder:
+    """Writes each frame's instances as a 16-bit greyscale PNG.
+
+    A pixel is 0, or the track id of the topmost instance: ``(track_id - 1) % 65535 + 1``, which is
+    the id itself up to 65535. Frames of a further run go into a folder of that run's name.
+
+    Args:
+        folder: Where to write; made if it is not there.
+
+    Raises:
+        SinkError: It cannot be made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._first_run: str | None = None
+        _make(folder)
+
+    def write(self, frame: ReceivedFrame) -> Path:
+        """Write ``<frame:06d>.png`` and return its path.
+
+        Raises:
+            SinkError: It cannot be written.
+            WireError: The masks are broken.
+        """
+        folder = self._folder
+        self._first_run = self._first_run or frame.run
+        if frame.run != self._first_run:
+            folder = folder / frame.run
+            _make(folder)
+        ids = [(instance.track_id - 1) % LABELS + 1 for instance in frame.instances]
+        labels = np.array([0, *ids], dtype=np.uint16)[frame.labels()]
+        path = folder / f"{frame.frame:06d}.png"
+        partial = path.with_suffix(".part")
+        try:
+            partial.write_bytes(encode_png(labels))
+            partial.replace(path)  # so that a picture that is there is whole
+        except OSError as error:
+            raise SinkError(f"cannot write {path}: {error.strerror}") from error
+        return path
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"cannot make the folder {folder}: {error.strerror}") from error

@@ -1,0 +1,143 @@
+"""The reading end of a stream."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Literal, Self
+
+import zmq
+
+from streamer.client.received import ReceivedFrame
+from streamer.errors import ConfigError, StreamError
+from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
+from streamer.wire.packet import TOPIC_ROOT, parse, topic
+
+MAX_PART_BYTES = 2**26
+"""Most bytes of one part that is accepted: beyond it ZeroMQ drops the connection."""
+
+log = logging.getLogger(__name__)
+
+
+class SilenceError(StreamError, TimeoutError):
+    """Nothing came from the publisher for too long, not even a heartbeat."""
+
+
+class MaskSubscriber:
+    """Iterates over the frames of a stream; belongs to one thread.
+
+    The iteration ends with the stream; a further one goes on with the publisher's next run.
+
+    Args:
+        endpoint: Where the publisher is, such as ``tcp://127.0.0.1:5555``.
+        stream: Its name; None takes whatever comes, as if it were one stream.
+        pattern: ``sub`` for a publisher with ``zmq.pattern: pub``, ``pull`` for ``push``.
+        timeout_s: Longest silence in seconds (heartbeats count as sound); None waits for ever.
+        hwm: Messages that may wait here; with ``sub``, what comes beyond it is lost and counted.
+
+    Attributes:
+        lost: Messages that did not arrive since this reader's first. With several ``pull`` readers
+            each takes a part, and the others' parts are counted as lost.
+        malformed: Packets that were not as the wire format says; each is logged and passed over.
+        hello: The latest hello.
+        end: What the publisher said last, once the iteration has ended.
+
+    Raises:
+        ConfigError: The endpoint is malformed.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        stream: str | None = None,
+        *,
+        pattern: Literal["sub", "pull"] = "sub",
+        timeout_s: float | None = None,
+        hwm: int = 1000,
+    ) -> None:
+        self.endpoint = endpoint
+        self.lost = 0
+        self.malformed = 0
+        self.hello: HelloMessage | None = None
+        self.end: EosMessage | None = None
+        self._timeout_s = timeout_s
+        self._prefix = TOPIC_ROOT if stream is None else topic(stream)
+        self._run: str | None = None
+        self._expected_seq = 0
+        self._unreported = 0
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB if pattern == "sub" else zmq.PULL)
+        self._socket.setsockopt(zmq.RCVHWM, hwm)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        self._socket.setsockopt(zmq.IPV6, 1)
+        if pattern == "sub":
+            self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
+        try:
+            self._socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ConfigError(
+                f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: tcp://HOST:PORT or ipc://PATH"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the stream; may be called more than once."""
+        self._context.destroy(linger=0)
+
+    def __iter__(self) -> Iterator[ReceivedFrame]:
+        """Frames as they come, until the stream ends.
+
+        Raises:
+            SilenceError: Nothing came for `timeout_s`.
+        """
+        while True:
+            message = self._receive()
+            received_unix_ns = time.time_ns()
+            if isinstance(message, FrameMessage):
+                lost, self._unreported = self._unreported, 0
+                yield ReceivedFrame.of(message, lost, received_unix_ns)
+            elif isinstance(message, HelloMessage):
+                self.hello = message
+            elif isinstance(message, EosMessage):
+                self.end = message
+                return
+
+    def _receive(self) -> AnyMessage | None:
+        """The next message; None for a packet that is none of this stream's."""
+        timeout_ms = None if self._timeout_s is None else round(1000 * self._timeout_s)
+        if not self._socket.poll(timeout_ms):
+            raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s")
+        parts = self._socket.recv_multipart()
+        try:
+            message = parse(parts)
+        except WireError as error:
+            self.malformed += 1
+            log.warning("%s: a malformed packet: %s", self.endpoint, error)
+            return None
+        if not parts[0].startswith(self._prefix):  # a pull socket has no subscription
+            return None
+        self._count_lost(message)
+        return message
+
+    def _count_lost(self, message: AnyMessage) -> None:
+        # What was published before this reader joined, or before a new run's first message came,
+        # was not meant for it.
+        if message.run == self._run:
+            missed = max(0, message.seq - self._expected_seq)
+            self.lost += missed
+            self._unreported += missed
+        self._run = message.run
+        self._expected_seq = message.seq + 1

@@ -1,0 +1,157 @@
+"""Writes results as JSON lines while they come, and as a YouTube-VIS results file at the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from streamer.errors import SinkError
+from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.results import SCHEMA, VERSION, assemble
+from streamer.ring_buffer import RingBuffer
+from streamer.sinks.output_path import check_writable
+
+
+def lines_path(path: str) -> str:
+    """Where the JSON lines of a results file lie: beside it, as ``.jsonl``.
+
+    Raises:
+        SinkError: That would be the results file itself.
+    """
+    lines = str(Path(path).with_suffix(".jsonl"))
+    if lines == str(Path(path)):
+        raise SinkError(f"{path}: is where the JSON lines go; name the results file otherwise")
+    return lines
+
+
+class ResultsSink:
+    """A record of the results: JSON lines, one per frame, and the file assembled from them.
+
+    The lines, each an object with a ``type``, are flushed as they are written:
+
+    - ``video``: a video entry begins, with its ``video_id`` (from 1), ``size`` [height, width],
+      ``stream``, ``run``, ``categories`` (names by id), and the ``schema`` and its ``version``. A
+      new frame size begins a new entry; a reconnect does not.
+    - ``frame``: a finished frame, with its ``instances``; their ``segmentation`` is
+      COCO's compressed RLE.
+    - ``gap``: a new epoch begins; ``missing`` frames were lost before it (null: unknown).
+    - ``end``: the run ended in an orderly way, for a ``reason``.
+
+    Args:
+        path: The YouTube-VIS results file. If it is to be assembled, one left by an earlier run is
+            removed at once, so that it cannot be taken for this run's.
+        assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
+
+    Raises:
+        SinkError: A file cannot be written.
+    """
+
+    def __init__(self, path: str, *, assemble: bool) -> None:
+        check_writable(path)
+        self._path = path
+        self._assemble = assemble
+        self._lines_path = lines_path(path)
+        self._info: StreamInfo | None = None
+        self._size: tuple[int, int] | None = None
+        self._video_id = 0
+        try:
+            if assemble:
+                Path(path).unlink(missing_ok=True)
+            self._lines = Path(self._lines_path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close
+        except OSError as error:
+            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+
+    def drain(self, outputs: RingBuffer[Output]) -> None:
+        """Write outputs until the buffer ends; then assemble the results file, if asked.
+
+        Raises:
+            SinkError: Something cannot be written; the lines before it stay.
+        """
+        for output in outputs:
+            match output:
+                case StreamInfo():
+                    self._info = output
+                case FrameResult():
+                    self._write_frame(output)
+                case Gap():
+                    self._write(
+                        type="gap",
+                        epoch=output.epoch.index,
+                        reason=output.reason,
+                        missing=output.missing,
+                    )
+                case EndOfStream():
+                    self._write(
+                        type="end",
+                        reason=output.reason,
+                        frames=output.frames,
+                        dropped=output.dropped,
+                    )
+        if self._assemble:
+            assemble(self._lines_path, self._path)
+
+    def close(self) -> None:
+        """Close the JSON lines.
+
+        Raises:
+            SinkError: What is left of them cannot be written.
+        """
+        try:
+            self._lines.close()
+        except OSError as error:
+            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+
+    def _write_frame(self, result: FrameResult) -> None:
+        frame = result.frame
+        if frame.epoch.size != self._size:
+            self._begin_video(frame.epoch.size)
+        self._write(
+            type="frame",
+            video_id=self._video_id,
+            frame=frame.index,
+            epoch=frame.epoch.index,
+            pts=frame.pts,
+            time_base=[frame.time_base.numerator, frame.time_base.denominator],
+            time_s=round(frame.time_s, 6),
+            interpolated=result.interpolated,
+            dropped=result.dropped,
+            instances=[_as_json(instance) for instance in result.instances],
+        )
+
+    def _begin_video(self, size: tuple[int, int]) -> None:
+        if self._info is None:
+            raise ValueError("the stream's info comes before its first frame")
+        self._size = size
+        self._video_id += 1
+        self._write(
+            type="video",
+            schema=SCHEMA,
+            version=VERSION,
+            video_id=self._video_id,
+            size=list(size),
+            stream=self._info.stream,
+            run=self._info.run,
+            categories=list(self._info.categories),
+        )
+
+    def _write(self, **fields: Any) -> None:
+        line = json.dumps(fields, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+        try:
+            self._lines.write(line + "\n")
+            self._lines.flush()
+        except OSError as error:
+            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+
+
+def _as_json(instance: Instance) -> dict[str, Any]:
+    rle = instance.segment.rle()
+    return {
+        "track_id": instance.track_id,
+        "category_id": instance.category_id,
+        "category": instance.category,
+        "score": round(float(instance.score), 6),
+        "bbox": list(instance.bbox_xywh),
+        "area": instance.segment.area,
+        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode("ascii")},
+    }

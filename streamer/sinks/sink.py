@@ -1,0 +1,114 @@
+"""Sinks: each has a bounded queue and a thread of its own, so that none slows another's calls."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from streamer.errors import SinkError, StreamError
+from streamer.output import Output
+from streamer.ring_buffer import Closed, RingBuffer
+
+
+class Sink(Protocol):
+    """Where results go. Created, used and closed on one thread: its own."""
+
+    def drain(self, outputs: RingBuffer[Output]) -> None:
+        """Take outputs until the buffer ends, and pass them on.
+
+        Raises:
+            SinkError: Something could not be written.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release everything; called once, also after `drain` failed."""
+        ...
+
+
+class SinkThread:
+    """Runs one sink on its own thread behind a bounded queue.
+
+    Args:
+        name: For messages and the thread's name, such as ``mp4 out.mp4``.
+        open_sink: Makes the sink; called on the sink's thread.
+        capacity: Outputs that may wait.
+    """
+
+    def __init__(self, name: str, open_sink: Callable[[], Sink], capacity: int = 8) -> None:
+        self.name = name
+        self._open_sink = open_sink
+        self._outputs: RingBuffer[Output] = RingBuffer(capacity)
+        self._opened = threading.Event()
+        self._error: StreamError | None = None
+        # A daemon: a device that never returns must not keep the process alive (see `finish`).
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Open the sink and return once it is open.
+
+        Raises:
+            SinkError: It cannot be opened.
+        """
+        self._thread.start()
+        self._opened.wait()
+        if self._error is not None:
+            self._thread.join()
+            raise self._error
+
+    def put(self, output: Output) -> None:
+        """Hand over an output; waits while the queue is full.
+
+        Raises:
+            SinkError: The sink failed, now or earlier.
+        """
+        try:
+            self._outputs.put(output)
+        except Closed:
+            raise self._error or SinkError(f"{self.name}: is closed already") from None
+
+    def lift_limit(self) -> None:
+        """Let `put` never wait again, from any thread: the run is ending, little is to come."""
+        self._outputs.lift_limit()
+
+    def finish(self, timeout_s: float | None) -> StreamError | None:
+        """Let the sink write what waits, close it, and return the error it had, if any.
+
+        Args:
+            timeout_s: Longest wait for the thread in seconds; None waits for ever. A sink that
+                does not return in time is left behind on its daemon thread, and that is the error.
+        """
+        self._outputs.close()
+        if self._thread.ident is None:
+            return None
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._outputs.discard()
+            return self._error or SinkError(f"{self.name}: did not finish within {timeout_s} s")
+        return self._error
+
+    def _run(self) -> None:
+        try:
+            sink = self._open_sink()
+        except Exception as error:
+            self._fail(error)
+            return
+        finally:
+            self._opened.set()
+        try:
+            sink.drain(self._outputs)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            try:
+                sink.close()
+            except Exception as error:
+                self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if self._error is None:
+            translated = error if isinstance(error, StreamError) else None
+            self._error = translated or SinkError(f"{self.name}: {type(error).__name__}: {error}")
+            self._error.__cause__ = None if translated else error
+        self._outputs.close(self._error)

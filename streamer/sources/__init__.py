@@ -1,0 +1,1 @@
+"""Where frames come from: containers, streams, cameras, images, and the thread that decodes."""

@@ -1,0 +1,198 @@
+"""Video from a container: a file, a network stream, a webcam, a filter graph or a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import floor
+
+import av
+from av import Packet, VideoFrame
+from av.video.stream import VideoStream
+
+from streamer.config import SourceConfig
+from streamer.errors import SourceError
+from streamer.sources.container_extent import ContainerExtent, read_promise
+from streamer.sources.container_opening import choose_video, open_container, translate
+from streamer.sources.picture import Picture
+from streamer.sources.pipe_reader import PipeReader
+from streamer.sources.source_spec import SourceSpec
+
+MAX_FAILURES = 30
+"""Packets in a row that may fail to decode before the video counts as broken."""
+
+MAX_LIVE_FAILURES = 300
+"""The same for live sources, which are often joined long before their next key frame."""
+
+
+class ContainerMedia:
+    """The main video stream of one container, opened on construction.
+
+    Args:
+        spec: Which source.
+        config: Format, transport and time-outs.
+        pipe: What to read instead of ``spec.target``; owned from now on.
+
+    Raises:
+        SourceError: It cannot be opened, or holds no video.
+    """
+
+    def __init__(
+        self, spec: SourceSpec, config: SourceConfig, pipe: PipeReader | None = None
+    ) -> None:
+        self.name = spec.name
+        self.corrupt = 0
+        self._spec = spec
+        self._config = config
+        self._pipe = pipe
+        self._is_fresh = True
+        try:
+            self._container = open_container(spec, config, pipe)
+            try:
+                playlist_is_live = self._container.duration is None
+                self.live = playlist_is_live if spec.live is None else spec.live
+                self._stream = choose_video(self._container, spec.name, self.live)
+            except BaseException:
+                self._container.close()
+                raise
+        except BaseException:
+            self._release_pipe()
+            raise
+        self._promise = read_promise(self._container, self._stream)
+        self.rate = self._stream.average_rate or self._stream.guessed_rate
+        self.frames = None if self.live else self._promise.frames
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        """The pictures from `start_s` seconds after the stream's start on.
+
+        Raises:
+            SourceError: The video breaks off, or cannot be decoded any more.
+        """
+        if not self._is_fresh:
+            self._reopen()
+        self._is_fresh = False
+        frames = self._frames_near(start_s) if start_s > 0 else self._frames()
+        position_s = Fraction(-1) / (self.rate or 1)
+        for frame in frames:
+            if frame.pts is not None:
+                position_s = self._position_s(frame.pts)
+            else:
+                position_s += 1 / (self.rate or Fraction(1))
+            if position_s >= start_s or self.live:
+                yield self._picture(frame)
+
+    def interrupt(self) -> None:
+        """Wake a waiting read of standard input; a network read ends with its time-out."""
+        if self._pipe is not None:
+            self._pipe.interrupt()
+
+    def close(self) -> None:
+        """Close the container, on the thread that reads."""
+        self._container.close()
+        self._release_pipe()
+
+    def _release_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.release()
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self._container = open_container(self._spec, self._config, self._pipe)
+        self._stream = choose_video(self._container, self.name, self.live)
+
+    def _position_s(self, pts: int) -> Fraction:
+        return (pts - (self._stream.start_time or 0)) * self._time_base
+
+    @property
+    def _time_base(self) -> Fraction:
+        return self._stream.time_base or Fraction(1, 10**6)
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        time_base = frame.time_base or self._time_base
+        camera_unix_ns = None
+        # FFmpeg learns the camera's clock from RTCP reports, in microseconds at pts 0
+        realtime_us = self._container.start_time_realtime if self._is_rtsp else None
+        if realtime_us is not None and frame.pts is not None:
+            camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
+        return Picture(frame, frame.pts, time_base, camera_unix_ns)
+
+    @property
+    def _is_rtsp(self) -> bool:
+        return self._spec.target.lower().startswith(("rtsp:", "rtsps:"))
+
+    def _frames_near(self, start_s: Fraction) -> Iterator[VideoFrame]:
+        """Frames from at or before `start_s`: by seeking if that works, else from the beginning."""
+        if self.live or self._spec.kind in {"stdin", "lavfi"}:
+            yield from self._frames()
+            return
+        tick = floor(start_s / self._time_base) + (self._stream.start_time or 0)
+        frames: Iterator[VideoFrame] = iter(())
+        try:
+            self._container.seek(tick, stream=self._stream)
+            frames = self._frames()
+            first = next(frames, None)
+        except (av.FFmpegError, SourceError):
+            first = None
+        if (
+            first is not None
+            and first.key_frame
+            and first.pts is not None
+            and self._position_s(first.pts) <= start_s
+        ):
+            yield first
+        else:  # some demuxers land between key frames, or behind the first one wanted
+            self._reopen()
+            frames = self._frames()
+        yield from frames
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """Decode from where the container is, to its end."""
+        extent = ContainerExtent(self._stream, self._promise)
+        failures = 0
+        broken: SourceError | None = None
+        packets = self._packets()
+        while broken is None:
+            try:
+                packet = next(packets, None)
+            except SourceError as error:
+                broken, packet = error, None
+            if packet is None:
+                break
+            extent.add(packet)
+            decoded = self._decode(packet)
+            failures = failures + 1 if decoded is None else 0
+            yield from decoded or ()
+            limit = MAX_LIVE_FAILURES if self.live else MAX_FAILURES
+            if failures == limit:
+                broken = SourceError(f"{self.name}: {limit} packets in a row cannot be decoded")
+        rest = self._decode(None)
+        failures = failures + 1 if rest is None else failures
+        yield from rest or ()
+        if broken is None and not self.live:
+            if extent.falls_short():
+                broken = SourceError(f"{self.name}: the video breaks off")
+            elif failures:
+                broken = SourceError(f"{self.name}: the end of the video cannot be decoded")
+        if broken is not None:
+            raise broken
+
+    def _packets(self) -> Iterator[Packet[VideoStream]]:
+        """The stream's packets, without the empty ones, which would end the decoder."""
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    yield packet
+        except av.FFmpegError as error:
+            raise translate(self._spec, error) from error
+        if self._pipe is not None and self._pipe.failure is not None:
+            raise self._pipe.failure
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame] | None:
+        """Frames that a packet completes (None: those that wait for the end), None if it fails."""
+        try:
+            return self._stream.decode(packet)
+        except av.EOFError:
+            return []
+        except av.FFmpegError:
+            self.corrupt += 1
+            return None

@@ -1,0 +1,110 @@
+"""Opening a container with PyAV: FFmpeg's options, and its errors in plain words."""
+
+from __future__ import annotations
+
+from errno import EIO
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from streamer.config import SourceConfig
+from streamer.errors import SourceError
+from streamer.sources.pipe_reader import PipeReader
+from streamer.sources.source_spec import SourceSpec
+
+
+def open_container(
+    spec: SourceSpec, config: SourceConfig, pipe: PipeReader | None
+) -> InputContainer:
+    """Open what a source names.
+
+    Args:
+        spec: Which source.
+        config: Format, transport and time-outs.
+        pipe: What to read instead of ``spec.target``.
+
+    Raises:
+        SourceError: It cannot be opened, or is not a video.
+    """
+    default_format = {"stdin": "mpegts", "lavfi": "lavfi", "webcam": "v4l2"}.get(spec.kind)
+    target = spec.target
+    if spec.kind == "file" and ":" in target and not target.startswith("file:"):
+        target = f"file:{target}"  # or else FFmpeg takes what precedes the colon for a protocol
+    try:
+        return av.open(
+            pipe or target,
+            "r",
+            format=config.format or default_format,
+            options=network_options(spec, config),
+            timeout=_timeouts(spec, config),
+        )
+    except av.FFmpegError as error:
+        raise (pipe and pipe.failure) or translate(spec, error) from error
+    except ValueError as error:  # PyAV's own: no such format
+        raise SourceError(f"{spec.name}: {error}") from error
+
+
+def _timeouts(spec: SourceSpec, config: SourceConfig) -> tuple[float | None, float | None]:
+    """PyAV's own time-outs for opening and reading; FFmpeg's cost less and serve most reads."""
+    if spec.live is None:
+        # FFmpeg reloads a playlist for ever that answers but does not grow
+        return config.open_timeout_s, config.read_timeout_s
+    return config.open_timeout_s if spec.kind == "url" else None, None
+
+
+def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
+    """FFmpeg's options for a URL: time-outs in microseconds, transport, a quick start.
+
+    Source: FFmpeg's protocols documentation. ``timeout`` means listening to RTMP, so only the
+    protocols that take it for reading get it; the generic ``rw_timeout`` serves the others.
+    """
+    if spec.kind != "url":
+        return {}
+    scheme = spec.target.split(":", 1)[0].lower()
+    read_timeout_us = str(round(config.read_timeout_s * 1e6))
+    options = {"rw_timeout": read_timeout_us}
+    if scheme in {"rtsp", "rtsps"}:
+        options = {"timeout": read_timeout_us, "rtsp_transport": config.transport}
+    elif scheme in {"udp", "tcp"}:
+        options["timeout"] = read_timeout_us
+    if spec.live:
+        options["fpsprobesize"] = "0"  # the frame rate is not worth a second's wait
+    return options
+
+
+def choose_video(container: InputContainer, name: str, live: bool) -> VideoStream:
+    """The container's main video stream, set up for decoding.
+
+    Raises:
+        SourceError: It has none (a cover picture is none).
+    """
+    stream = container.streams.best("video")
+    if not isinstance(stream, VideoStream) or stream.disposition & stream.disposition.attached_pic:
+        kinds = sorted({each.type for each in container.streams})
+        raise SourceError(f"{name}: no video stream; it holds: {', '.join(kinds) or 'nothing'}")
+    # Threads per frame would delay a live picture by as many frames, and at the end of a broken
+    # file FFmpeg's drop both the frames that they hold and the error that tells of it.
+    stream.thread_type = "SLICE"
+    if live:
+        stream.codec_context.flags |= av.codec.context.Flags.low_delay
+    return stream
+
+
+def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:
+    """FFmpeg's error in one line; takes the URL, which may hold credentials, out of `error`."""
+    error.args = error.args[:2]
+    if isinstance(error, (av.ExitError, av.TimeoutError)):
+        text = "no answer in time"
+    elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
+        # what FFmpeg says after an RTSP or UDP time-out
+        text = "no answer in time, or not a video"
+    elif isinstance(error, av.InvalidDataError):
+        text = "not a video that can be read"
+    elif isinstance(error, av.EOFError):
+        text = "ends before the video begins"
+    elif isinstance(error, av.FileNotFoundError):
+        text = "no such file or device"
+    else:
+        text = error.strerror or type(error).__name__
+    return SourceError(f"{spec.name}: {text}")

@@ -1,0 +1,73 @@
+"""The decoder thread: from the source into the ring buffer."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+from streamer.errors import SourceError, StreamError
+from streamer.frame import Frame
+from streamer.ring_buffer import Closed, RingBuffer
+from streamer.sources.source import Source
+
+
+class DecoderThread:
+    """Iterates a source on a thread of its own and closes it there.
+
+    The ring buffer is closed when the source ends: cleanly, or with its `SourceError`. Closing the
+    ring buffer from the other end ends the thread too.
+
+    Args:
+        source: Iterated and closed by this thread from now on.
+        frames: Where its frames go.
+
+    Attributes:
+        decoded: Frames that the source gave so far.
+    """
+
+    def __init__(self, source: Source, frames: RingBuffer[Frame]) -> None:
+        self.source = source
+        self.frames = frames
+        self.decoded = 0
+        # a daemon, because a device may never return from a read
+        self._thread = Thread(target=self._run, name="decoder", daemon=True)
+
+    def start(self) -> None:
+        """Begin to decode."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Close the ring buffer, interrupt the source and wait for the thread.
+
+        Args:
+            timeout_s: Longest wait in seconds.
+
+        Returns:
+            Whether the thread has ended and the source is closed. If not, a read does not return:
+            the thread stays behind, a daemon, and closes the source should it ever return.
+        """
+        self.frames.close()
+        self.source.interrupt()
+        if self._thread.ident is None:
+            self.source.close()
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        error: StreamError | None = None
+        try:
+            for frame in self.source:
+                self.decoded += 1
+                self.frames.put(frame)
+        except Closed:
+            pass  # nobody wants more
+        except StreamError as known:
+            error = known
+        except Exception as unknown:
+            error = SourceError(f"{self.source.name}: {type(unknown).__name__}: {unknown}")
+            error.__cause__ = unknown
+        finally:
+            try:
+                self.source.close()
+            finally:
+                self.frames.close(error)

@@ -1,0 +1,118 @@
+"""Decoded pictures become the frames of a run: numbered, timed, converted, scaled."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+from model.preprocess import network_size, resize
+from streamer.config import MAX_ASPECT
+from streamer.errors import SourceError
+from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
+from streamer.sources.frame_clock import FrameClock
+from streamer.sources.picture import Picture, RgbConverter
+
+
+class FrameAssembler:
+    """Makes frames out of pictures, on the decoder thread.
+
+    Args:
+        name: Of the source, for messages.
+        live: Whether arrival times are capture times.
+        roi: Left, top, width and height of the part to look at, in pixels; None for all.
+        short_side: Of the network's input, in pixels.
+        interval_s: Nominal seconds from frame to frame.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        live: bool,
+        roi: tuple[int, int, int, int] | None,
+        short_side: int,
+        interval_s: Fraction,
+    ) -> None:
+        self._name = name
+        self._live = live
+        self._roi = roi
+        self._short_side = short_side
+        self._converter = RgbConverter()
+        self._clock = FrameClock(live, interval_s)
+        self._epoch: Epoch | None = None
+        self._pending_reason: EpochReason | None = "start"
+        self.count = 0
+
+    def begin_epoch(self, reason: EpochReason) -> None:
+        """The next picture begins a new epoch, with timestamps of their own."""
+        self._pending_reason = reason
+        self._clock.restart()
+
+    def next_time_s(self, picture: Picture) -> Fraction:
+        """Time of the next picture since the run's first; to be asked once for each."""
+        stamp_s = None if picture.pts is None else picture.pts * picture.time_base
+        return self._clock.next(stamp_s, time.monotonic_ns())
+
+    def assemble(self, picture: Picture, time_s: Fraction) -> Frame:
+        """Convert and scale a picture.
+
+        Raises:
+            SourceError: The region of interest lies outside, or is too elongated.
+        """
+        image = self._converter.convert(picture.frame)
+        epoch = self._epoch_of((image.shape[0], image.shape[1]))
+        region = epoch.region
+        inputs = resize(
+            image[
+                region.top : region.top + region.height, region.left : region.left + region.width
+            ],
+            network_size((region.height, region.width), self._short_side),
+        )
+        capture_unix_ns, capture_clock = self._capture(picture)
+        frame = Frame(
+            index=self.count,
+            epoch=epoch,
+            pts=picture.pts,
+            time_base=picture.time_base,
+            time_s=float(time_s),
+            image=image,
+            inputs=inputs,
+            decoded_ns=time.monotonic_ns(),
+            capture_unix_ns=capture_unix_ns,
+            capture_clock=capture_clock,
+        )
+        self.count += 1
+        return frame
+
+    def _epoch_of(self, size: tuple[int, int]) -> Epoch:
+        reason = self._pending_reason
+        if reason is None and self._epoch is not None and self._epoch.size != size:
+            reason = "size"
+        if reason is not None or self._epoch is None:
+            index = 0 if self._epoch is None else self._epoch.index + 1
+            self._epoch = Epoch(index, reason or "start", size, self._region(size))
+            self._pending_reason = None
+        return self._epoch
+
+    def _region(self, size: tuple[int, int]) -> Region:
+        height, width = size
+        left, top, region_width, region_height = self._roi or (0, 0, width, height)
+        if left + region_width > width or top + region_height > height:
+            raise SourceError(
+                f"{self._name}: the region of interest "
+                f"{[left, top, region_width, region_height]} (left, top, width, height) "
+                f"reaches beyond the frame of {width}x{height}"
+            )
+        sides = (region_width, region_height)
+        if max(sides) > MAX_ASPECT * min(sides):
+            raise SourceError(
+                f"{self._name}: {region_width}x{region_height} is more elongated than "
+                f"{MAX_ASPECT:g}:1, the limit"
+            )
+        return Region(top, left, region_height, region_width)
+
+    def _capture(self, picture: Picture) -> tuple[int | None, CaptureClock | None]:
+        if not self._live:
+            return None, None
+        if picture.camera_unix_ns is not None:
+            return picture.camera_unix_ns, "camera"
+        return time.time_ns(), "arrival"

@@ -1,0 +1,103 @@
+"""A folder of images, a numbered pattern or a single image, read like a video."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+import av
+
+from streamer.errors import SourceError
+from streamer.sources.container_media import MAX_FAILURES
+from streamer.sources.picture import Picture
+from streamer.sources.source_spec import IMAGE_SUFFIXES, is_pattern
+
+
+class ImageMedia:
+    """Images in the natural order of their names, so that 9.png precedes 10.png.
+
+    Args:
+        target: A folder, a pattern such as ``frames/%04d.png``, or one image.
+        fps: Frames per second that they are shown at.
+
+    Raises:
+        SourceError: There are none.
+    """
+
+    def __init__(self, target: str, fps: float) -> None:
+        self.name = target
+        self.live = False
+        self.rate: Fraction | None = Fraction(str(fps))
+        self._paths = list_images(target)
+        self.frames: int | None = len(self._paths)
+        self.corrupt = 0
+        self._time_base = 1 / Fraction(str(fps))
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        """The images from `start_s` seconds on; what is no image is counted and passed over.
+
+        Raises:
+            SourceError: The last ones, or too many in a row, cannot be read.
+        """
+        failures = 0
+        for index in range(ceil(start_s / self._time_base), len(self._paths)):
+            try:
+                with av.open(str(self._paths[index])) as container:
+                    frame = next(container.decode(video=0))
+            except (av.FFmpegError, StopIteration, IndexError):
+                self.corrupt += 1
+                failures += 1
+                if failures == MAX_FAILURES:
+                    break
+                continue
+            failures = 0
+            yield Picture(frame, index, self._time_base)
+        if failures:
+            raise SourceError(
+                f"{self.name}: {failures} images in a row cannot be read, "
+                f"the last of them {self._paths[index].name}"
+            )
+
+    def interrupt(self) -> None:
+        """Nothing to do: reading an image does not wait."""
+
+    def close(self) -> None:
+        """Nothing to do: no image stays open."""
+
+
+def list_images(target: str) -> list[Path]:
+    """The files that a folder, pattern or path stands for, in natural order.
+
+    Raises:
+        SourceError: There are none.
+    """
+    path = Path(target)
+    if path.is_dir():
+        found = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        if not found:
+            allowed = ", ".join(sorted(IMAGE_SUFFIXES))
+            raise SourceError(f"{target}: a folder without images; known endings: {allowed}")
+    elif path.is_file() or not is_pattern(target):
+        found = [path]
+    else:
+        numbered = re.compile(
+            re.sub(r"%0?(\d*)d", _digits, re.escape(path.name).replace(r"\%", "%"), count=1)
+        )
+        folder = path.parent
+        names = folder.iterdir() if folder.is_dir() else iter(())
+        found = [file for file in names if numbered.fullmatch(file.name)]
+        if not found:
+            raise SourceError(f"{target}: no file matches this pattern")
+    return sorted(found, key=lambda file: _natural(file.name))
+
+
+def _digits(match: re.Match[str]) -> str:
+    return rf"\d{{{match[1]},}}" if match[1] else r"\d+"
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    parts = re.findall(r"\d+|\D+", name.lower())
+    return [(False, int(p), "") if p.isdigit() else (True, 0, p) for p in parts]

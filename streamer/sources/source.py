@@ -1,0 +1,234 @@
+"""The source of a run: what the user names, as an iterator of frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import ceil
+from threading import Event
+
+from streamer.config import SourceConfig
+from streamer.errors import ConfigError, SourceError
+from streamer.frame import Frame
+from streamer.sources.container_media import ContainerMedia
+from streamer.sources.frame_assembler import FrameAssembler
+from streamer.sources.image_media import ImageMedia
+from streamer.sources.media import Media
+from streamer.sources.pipe_reader import PipeReader
+from streamer.sources.source_spec import SourceSpec
+
+NOMINAL_INTERVAL_S = Fraction(1, 25)
+"""From frame to frame, where neither the container nor its timestamps tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What part of the input is wanted.
+
+    Attributes:
+        start_s: Seconds of a file to leave out at its beginning.
+        duration_s: Seconds of video to take, or None for all.
+        max_frames: Frames to take, or None for all.
+        roi: Left, top, width and height of the region to look at, in pixels; None for all.
+    """
+
+    start_s: float = 0.0
+    duration_s: float | None = None
+    max_frames: int | None = None
+    roi: tuple[int, int, int, int] | None = None
+
+
+class Source:
+    """Frames of one input, in order; made by `open_source`, iterated once.
+
+    A file ends cleanly, also one that is treated as live (``source.live true``); an input that is
+    live by nature never should, so its end is an error unless ``source.live`` is false.
+
+    Args:
+        media: Where the pictures come from; closed with the source.
+        config: How to read it.
+        selection: What part of it.
+        short_side: Of the network's input, in pixels.
+
+    Attributes:
+        name: For messages, without credentials.
+        live: Whether frames come as they happen and may be dropped.
+        expected_frames: How many there will be, about; None where unknown.
+    """
+
+    def __init__(
+        self, media: Media, config: SourceConfig, selection: Selection, short_side: int
+    ) -> None:
+        self.name = media.name
+        self.live = media.live if config.live == "auto" else config.live
+        self.expected_frames = _expected_frames(media, config.loop, selection)
+        self._media = media
+        self._selection = selection
+        self._start_s = _as_written(selection.start_s)
+        self._loop = config.loop
+        self._may_end = not (self.live and media.live)
+        self._is_paced = config.realtime and not media.live  # a device paces itself
+        self._pace_origin_ns: int | None = None
+        self._assembler = FrameAssembler(
+            media.name,
+            self.live,
+            selection.roi,
+            short_side,
+            1 / media.rate if media.rate else NOMINAL_INTERVAL_S,
+        )
+        self._interrupted = Event()
+        self._frames = self._read()
+        self._first: Frame | None = None
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r}, live={self.live})"
+
+    @property
+    def corrupt(self) -> int:
+        """Packets that could not be decoded and were passed over."""
+        return self._media.corrupt
+
+    def read_ahead(self) -> None:
+        """Read the first frame now, so that an input without any fails before the run begins.
+
+        Raises:
+            SourceError: There is no frame, or the region of interest does not fit it.
+        """
+        self._first = next(self._frames, None)
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames; ends early, without an error, after `interrupt`.
+
+        Raises:
+            SourceError: The input holds no frame, breaks off, or is lost.
+        """
+        if self._first is not None:
+            # it did not wait on purpose: its latency counts from here
+            yield replace(self._first, decoded_ns=time.monotonic_ns())
+            self._first = None
+        yield from self._frames
+
+    def interrupt(self) -> None:
+        """End the iteration soon, also while it waits; from any thread."""
+        self._interrupted.set()
+        self._media.interrupt()
+
+    def close(self) -> None:
+        """Release the input, on the thread that iterates, or before any does; idempotent."""
+        self._frames.close()
+        self._media.close()
+
+    def _read(self) -> Generator[Frame]:
+        try:
+            is_complete = yield from self._passes()
+        except SourceError as error:
+            if self._interrupted.is_set():
+                return
+            raise SourceError(f"{error}{self._progress()}") from error.__cause__
+        if is_complete or self._interrupted.is_set():
+            return
+        if not self._assembler.count:
+            after = f" after the first {self._selection.start_s:g} s" if self._start_s else ""
+            raise SourceError(f"{self.name}: no frame that can be decoded{after}")
+        if not self._may_end:
+            raise SourceError(f"{self.name}: the live source ended{self._progress()}")
+
+    def _passes(self) -> Generator[Frame, None, bool]:
+        """The frames of all passes; returns whether the selection is complete, not the input."""
+        passed = -1
+        while passed < self._assembler.count:
+            passed = self._assembler.count
+            for picture in self._media.pictures(self._start_s):
+                time_s = self._assembler.next_time_s(picture)
+                if self._is_past_end(time_s):
+                    return True
+                self._pace(time_s)
+                if self._interrupted.is_set():
+                    return True
+                yield self._assembler.assemble(picture, time_s)
+                if self._assembler.count == self._selection.max_frames:
+                    return True
+                if self._pace_origin_ns is None:
+                    # only now: the first frame may have been read long before the run
+                    self._pace_origin_ns = time.monotonic_ns()
+            if not self._loop:
+                break
+            self._assembler.begin_epoch("loop")
+        return False
+
+    def _is_past_end(self, time_s: Fraction) -> bool:
+        duration_s = self._selection.duration_s
+        return duration_s is not None and time_s >= _as_written(duration_s)
+
+    def _pace(self, time_s: Fraction) -> None:
+        if self._is_paced and self._pace_origin_ns is not None:
+            due_s = float(time_s) - (time.monotonic_ns() - self._pace_origin_ns) / 1e9
+            if due_s > 0:
+                self._interrupted.wait(due_s)
+
+    def _progress(self) -> str:
+        if not self._assembler.count:
+            return ""
+        of = "" if self.expected_frames is None else f" of {self.expected_frames}"
+        return f" after {self._assembler.count}{of} frames"
+
+
+def open_source(
+    spec: str,
+    config: SourceConfig,
+    selection: Selection,
+    short_side: int,
+    stdin_fd: int = 0,
+) -> Source:
+    """Open an input; what is not live is read up to its first frame.
+
+    Args:
+        spec: A file, URL, webcam, image folder, pattern, ``lavfi:GRAPH``, or ``-``.
+        config: How to read it.
+        selection: What part of it.
+        short_side: Of the network's input, in pixels.
+        stdin_fd: The descriptor that ``-`` means.
+
+    Raises:
+        SourceError: It cannot be opened, or holds no video or no frame.
+        ConfigError: It cannot be looped.
+    """
+    parsed = SourceSpec.parse(spec, config)
+    if config.loop and (parsed.kind == "stdin" or parsed.live):
+        raise ConfigError(f"source.loop is True; allowed: False for {parsed.name}")
+    media: Media
+    if parsed.kind == "images":
+        media = ImageMedia(parsed.target, config.fps)
+    else:
+        pipe = None
+        if parsed.kind == "stdin":
+            pipe = PipeReader(stdin_fd, parsed.name, config.read_timeout_s)
+        media = ContainerMedia(parsed, config, pipe)
+    source = Source(media, config, selection, short_side)
+    if not media.live:
+        try:
+            source.read_ahead()
+        except BaseException:
+            source.close()
+            raise
+    return source
+
+
+def _expected_frames(media: Media, loop: bool, selection: Selection) -> int | None:
+    """About how many frames the selection holds."""
+    limits = []
+    if selection.max_frames is not None:
+        limits.append(selection.max_frames)
+    if selection.duration_s is not None and media.rate:
+        limits.append(ceil(_as_written(selection.duration_s) * media.rate))
+    if media.frames is not None and not loop:
+        skipped = ceil(_as_written(selection.start_s) * media.rate) if media.rate else 0
+        limits.append(max(0, media.frames - skipped))
+    return min(limits, default=None)
+
+
+def _as_written(seconds: float) -> Fraction:
+    """A number as its decimals say: 0.1 is 1/10, and a frame at 1/10 s is not before it."""
+    return Fraction(repr(seconds))

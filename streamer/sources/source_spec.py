@@ -1,0 +1,104 @@
+"""What the SOURCE argument means, before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from streamer.config import SourceConfig
+from streamer.sources.credentials import hide_credentials
+
+Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+"""Endings, in lower case, of the files that an image folder may hold."""
+
+LIVE_SCHEMES = frozenset({"rtsp", "rtsps", "rtmp", "rtmps", "udp", "tcp", "rtp", "srt"})
+"""URL schemes whose data comes as it happens."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """A parsed SOURCE.
+
+    Attributes:
+        kind: ``file``, ``url``, ``webcam``, ``images`` (a folder, a pattern or one image),
+            ``lavfi`` (a filter graph that makes pictures) or ``stdin``.
+        target: What to open: a path, URL, device, pattern or graph. May hold credentials.
+        name: The same for messages, without credentials.
+        live: Whether its data comes as it happens; None for a playlist, which says so itself.
+    """
+
+    kind: Kind
+    target: str
+    name: str
+    live: bool | None
+
+    @classmethod
+    def parse(cls, spec: str, config: SourceConfig) -> SourceSpec:
+        """Tell the kinds apart; looks at the file system for folders, opens nothing."""
+        kind = _kind(spec, config)
+        target, live = spec, False
+        if kind == "lavfi":
+            target = spec.removeprefix("lavfi:")
+        elif kind == "webcam":
+            target, live = f"/dev/video{spec}" if spec.isdigit() else spec, True
+        elif kind == "url":
+            live = _scheme(spec) in LIVE_SCHEMES
+        shown = target if kind == "webcam" else spec
+        name = "standard input" if kind == "stdin" else hide_credentials(shown)
+        unknown = kind in {"file", "url"} and not live and _is_playlist(spec, config)
+        return cls(kind, target, name, None if unknown else live)
+
+    def __repr__(self) -> str:
+        return f"SourceSpec({self.kind}, {self.name!r}, live={self.live})"
+
+
+def is_live(spec: str, config: SourceConfig) -> bool | None:
+    """Whether a source is live, as far as that is known before opening it.
+
+    Returns:
+        What ``source.live`` says, if it is not auto; else what kind of source it is; None for a
+        playlist (HLS), of which only `Source.live` can tell.
+    """
+    return SourceSpec.parse(spec, config).live if config.live == "auto" else config.live
+
+
+def _kind(spec: str, config: SourceConfig) -> Kind:
+    if spec == "-":
+        return "stdin"
+    if spec.startswith("lavfi:") or config.format == "lavfi":
+        return "lavfi"
+    is_device = re.fullmatch(r"/dev/video[0-9]+|[0-9]+", spec) is not None
+    if is_device or config.format in {"v4l2", "video4linux2"}:
+        return "webcam"
+    if _scheme(spec) not in {None, "file"}:
+        return "url"
+    return "images" if _is_images(spec) else "file"
+
+
+def _scheme(spec: str) -> str | None:
+    match = re.match(r"([a-z][a-z0-9+.-]*)://", spec, re.IGNORECASE)
+    return match[1].lower() if match else None
+
+
+def _is_playlist(spec: str, config: SourceConfig) -> bool:
+    path = urlsplit(spec).path if _scheme(spec) else spec
+    return config.format == "hls" or path.lower().endswith(".m3u8")
+
+
+def _is_images(spec: str) -> bool:
+    path = Path(spec)
+    if path.is_dir():
+        return True
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    return path.is_file() or is_pattern(spec)
+
+
+def is_pattern(spec: str) -> bool:
+    """Whether a path counts files, as ``frames/%04d.png`` does."""
+    return re.search(r"%0?\d*d", Path(spec).name) is not None

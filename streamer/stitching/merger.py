@@ -1,0 +1,238 @@
+"""Frames wait here until their windows are done; then their masks are merged and they leave."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.frame import Frame
+from streamer.output import FrameResult, Instance
+from streamer.stitching.interpolation import KeyFrame, interpolate
+from streamer.stitching.stitcher import Identity
+from streamer.stitching.upsampling import upsample_mask
+from streamer.window import Prediction, Window
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """What the windows so far say of one track in one frame.
+
+    The mask's logits are a weighted sum; only its sign matters, so it is never divided.
+    """
+
+    category_id: int
+    weight: float = 0.0
+    score: float = 0.0
+    logits: NDArray[np.float32] | None = None
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A frame that waits. A key frame is one that a window has held."""
+
+    frame: Frame
+    windows: int = 0
+    leaving: bool = False
+    tracks: dict[int, _Evidence] = field(default_factory=dict)
+
+
+class FrameMerger:
+    """Holds frames until all their windows are merged; gives them out in order, each once.
+
+    Logits and scores of several windows are averaged with weights that favour window centres. A
+    frame that was added and then passed over by the windows lies in between key frames
+    (``frame_step``): it leaves after the key frame that follows it, with interpolated masks.
+
+    Args:
+        emit_delay: Windows that a key frame waits for after the first that holds it, unless it
+            leaves the windows earlier.
+        categories: Names by category id.
+    """
+
+    def __init__(self, emit_delay: int, categories: Sequence[str]) -> None:
+        self.emit_delay = emit_delay
+        self.categories = tuple(categories)
+        self._pending: deque[_Pending] = deque()
+        self._before: KeyFrame | None = None  # of this epoch, newest that left
+        self._next_index = 0
+
+    @property
+    def pending(self) -> int:
+        """Frames that wait."""
+        return len(self._pending)
+
+    def add(self, frame: Frame) -> None:
+        """Take the next frame, whether a window will hold it or not.
+
+        Raises:
+            ValueError: Its index does not follow those before.
+        """
+        last = self._pending[-1].frame.index if self._pending else self._next_index - 1
+        if frame.index <= last:
+            raise ValueError(f"frame {frame.index} after frame {last}: indices must ascend")
+        self._pending.append(_Pending(frame))
+
+    def merge(
+        self, window: Window, prediction: Prediction, identities: Sequence[Identity | None]
+    ) -> list[FrameResult]:
+        """Add what one window says of its frames.
+
+        Args:
+            window: The window; every frame of it was added before.
+            prediction: Its slots.
+            identities: Who the slots are; None leaves one out.
+
+        Returns:
+            The frames that are finished by that, in order.
+
+        Raises:
+            ValueError: The three do not fit each other, or a frame of the window was never added.
+        """
+        slots = {slot: identity for slot, identity in enumerate(identities) if identity}
+        self._check(window, prediction, identities, slots)
+        waiting = {pending.frame.index: pending for pending in self._pending}
+        weights = centre_weights(window.length)
+        for position, index in enumerate(window.real):
+            # A closing window holds frames again that have left already.
+            if index < self._next_index:
+                continue
+            pending = waiting[index]
+            pending.windows += 1
+            pending.leaving = pending.leaving or position < window.leaving
+            _accumulate(pending.tracks, prediction, slots, position, float(weights[position]))
+        return self._emit(flushing=False)
+
+    def flush(self) -> list[FrameResult]:
+        """End the epoch: every frame that waits leaves, those after the last key frame too.
+
+        Frames that no window covered count as in between; where the epoch was cut short and its
+        last key frames have no window, call `discard` first. Without any key frame, they stay.
+
+        Returns:
+            The frames, in order.
+        """
+        results = self._emit(flushing=True)
+        if self._before is not None:
+            results += self._in_between(len(self._pending), self._before, None)
+        self._before = None
+        return results
+
+    def discard(self) -> int:
+        """Drop the newest frames, as far as no window covered them (the stream was cut short).
+
+        Returns:
+            How many frames that were.
+        """
+        before = len(self._pending)
+        while self._pending and not self._pending[-1].windows:
+            self._pending.pop()
+        return before - len(self._pending)
+
+    def _check(
+        self,
+        window: Window,
+        prediction: Prediction,
+        identities: Sequence[Identity | None],
+        slots: dict[int, Identity],
+    ) -> None:
+        if len(prediction.masks) != window.length:
+            raise ValueError(
+                f"a prediction of {len(prediction.masks)} frames for a window of {window.length}"
+            )
+        if len(identities) != len(prediction):
+            raise ValueError(f"{len(identities)} identities for {len(prediction)} slots")
+        if len({identity.track_id for identity in slots.values()}) != len(slots):
+            raise ValueError(f"one track in two slots: {list(slots.values())}")
+        waiting = {pending.frame.index for pending in self._pending}
+        absent = [i for i in window.real if i >= self._next_index and i not in waiting]
+        if absent:
+            raise ValueError(f"the window holds frame {absent[0]}, which was never added")
+
+    def _emit(self, *, flushing: bool) -> list[FrameResult]:
+        """Let key frames leave as far as they are finished, each behind those before it."""
+        results: list[FrameResult] = []
+        while (ahead := self._frames_before_key()) is not None:
+            key = self._pending[ahead]
+            if not (flushing or key.leaving or key.windows > self.emit_delay):
+                break
+            after = KeyFrame(key.frame.time_s, self._instances(key))
+            # An epoch begins with a key frame, but the first may have been lost on the way here.
+            neighbours = (self._before, after) if self._before else (after, None)
+            results += self._in_between(ahead, *neighbours)
+            results.append(self._result(self._pending.popleft().frame, after.instances))
+            self._before = after
+        return results
+
+    def _frames_before_key(self) -> int | None:
+        """How many frames wait before the first key frame; None if there is none."""
+        covered = (position for position, pending in enumerate(self._pending) if pending.windows)
+        return next(covered, None)
+
+    def _in_between(
+        self, count: int, before: KeyFrame, after: KeyFrame | None
+    ) -> list[FrameResult]:
+        """The oldest `count` frames, interpolated."""
+        frames = [self._pending.popleft().frame for _ in range(count)]
+        return [
+            self._result(frame, interpolate(frame.time_s, before, after), interpolated=True)
+            for frame in frames
+        ]
+
+    def _result(
+        self, frame: Frame, instances: tuple[Instance, ...], *, interpolated: bool = False
+    ) -> FrameResult:
+        dropped = frame.index - self._next_index
+        self._next_index = frame.index + 1
+        return FrameResult(frame, instances, interpolated, dropped)
+
+    def _instances(self, pending: _Pending) -> tuple[Instance, ...]:
+        """What is in a key frame, best score first."""
+        epoch = pending.frame.epoch
+        instances = []
+        for track_id, evidence in pending.tracks.items():
+            if evidence.logits is None:
+                continue
+            segment = upsample_mask(evidence.logits, epoch.region, epoch.size)
+            if segment is not None:
+                category = self.categories[evidence.category_id]
+                score = evidence.score / evidence.weight
+                instances.append(Instance(track_id, evidence.category_id, category, score, segment))
+        return tuple(sorted(instances, key=lambda instance: (-instance.score, instance.track_id)))
+
+
+def centre_weights(length: int) -> NDArray[np.float32]:
+    """float32 [length]: weight of a window's frames, in (0, 1], a triangle over its real frames.
+
+    Frames at a window's edge are segmented worse than those at its centre, which see the past and
+    the future alike; the triangle (a Bartlett window without its zeros) is the simplest weight that
+    fades a window in and out, so that masks don't jump where one begins or ends.
+    """
+    ramp = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
+    weights: NDArray[np.float32] = (ramp / ramp.max()).astype(np.float32)
+    return weights
+
+
+def _accumulate(
+    tracks: dict[int, _Evidence],
+    prediction: Prediction,
+    slots: dict[int, Identity],
+    position: int,
+    weight: float,
+) -> None:
+    """Add one window's view of one frame to what is known of its tracks."""
+    for slot, identity in slots.items():
+        evidence = tracks.setdefault(identity.track_id, _Evidence(identity.category_id))
+        evidence.category_id = identity.category_id
+        evidence.weight += weight
+        evidence.score += weight * float(prediction.scores[slot])
+        if not prediction.presence[position, slot]:
+            continue
+        # A copy: the sum must not keep the whole prediction alive.
+        logits = prediction.masks[position, slot] * np.float32(weight)
+        if evidence.logits is not None:
+            logits += evidence.logits
+        evidence.logits = logits
