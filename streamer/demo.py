@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         finally:
             reader.kill()
             reader.wait()
-    print(f"subscriber: {log.read_text(encoding='utf-8').splitlines()[-1]}")
+    for line in log.read_text(encoding="utf-8").splitlines()[-2:]:
+        print(f"subscriber: {line}")
     print(f"look at {folder / 'masks.mp4'}; the masks as data are in {folder / 'results.json'}")
     return code or reader_code
 

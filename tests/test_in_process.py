@@ -85,6 +85,31 @@ def test_options_of_groups_are_flat(weights: str) -> None:
         assert [result.interpolated for result in frames][:4] == [False, True, False, True]
 
 
+def test_an_overloaded_live_source_drops_frames_and_counts_each(weights: str) -> None:
+    # Decoded as fast as it goes and never waited for: more frames than any network could take.
+    source = "lavfi:testsrc2=size=64x48:rate=25:duration=40"
+    with streamer.stream(source, weights=weights, live=True, stride=6, buffer=8) as frames:
+        results = list(frames)
+    indices = [result.frame.index for result in results]
+    assert indices == sorted(set(indices))
+    assert frames.summary.dropped > 0
+    assert len(results) + frames.summary.dropped == 1000
+    assert sum(result.dropped for result in results) + len(results) == indices[-1] + 1
+
+
+@pytest.mark.slow
+def test_memory_stays_flat_over_thousands_of_frames(weights: str) -> None:
+    source = "lavfi:testsrc2=size=320x240:rate=25:duration=160"
+    megabytes = []
+    with streamer.stream(source, weights=weights, threshold=0.0, stride=3) as frames:
+        for result in frames:
+            if result.frame.index in {1000, 3999}:
+                pages = int(Path("/proc/self/statm").read_text().split()[1])
+                megabytes.append(pages * os.sysconf("SC_PAGE_SIZE") / 1e6)
+    after_warm_up, at_the_end = megabytes
+    assert at_the_end - after_warm_up < 30
+
+
 def test_bad_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no option 'strid'; allowed: .*stride"):
         streamer.stream("x.mp4", strid=3)
