@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import docstring_parser
-from jsonargparse import ActionConfigFile, ArgumentParser, set_parsing_settings
+from jsonargparse import (
+    ActionConfigFile,
+    ArgumentParser,
+    DefaultHelpFormatter,
+    set_parsing_settings,
+)
 
 from streamer import __version__
 from streamer.config import StreamConfig
@@ -18,8 +23,8 @@ CONFIGS = Path(__file__).parent / "configs"
 """Where the configs that ship with the project lie."""
 
 DESCRIPTION = """Segment and follow objects in a video, as a stream: every frame's masks, with
-identities that stay, are published over ZeroMQ and written to MP4 and results files as soon as they
-are finished."""
+identities that stay, are published over ZeroMQ and written to MP4 and results
+files as soon as they are finished."""
 
 EXAMPLES = """examples:
   vistr-stream video.mp4 --output masks.mp4 --results results.json
@@ -32,6 +37,10 @@ exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument i
 
 REPEATABLE = {"publish": "ENDPOINT", "output": "FILE", "results": "FILE"}
 """Options that may be given several times, with their placeholders."""
+
+
+class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):  # type: ignore[misc]
+    """Shows types and defaults, and leaves the line breaks of the examples alone."""
 
 
 class RepeatableAction(argparse.Action):
@@ -89,7 +98,7 @@ def build_parser() -> ArgumentParser:
         usage="vistr-stream [SOURCE] [OPTIONS]",
         description=DESCRIPTION,
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpFormatter,
         version=__version__,
         print_config="--print_config",
         allow_abbrev=False,
@@ -103,8 +112,7 @@ def build_parser() -> ArgumentParser:
         "flags that follow it win.",
     )
     texts = {
-        # argparse formats help texts with %.
-        parameter.arg_name: (parameter.description or "").replace("%", "%%")
+        parameter.arg_name: parameter.description
         for parameter in docstring_parser.parse_from_object(StreamConfig).params
     }
     parser.add_argument("input", nargs="?", metavar="SOURCE", help=texts["input"])

@@ -25,8 +25,8 @@ class SourceConfig:
     """How the input is read."""
 
     live: Auto | bool = "auto"
-    """Whether the source is live: frames are dropped rather than delayed, and losses reconnect.
-    auto: live for rtsp(s), rtmp, udp, tcp, webcams and HLS without an end list."""
+    """Whether the source is live: frames are dropped rather than delayed. auto: live for rtsp(s),
+    rtmp, udp, tcp, rtp, srt, webcams and HLS without an end list."""
 
     realtime: bool = False
     """Pace a file like a camera, by its own timestamps."""

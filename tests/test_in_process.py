@@ -129,6 +129,6 @@ def test_outside_a_with_block_it_says_how() -> None:
         next(iter(streamer.stream("x.mp4")))
 
 
-def test_importing_the_package_stays_light() -> None:
-    code = "import streamer, sys; sys.exit('torch' in sys.modules)"
+def test_importing_the_package_and_the_command_line_stays_light() -> None:
+    code = "import streamer, streamer.cli, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
