@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -81,7 +83,16 @@ def normalise(frames: Tensor, dtype: torch.dtype) -> Tensor:
             f"frames are {frames.dtype} {tuple(frames.shape)}, expected torch.uint8 [n, h, w, 3]"
         )
     # In float32 whatever `dtype` is, as the published code does; half precision rounds once.
-    mean = torch.tensor(IMAGENET_MEAN, device=frames.device)
-    std = torch.tensor(IMAGENET_STD, device=frames.device)
+    mean, std = _statistics(frames.device)
     normalised = (frames / 255 - mean) / std
     return normalised.permute(0, 3, 1, 2).to(dtype)
+
+
+@lru_cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation on a device, where every upload would wait for what it still does."""
+    with torch.inference_mode(mode=False):  # they outlive the caller's mode
+        return (
+            torch.tensor(IMAGENET_MEAN, device=device),
+            torch.tensor(IMAGENET_STD, device=device),
+        )

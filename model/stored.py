@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -139,18 +140,21 @@ def _read_torch(path: Path) -> StoredWeights:
 
 def _unpickle(path: Path) -> Any:
     try:
-        with torch.serialization.safe_globals([Namespace]):
+        # PyTorch warns of old pickle protocols; what cannot be read is said below, in one line.
+        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        refused = re.search(r"(?:GLOBAL |Unsupported (?:class|global): )(\S+)", str(error))
+        refused = re.search(r"(?:GLOBAL|Unsupported class:) (\S+)", str(error))
         reason = (
-            f"wants to run {refused[1]}, expected tensors, numbers, text and an argparse.Namespace"
+            f"holds {refused[1]}, which may run code; expected tensors, numbers, text and an "
+            "argparse.Namespace"
             if refused
             else "not a checkpoint, or damaged; expected a .pth or .safetensors file"
         )
         raise CheckpointError(f"{path}: {reason}") from error
     except Exception as error:  # a damaged file can fail anywhere within torch.load
-        reason = (str(error).splitlines() or [""])[0][:120]
+        reason = (str(error).splitlines() or [""])[0].split(". ")[0]
         raise CheckpointError(
             f"{path}: truncated, damaged or not a checkpoint ({type(error).__name__}: {reason})"
         ) from error

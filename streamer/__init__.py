@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from streamer.in_process import FrameStream
 
 __version__ = "0.1.0"
 
 
-def stream(source: str | None = None, **options: Any) -> FrameStream:
+def stream(source: str | int | PathLike[str] | None = None, **options: Any) -> FrameStream:
     """Finished frames of a source, in this process: see `streamer.in_process.stream`."""
     # Imported late: readers of a stream (`streamer.client`) must not wait for PyTorch.
     from streamer.in_process import stream as open_stream  # noqa: PLC0415

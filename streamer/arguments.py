@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import docstring_parser
+import yaml
 from jsonargparse import (
     ActionConfigFile,
     ArgumentParser,
@@ -16,8 +17,9 @@ from jsonargparse import (
 )
 
 from streamer import __version__
-from streamer.config import StreamConfig
-from streamer.errors import ConfigError, SourceError
+from streamer.argument_errors import GROUPS, one_line_errors
+from streamer.config import StreamConfig, check
+from streamer.errors import SourceError
 
 CONFIGS = Path(__file__).parent / "configs"
 """Where the configs that ship with the project lie."""
@@ -62,6 +64,24 @@ class RepeatableAction(argparse.Action):
         setattr(namespace, self.dest, self._values)
 
 
+class SourceAction(argparse.Action):
+    """The SOURCE; one on the command line replaces that of a config file, wherever it stands."""
+
+    given: str | None = None
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Note the value; argparse also calls this where there is none."""
+        if values is not None:
+            self.given = str(values)
+            setattr(namespace, self.dest, self.given)
+
+
 class ConfigAction(ActionConfigFile):  # type: ignore[misc]
     """A YAML file by its path, or one that ships with the project by its name."""
 
@@ -69,9 +89,17 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
         """Apply the file's values.
 
         Raises:
-            SourceError: There is no such file.
+            SourceError: There is no such file, or it is not text.
         """
-        super().__call__(parser, cfg, str(find_config(values)), option_string)
+        path = find_config(values)
+        try:
+            is_empty = yaml.safe_load(path.read_text(encoding="utf-8")) is None
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"config {path}: cannot be read as text: {error}") from error
+        except yaml.YAMLError:
+            is_empty = False  # jsonargparse says what is wrong with it
+        if not is_empty:
+            super().__call__(parser, cfg, str(path), option_string)
 
 
 def find_config(name: str) -> Path:
@@ -90,8 +118,8 @@ def find_config(name: str) -> Path:
     )
 
 
-def build_parser() -> ArgumentParser:
-    """The parser; its help texts are the docstrings of `streamer.config`."""
+def build_parser() -> tuple[ArgumentParser, SourceAction]:
+    """The parser and its SOURCE; the help texts are the docstrings of `streamer.config`."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
         prog="vistr-stream",
@@ -115,14 +143,20 @@ def build_parser() -> ArgumentParser:
         parameter.arg_name: parameter.description
         for parameter in docstring_parser.parse_from_object(StreamConfig).params
     }
-    parser.add_argument("input", nargs="?", metavar="SOURCE", help=texts["input"])
+    source = parser.add_argument(
+        "input", nargs="?", action=SourceAction, metavar="SOURCE", help=texts["input"]
+    )
     parser.add_argument("--quiet", action="store_true", help=texts["quiet"])
     for name, metavar in REPEATABLE.items():
         parser.add_argument(
             f"--{name}", action=RepeatableAction, default=[], metavar=metavar, help=texts[name]
         )
     parser.add_class_arguments(StreamConfig, skip={"input", "quiet", *REPEATABLE})
-    return parser
+    for action in parser._actions:
+        if action.dest in GROUPS:
+            # A group can also be a file of its own: one more thing to explain, for little.
+            action.help = argparse.SUPPRESS
+    return parser, source
 
 
 def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
@@ -132,13 +166,32 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
         ConfigError: An argument is unknown, malformed or out of range.
         SourceError: The config file is not there.
     """
-    parser = build_parser()
-    try:
+    parser, source = build_parser()
+    with one_line_errors(parser):
         values = parser.parse_args(arguments)
-        options = vars(parser.instantiate(values))
-    except argparse.ArgumentError as error:
-        # jsonargparse explains over several lines; the user gets one, with the value at its end.
-        raise ConfigError(" ".join(str(error).split())) from error
+        if source.given is not None:
+            values.input = source.given
+        return _build(parser, values)
+
+
+def configure(options: Mapping[str, Any]) -> StreamConfig:
+    """The configuration with the given fields, checked like a command line's.
+
+    Args:
+        options: Fields of `StreamConfig`; a group is a mapping of its own fields.
+
+    Raises:
+        ConfigError: A field is unknown, of another type or out of range.
+    """
+    parser, _ = build_parser()
+    with one_line_errors(parser):
+        return _build(parser, parser.parse_object(dict(options)))
+
+
+def _build(parser: ArgumentParser, values: Any) -> StreamConfig:
+    for name in GROUPS:
+        check(not isinstance(values[name], list), name, values[name], "a mapping of its options")
+    options = vars(parser.instantiate(values))
     options.pop("config")
     for name in REPEATABLE:
         # In YAML, a single value may stand without the brackets of a list.

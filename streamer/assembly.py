@@ -22,7 +22,7 @@ from streamer.sinks.results_sink import ResultsSink
 from streamer.sinks.sink import SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.decoder import DecoderThread
-from streamer.sources.source import Selection, Source, open_source
+from streamer.sources.source import Selection, open_source
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
@@ -58,7 +58,13 @@ def load(config: StreamConfig) -> VisTR:
     """
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
-    net = load_network(config.weights, device, dtype, config.window.size)
+    net = load_network(
+        config.weights,
+        device,
+        dtype,
+        frames=config.window.size,
+        categories=config.category_file,
+    )
     stride = config.window.stride
     check(
         stride == "auto" or stride <= net.frames,
@@ -89,14 +95,16 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
-        config.input or str(SHIPPED_CLIP), config.source, selection, net.short_side
+        str(SHIPPED_CLIP) if config.input is None else config.input,
+        config.source,
+        selection,
+        net.short_side,
     )
-    window, live = config.window, source.live
+    window, stitch, live = config.window, config.stitch, source.live
     stride = min(LIVE_STRIDE if live else FILE_STRIDE, net.frames)
     stride = stride if window.stride == "auto" else window.stride
     delay = LIVE_EMIT_DELAY if live else FILE_EMIT_DELAY
     delay = delay if window.emit_delay == "auto" else window.emit_delay
-    stitch = config.stitch
     stages = Stages(
         scheduler=WindowScheduler(net.frames, stride, window.frame_step, warm_up=live),
         predictor=VistrPredictor(net, config.threshold, _category_ids(config, net)),
@@ -106,7 +114,10 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         merger=FrameMerger(delay, net.categories),
     )
     info = StreamInfo(config.stream, tuple(net.categories), net.frames, stride, live, run)
-    return Assembly(Pipeline(_decoder(source, config), stages), info, source.expected_frames)
+    wanted = stride * window.frame_step if config.source.buffer == "auto" else config.source.buffer
+    overflow: Overflow = "drop_oldest" if live else "block"
+    decoder = DecoderThread(source, RingBuffer(wanted, overflow))
+    return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
 
 
 def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
@@ -127,11 +138,6 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
         for path in config.results
     ]
     return videos + results
-
-
-def _decoder(source: Source, config: StreamConfig) -> DecoderThread:
-    overflow: Overflow = "drop_oldest" if source.live else "block"
-    return DecoderThread(source, RingBuffer(config.source.buffer, overflow))
 
 
 def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:

@@ -31,8 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamError as error:
         print(f"vistr-stream: error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    except KeyboardInterrupt as interrupt:
+        number: int = interrupt.args[0] if interrupt.args else signal.SIGINT
+        return 128 + number
 
 
 if __name__ == "__main__":

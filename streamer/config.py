@@ -16,6 +16,11 @@ Mp4Style = Literal["overlay", "instances", "classes", "binary"]
 X264Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
 Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
 
+LONGEST_S = 1e6
+"""Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below."""
+
+MP4_SUFFIXES = (".mp4", ".m4v")
+
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
 
@@ -49,14 +54,20 @@ class SourceConfig:
     read_timeout_s: float = 10.0
     """Longest wait for data from a network source or standard input, in seconds."""
 
-    buffer: int = 36
-    """Decoded frames that may wait for a window. A live source drops the oldest beyond that."""
+    buffer: Auto | int = "auto"
+    """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
+    more than the new frames of a window only add latency. auto: just those."""
 
     def __post_init__(self) -> None:
-        check(self.fps > 0, "source.fps", self.fps, "a positive number")
-        check(self.open_timeout_s > 0, "source.open_timeout_s", self.open_timeout_s, "positive")
-        check(self.read_timeout_s > 0, "source.read_timeout_s", self.read_timeout_s, "positive")
-        check(self.buffer >= 1, "source.buffer", self.buffer, "at least 1")
+        check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")
+        check_positive("source.open_timeout_s", self.open_timeout_s)
+        check_positive("source.read_timeout_s", self.read_timeout_s)
+        check(
+            self.buffer == "auto" or self.buffer >= 1,
+            "source.buffer",
+            self.buffer,
+            "auto, or at least 1",
+        )
 
 
 @dataclass(frozen=True)
@@ -150,9 +161,9 @@ class ZmqConfig:
             self.wait_subscribers,
             "0 with zmq.pattern push, which waits for its reader anyway",
         )
-        check(self.hwm >= 1, "zmq.hwm", self.hwm, "at least 1")
-        check(self.heartbeat_s > 0, "zmq.heartbeat_s", self.heartbeat_s, "a positive number")
-        check(self.linger_s >= 0, "zmq.linger_s", self.linger_s, "at least 0")
+        check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
+        check_positive("zmq.heartbeat_s", self.heartbeat_s)
+        check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
 
 
 @dataclass(frozen=True)
@@ -174,7 +185,7 @@ class Mp4Config:
 
     def __post_init__(self) -> None:
         check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
-        check(self.keyframe_s > 0, "mp4.keyframe_s", self.keyframe_s, "a positive number")
+        check_positive("mp4.keyframe_s", self.keyframe_s)
 
 
 @dataclass(frozen=True)
@@ -188,6 +199,10 @@ class StreamConfig:
 
     weights: str | None = None
     """A VisTR checkpoint, .pth or .safetensors. Without it, the small default."""
+
+    category_file: str | None = None
+    """Text file with a category name a line, ids counting from 1, for weights that don't name
+    theirs."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the network runs. auto: cuda if there is one."""
@@ -237,6 +252,20 @@ class StreamConfig:
     mp4: Mp4Config = field(default_factory=Mp4Config)
 
     def __post_init__(self) -> None:
+        # These reach the parser as they are, without a type.
+        check(
+            self.input is None or (isinstance(self.input, str) and self.input != ""),
+            "input",
+            self.input,
+            "a file, URL, webcam, folder, pattern, lavfi:GRAPH, or -",
+        )
+        check(isinstance(self.quiet, bool), "quiet", self.quiet, "true or false")
+        for name in ("publish", "output", "results"):
+            values = getattr(self, name)
+            named = isinstance(values, list) and all(isinstance(v, str) and v for v in values)
+            check(named, name, values, "a text, or a list of them")
+        for path in self.output:
+            check(path.lower().endswith(MP4_SUFFIXES), "output", path, "a file name with .mp4")
         check(0 <= self.threshold <= 1, "threshold", self.threshold, "from 0 to 1")
         check(
             bool(self.stream) and "/" not in self.stream,
@@ -244,11 +273,10 @@ class StreamConfig:
             self.stream,
             "a name without a slash",
         )
-        check(self.start >= 0, "start", self.start, "at least 0")
-        check(self.duration is None or self.duration > 0, "duration", self.duration, "positive")
+        check(0 <= self.start <= LONGEST_S, "start", self.start, "from 0 to 1e6")
+        if self.duration is not None:
+            check_positive("duration", self.duration)
         check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
-        files = [*self.output, *self.results]
-        check(len(set(files)) == len(files), "output, results", files, "each file once")
         self.region()
         check(self.category_names() != [], "categories", self.categories, "at least one name")
 
@@ -277,3 +305,8 @@ def check(holds: bool, name: str, value: object, allowed: str) -> None:
     """Raise a `ConfigError` that names the option, its value and what is allowed."""
     if not holds:
         raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a `ConfigError` unless `value` is a positive number of seconds."""
+    check(0 < value <= LONGEST_S, name, value, "more than 0, and up to 1e6")

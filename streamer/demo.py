@@ -26,7 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", nargs="?", default="demo", type=Path, help="default: demo")
     folder: Path = parser.parse_args(arguments).folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"demo: error: {folder}: {error.strerror}", file=sys.stderr)
+        return 1
     endpoint = f"tcp://127.0.0.1:{_free_port()}"
     log = folder / "subscriber.log"
     print(f"publishing on {endpoint} to a subscriber that writes {log}")
@@ -42,14 +46,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     *("--results", str(folder / "results.json")),
                 ]
             )
-            reader_code = 0 if code else reader.wait(READER_S)
+            if code:
+                return code  # the error has been said
+            reader_code = reader.wait(READER_S)
+        except subprocess.TimeoutExpired:
+            print(f"demo: error: the subscriber did not end within {READER_S} s", file=sys.stderr)
+            return 1
         finally:
             reader.kill()
             reader.wait()
     for line in log.read_text(encoding="utf-8").splitlines()[-2:]:
         print(f"subscriber: {line}")
     print(f"look at {folder / 'masks.mp4'}; the masks as data are in {folder / 'results.json'}")
-    return code or reader_code
+    return reader_code
 
 
 def _free_port() -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
@@ -37,11 +39,17 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return DTYPES[precision]
     if device.type == "cpu":
         return torch.float32
-    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    native = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.bfloat16 if native else torch.float16
 
 
 def load_network(
-    path: str | None, device: torch.device, dtype: torch.dtype, frames: int | None = None
+    path: str | None,
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    frames: int | None = None,
+    categories: str | None = None,
 ) -> VisTR:
     """The network of a checkpoint (None: the shipped default), ready to predict.
 
@@ -50,16 +58,28 @@ def load_network(
         device: Where it will run.
         dtype: Its arithmetic.
         frames: Window size asked for; None takes what the weights say.
+        categories: File with a category name a line, for weights that don't name theirs.
 
     Raises:
         CheckpointError: The weights cannot be loaded, or are not for windows of `frames`.
         DeviceError: They do not fit onto the device.
     """
     try:
-        net = load_vistr(path, frames=frames)
+        net = load_vistr(path, frames=frames, categories=categories)
     except ModelCheckpointError as error:
         raise CheckpointError(str(error)) from error
-    try:
+    with device_errors(device, "while loading the weights"):
         return net.to(device=device, dtype=dtype)
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(f"{device} ran out of memory while loading the weights") from error
+
+
+@contextmanager
+def device_errors(device: torch.device, doing: str) -> Iterator[None]:
+    """Raise PyTorch's run-time errors as a `DeviceError` that says what was being done."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        # CUDA has a type for it; the CPU's allocator says it in words only.
+        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+            reason = "out of memory; a lower --precision or a smaller --roi needs less"
+        raise DeviceError(f"{device} failed {doing}: {reason}") from error

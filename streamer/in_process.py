@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import fields
+from dataclasses import asdict, fields, is_dataclass
 from types import TracebackType
 from typing import Any
 
+from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
 from streamer.config import SourceConfig, StreamConfig, WindowConfig
 from streamer.errors import ConfigError, StreamError
@@ -30,6 +32,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
     def __init__(self, config: StreamConfig) -> None:
         self._config = config
         self._assembly: Assembly | None = None
+        self._results: Generator[FrameResult] | None = None
 
     def __enter__(self) -> FrameStream:
         """Load the weights and open the source.
@@ -48,19 +51,22 @@ class FrameStream(AbstractContextManager["FrameStream"]):
     ) -> None:
         """Stop, and close everything."""
         assembly = self._opened()
+        if self._results is not None:
+            self._results.close()
         assembly.pipeline.stop()
         assembly.pipeline.close()
 
     def __iter__(self) -> Iterator[FrameResult]:
-        """One result for every frame that was decoded and not dropped.
+        """One result for every frame that was decoded and not dropped; a second loop goes on.
 
         Raises:
             SourceError: The source broke; the frames before that have been given.
             DeviceError: The network's device failed.
         """
-        for output in self._opened().pipeline.outputs():
-            if isinstance(output, FrameResult):
-                yield output
+        if self._results is None:
+            outputs = self._opened().pipeline.outputs()
+            self._results = (output for output in outputs if isinstance(output, FrameResult))
+        return self._results
 
     @property
     def info(self) -> StreamInfo:
@@ -78,15 +84,15 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         return self._assembly
 
 
-def stream(source: str | None = None, **options: Any) -> FrameStream:
+def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -> FrameStream:
     """Finished frames of a source, in this process.
 
     ::
 
         with streamer.stream("video.mp4", weights="vistr_r50.pth", stride=12) as frames:
-            for frame in frames:
-                for instance in frame.instances:
-                    print(frame.frame.index, instance.track_id, instance.mask.shape)
+            for result in frames:
+                for instance in result.instances:
+                    print(result.frame.index, instance.track_id, instance.mask.shape)
 
     Args:
         source: As on the command line; None is the clip that ships with the project.
@@ -95,32 +101,24 @@ def stream(source: str | None = None, **options: Any) -> FrameStream:
             ``stitch=StitchConfig(…)``.
 
     Raises:
-        ConfigError: An option is unknown or out of range.
+        ConfigError: An option is unknown, of another type or out of range.
     """
-    for name in SINKS:
-        if name in options:
-            raise ConfigError(f"{name} is an option of the command line, not of stream()")
-    window = _take(options, WindowConfig)
-    origin = _take(options, SourceConfig)
-    known = {field.name for field in fields(StreamConfig)}
-    for name in options:
-        if name not in known:
-            raise ConfigError(f"stream() has no option {name!r}; allowed: {_option_names(known)}")
-    if window:
-        options["window"] = WindowConfig(**window)
-    if origin:
-        options["source"] = SourceConfig(**origin)
-    return FrameStream(StreamConfig(input=source, **options))
+    groups = {"window": WindowConfig, "source": SourceConfig}
+    names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
+    known = {field.name for field in fields(StreamConfig)} - {"input", "quiet", *SINKS}
+    values: dict[str, Any] = {"input": str(source) if isinstance(source, int) else source}
+    for name, value in options.items():
+        group = next((group for group in names if name in names[group]), None)
+        if group is None and name not in known:
+            allowed = ", ".join(sorted(known.union(*names.values())))
+            raise ConfigError(f"stream() has no option {name!r}; allowed: {allowed}")
+        target = values if group is None else values.setdefault(group, {})
+        target[name] = value
+    return FrameStream(configure({name: _plain(value) for name, value in values.items()}))
 
 
-def _take(
-    options: dict[str, Any], group: type[WindowConfig] | type[SourceConfig]
-) -> dict[str, Any]:
-    """Move the fields of a group out of the options."""
-    names = {field.name for field in fields(group)}
-    return {name: options.pop(name) for name in names & options.keys()}
-
-
-def _option_names(known: set[str]) -> str:
-    grouped = {field.name for group in (WindowConfig, SourceConfig) for field in fields(group)}
-    return ", ".join(sorted((known | grouped) - {"input", *SINKS}))
+def _plain(value: Any) -> Any:
+    """A value as it would stand in a YAML file."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

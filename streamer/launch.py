@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 
 from streamer.assembly import assemble, file_sinks, load, publishers
 from streamer.config import StreamConfig
-from streamer.errors import SinkError
+from streamer.errors import ConfigError, SinkError, StreamError
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.sinks.output_path import check_writable
 from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
+from streamer.sources.source_spec import SourceSpec
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+log = logging.getLogger(__name__)
 
 
 def launch(config: StreamConfig) -> int:
@@ -28,24 +35,59 @@ def launch(config: StreamConfig) -> int:
 
     Raises:
         StreamError: The run could not begin or failed.
+        KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the run began.
     """
+    if config.input is not None:
+        SourceSpec.parse(config.input, config.source).check_exists()
+    _check_paths(config)
     run_id = str(uuid.uuid4())
-    for path in (*config.output, *config.results, *map(lines_path, config.results)):
-        check_writable(path)
     with ExitStack() as opened:
+        opened.enter_context(_handled(_interrupt))
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         assembly = assemble(config, load(config), run_id)
         opened.callback(assembly.pipeline.close)
-        sinks += [_start(sink, opened) for sink in file_sinks(config, live=assembly.info.live)]
+        live = assembly.info.live
+        sinks += [_start(sink, opened) for sink in file_sinks(config, live=live)]
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=config.quiet)
         whole = Run(assembly.pipeline, sinks, assembly.info, progress.show)
         with progress, _stopped_by_signals(whole) as signals:
-            summary = whole.execute()
+            try:
+                whole.execute()
+            except StreamError as error:
+                if not signals:
+                    raise
+                log.error("%s", error)
     if not config.quiet:
-        print(summary)
-        for path in (*config.output, *config.results):
-            print(f"wrote {path}")
+        print(assembly.pipeline.summary())
+        for path in _written_paths(config, live=live):
+            if Path(path).exists():  # not so for a video without frames
+                print(f"wrote {path}")
     return 128 + signals[0] if signals else 0
+
+
+def _written_paths(config: StreamConfig, *, live: bool) -> list[str]:
+    """What a run writes; a live one leaves its results as JSON lines."""
+    lines = [lines_path(path) for path in config.results]
+    return [*config.output, *lines, *([] if live else config.results)]
+
+
+def _check_paths(config: StreamConfig) -> None:
+    """Refuse outputs that cannot be written, or that would overwrite an input or each other.
+
+    Raises:
+        SinkError: A path cannot be written.
+        ConfigError: Two of them are one file.
+    """
+    inputs = {"the source": config.input, "the weights": config.weights}
+    taken = {Path(path).resolve(): role for role, path in inputs.items() if path is not None}
+    for path in config.results:
+        check_writable(path)  # before asking where its lines go
+    for path in _written_paths(config, live=False):
+        check_writable(path)
+        place = Path(path).resolve()
+        if place in taken:
+            raise ConfigError(f"{path} is also {taken[place]}; allowed: a file of its own for each")
+        taken[place] = "another output"
 
 
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
@@ -61,25 +103,47 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     return sink
 
 
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt(number)
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call `handler`."""
+    previous = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
 @contextmanager
 def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     """Let SIGINT and SIGTERM end the run in order; a second one ends the process at once."""
     received: list[int] = []
-    # Another thread stops the run: this handler runs between two bytecodes of the main thread,
-    # which may be holding the very lock that stopping needs.
-    stopper = threading.Thread(target=whole.stop, name="stop")
+    wake = threading.Event()
+
+    def wait_and_stop() -> None:
+        wake.wait()
+        if received:
+            whole.stop()
+
+    # Another thread stops the run: the handler runs between two bytecodes of the main thread,
+    # which may be holding the very lock that stopping needs. It is started here and not by the
+    # handler, since starting a thread takes locks too.
+    stopper = threading.Thread(target=wait_and_stop, name="stop")
 
     def stop(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for each in previous:
+        for each in SIGNALS:
             signal.signal(each, signal.SIG_DFL)
-        stopper.start()
+        received.append(number)
+        wake.set()
 
-    previous = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    stopper.start()
     try:
-        yield received
+        with _handled(stop):
+            yield received
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-        if received:
-            stopper.join()
+        wake.set()
+        stopper.join()

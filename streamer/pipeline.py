@@ -74,11 +74,15 @@ class Pipeline:
         self._decoder.frames.discard()
 
     def close(self) -> None:
-        """Stop the decoder and release the network's features; on the thread of `outputs`.
+        """Stop the decoder and release the network's features; idempotent.
+
+        Belongs to the thread of `outputs`.
 
         Raises:
             SourceError: The decoder did not return in time.
         """
+        if self._closed:
+            return
         self._closed = True
         self._stages.predictor.close()
         if not self._decoder.stop(DECODER_STOP_S):

@@ -7,11 +7,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from model import FrameFeatures, VisTR, WindowState
-from model.postprocess import FRAME_SCORE_CUT, slot_scores
+from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
-from streamer.errors import DeviceError
+from streamer.device import device_errors
 from streamer.window import Prediction, Window
 
 ENCODE_CHUNK = 6
@@ -56,17 +57,13 @@ class VistrPredictor:
         """The slots of `window` whose score and category are wanted, best first.
 
         Raises:
-            DeviceError: The device ran out of memory.
+            DeviceError: The device failed, or ran out of memory.
         """
-        try:
+        frames = len(window.indices)
+        with device_errors(self._device, f"on a window of {frames} frames"):
             self._encode(window)
             state = self._net.relate(FrameFeatures.cat([self._features[i] for i in window.indices]))
             return self._keep(state, window.length)
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f"{self._device} ran out of memory on a window of {len(window.indices)} frames; "
-                "a lower --precision or a smaller region of interest needs less"
-            ) from error
 
     def close(self) -> None:
         """Forget all features."""
@@ -86,20 +83,21 @@ class VistrPredictor:
             self._features |= {frame.index: encoded[i] for i, frame in enumerate(chunk)}
 
     def _keep(self, state: WindowState, length: int) -> Prediction:
-        """Select slots on the device, segment only them, and bring all home in one copy."""
+        """Select slots, segment only them, and bring all home in one copy."""
         scores, frame_scores, frame_categories = slot_scores(state.logits[:length])
         classes = len(self._kept_classes)
-        votes = torch.nn.functional.one_hot(frame_categories, classes).float().mean(dim=0)
-        wanted = (scores >= self._threshold) & self._kept_classes[votes.argmax(dim=1)]
-        slots = torch.nonzero(wanted).squeeze(1)
-        slots = slots[scores[slots].argsort(descending=True, stable=True)]
+        # Votes for unwanted categories are left out, so that a track never turns into one.
+        votes = F.one_hot(frame_categories, classes).float().mean(dim=0) * self._kept_classes
+        wanted = self._kept_classes[slot_categories(frame_categories, classes)]
+        ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
+        best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
+        slots = [slot for slot in best_first if ranked[slot] >= 0]
         masks = self._net.segment(state, slots)[:length]
         embeddings = state.embeddings[:length, slots].float().mean(dim=0)
         on_device = (
             scores[slots],
-            # Votes for unwanted categories are left out, so that a track never turns into one.
-            votes[slots] * self._kept_classes,
-            torch.nn.functional.normalize(embeddings, dim=1),
+            votes[slots],
+            F.normalize(embeddings, dim=1),
             state.boxes[:length, slots],
             frame_scores[:, slots] >= FRAME_SCORE_CUT,
             masks,

@@ -54,7 +54,9 @@ class Run:
             self._pipeline.close()
         except StreamError as error:
             errors.append(error)
-        errors += self._finish_sinks("failed" if errors else self._reason())
+        late = self._finish_sinks("failed" if errors else self._reason())
+        # A sink that failed during the run has its error raised by `put` and returned here.
+        errors += [error for error in late if error not in errors]
         for later in errors[1:]:
             log.error("then also: %s", later)
         if errors:

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from golden.random_weights import random_weights
 from numpy.typing import NDArray
 from torch import Tensor
+
+from tests.golden.random_weights import random_weights
 
 GOLDEN = Path(__file__).parent / "golden"
 

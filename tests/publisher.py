@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import zmq
-from results import RUN, stream_info
 
 from streamer.config import ZmqConfig
 from streamer.errors import StreamError
@@ -16,6 +15,7 @@ from streamer.sinks.sink import SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import AnyMessage, EosMessage
 from streamer.wire.packet import parse
+from tests.results import RUN, stream_info
 
 T = TypeVar("T", bound=AnyMessage)
 

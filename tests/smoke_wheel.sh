@@ -2,6 +2,7 @@
 # Build the wheel, install it into a virtual environment of its own and run it in an empty folder.
 # usage: tests/smoke_wheel.sh PYTHON   (a Python that has this project's dependencies and `build`)
 set -euo pipefail
+unset PYTHONPATH
 python=$(realpath --no-symlinks "$1")
 project=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)

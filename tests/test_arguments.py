@@ -57,7 +57,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
     ("arguments", "message"),
     [
         ("--window.stride 0", "window.stride is 0"),
-        ("--window.stride x", "Given value: x"),
+        ("--window.stride x", "window.stride is 'x'; allowed: auto or a whole number"),
         ("--window.size 0", "window.size is 0"),
         ("--window.emit_delay -1", "window.emit_delay is -1"),
         ("--window.frame_step 0", "window.frame_step is 0"),
@@ -85,8 +85,12 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--zmq.pattern push --zmq.wait_subscribers 1", "zmq.wait_subscribers is 1"),
         ("--mp4.crf 52", "mp4.crf is 52"),
         ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),
-        ("--mp4.style neon", "Got value: neon"),
-        ("--output a.mp4 --output a.mp4", "allowed: each file once"),
+        ("--mp4.style neon", "mp4.style is 'neon'; allowed: overlay or instances or"),
+        ("--output a.avi", "output is 'a.avi'; allowed: a file name with .mp4"),
+        ("--stride 3", "did you mean --window.stride?"),
+        ("--source a.mp4", "SOURCE stands without a flag"),
+        ("--start .inf", "start is inf"),
+        ("--duration 1e308", "duration is 1e+308"),
         ("--strid 3", "unrecognized arguments: --strid"),
         ("a.mp4 b.mp4", "unrecognized arguments: b.mp4"),
         ("--output", "argument --output"),
@@ -98,6 +102,45 @@ def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, mess
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("publish: 5", "publish is 5"),
+        ("output: {a: 1}", "output is"),
+        ("input: [a.mp4]", "input is ['a.mp4']"),
+        ("input: ''", "input is ''"),
+        ("quiet: hello", "quiet is 'hello'"),
+        ("window: [1]", "window is [1]; allowed: a mapping of its options"),
+        ("threshold: high", "threshold is 'high'; allowed: a number"),
+    ],
+)
+def test_values_of_the_wrong_kind_in_a_file_are_named(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        parse(["--config", str(file)])
+    assert message in str(caught.value)
+
+
+def test_the_source_may_stand_in_a_file_and_the_command_line_wins(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("input: file.mp4\n")
+    assert parse(["--config", str(file)]).input == "file.mp4"
+    assert parse(["--config", str(file), "a.mp4"]).input == "a.mp4"
+    assert parse(["a.mp4", "--config", str(file)]).input == "a.mp4"
+
+
+def test_an_empty_file_changes_nothing_and_a_binary_one_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("# nothing yet\n")
+    assert parse(["--config", str(file)]) == StreamConfig()
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SourceError, match="cannot be read as text"):
+        parse(["--config", str(file)])
 
 
 def test_an_unknown_key_in_a_file_is_named(tmp_path: Path) -> None:
@@ -134,3 +177,14 @@ def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         parse(["--config", "live", "--threshold", "0.25", "--print_config"])
     assert "threshold: 0.25" in capsys.readouterr().out
+
+
+def test_what_print_config_shows_can_be_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["a.mp4", "--config", "file", "--publish", "tcp://a", "--roi", "1,2,3,4"]
+    with pytest.raises(SystemExit):
+        parse([*arguments, "--print_config"])
+    file = tmp_path / "printed.yaml"
+    file.write_text(capsys.readouterr().out)
+    assert parse(["--config", str(file)]) == parse(arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def stream(weights: str, capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*arguments: object, stride: object = 3) -> tuple[int, str, str]:
         options = ["--weights", weights, "--threshold", "0", "--window.stride", str(stride)]
-        code = cli.main([*(str(argument) for argument in arguments), *options])
+        code = cli.main([*options, *(str(argument) for argument in arguments)])
         out, err = capsys.readouterr()
         return code, out, err
 
@@ -82,6 +83,38 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     assert all(len(result["segmentations"]) == 20 for result in results)
     assert "20 frames" in out
     assert f"wrote {tmp_path / 'r.json'}" in out
+
+
+@pytest.mark.parametrize(
+    ("size", "pix_fmt", "codec"),
+    [
+        ((1, 1), "yuv444p", "libx264"),
+        ((33, 47), "gray", "ffv1"),
+        ((48, 64), "yuv420p10le", "libx264"),
+        ((48, 64), "bgra", "ffv1"),
+    ],
+)
+def test_odd_pictures_go_through_every_sink(
+    tmp_path: Path, stream: Run, size: tuple[int, int], pix_fmt: str, codec: str
+) -> None:
+    make_clip(tmp_path / "clip.mkv", frames=8, size=size, pix_fmt=pix_fmt, codec=codec)
+    code, _, _ = stream(
+        tmp_path / "clip.mkv", "--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json"
+    )
+    assert code == 0
+    even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
+    assert frame_sizes(tmp_path / "o.mp4") == [even] * 8
+    assert lines_of(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
+
+
+def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> None:
+    results = tmp_path / "r.json"
+    results.write_text("of another run")
+    source = "lavfi:testsrc2=size=64x48:rate=25:duration=1"
+    code, out, _ = stream(source, "--source.live", "true", "--results", results)
+    assert code == 0
+    assert "r.jsonl" in out
+    assert not results.exists()
 
 
 def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
@@ -161,6 +194,14 @@ def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stre
         (["clip.mp4", "--window.size", "8"], 1, "8"),
         (["clip.mp4", "--roi", "0,0,100,10"], 1, "100"),
         (["wide.mp4"], 1, "8:1"),
+        ([""], 2, "input is ''"),
+        (["clip.mp4", "--output", "clip.mp4"], 2, "clip.mp4 is also the source"),
+        (["clip.mp4", "--output", "./folder/../clip.mp4"], 2, "clip.mp4 is also the source"),
+        (["clip.mp4", "--output", "o.mp4", "--output", "./o.mp4"], 2, "is also another output"),
+        (["clip.mp4", "--results", "r.json", "--results", "r.txt"], 2, "is also another output"),
+        (["clip.mp4", "--results", "/dev/null"], 1, "/dev/null: is not a regular file"),
+        (["clip.mp4", "--results", "."], 1, "is a folder"),
+        (["clip.mp4", "--output", "a\0b.mp4"], 1, "is not a file name"),
         (["clip.mp4", "--bogus"], 2, "--bogus"),
         (["--config", "nowhere.yaml"], 1, "nowhere.yaml"),
     ],
@@ -208,12 +249,21 @@ def test_a_port_in_use(tmp_path: Path, stream: Run) -> None:
 def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     tmp_path: Path, stream: Run
 ) -> None:
-    make_clip(tmp_path / "clip.mp4", frames=30)
-    code, _, err = stream(
-        tmp_path / "clip.mp4", "--output", "/dev/full", "--results", tmp_path / "r.json"
-    )
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (30, 96, 128, 3), dtype=np.uint8)
+    make_clip(tmp_path / "clip.mp4", frames=list(noise))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # like a disk that fills up
+        code, _, err = stream(
+            *(tmp_path / "clip.mp4", "--output", tmp_path / "o.mp4", "--mp4.crf", 0),
+            *("--results", tmp_path / "r.json", "--threshold", 1),
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 1
-    assert "/dev/full" in err.splitlines()[-1]
+    assert "o.mp4: File too large" in err.splitlines()[-1]
+    assert "then also" not in err
     (end,) = lines_of(tmp_path / "r.jsonl", "end")
     assert end["reason"] == "failed"
     assert json.loads((tmp_path / "r.json").read_text()) is not None

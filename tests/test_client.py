@@ -8,8 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from publisher import Publisher
-from results import CATEGORIES, RUN, box_mask, frame_result
 from test_subscriber import OTHER_RUN, writer
 
 from streamer.client.command import describe, main
@@ -20,6 +18,8 @@ from streamer.errors import SinkError
 from streamer.output import EndOfStream
 from streamer.wire.messages import FrameMessage
 from streamer.wire.packet import parse
+from tests.publisher import Publisher
+from tests.results import CATEGORIES, RUN, box_mask, frame_result
 
 SIZE = (12, 16)
 ONE = ZmqConfig(wait_subscribers=1)
@@ -55,7 +55,7 @@ def test_a_line_says_what_is_in_a_frame() -> None:
 
 
 def test_a_name_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("results.CATEGORIES", (*CATEGORIES[:1], "\x1b[2Jperson"))
+    monkeypatch.setattr("tests.results.CATEGORIES", (*CATEGORIES[:1], "\x1b[2Jperson"))
     assert "#1 ?[2Jperson 0.90" in describe(received())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,11 @@ def test_leaving_early_closes_everything(tmp_path: Path, weights: str) -> None:
             raise KeyError("mine")
     with streamer.stream(str(clip), weights=weights, stride=3):
         pass  # never iterated
+    with streamer.stream(clip, weights=Path(weights), stride=3) as frames:
+        first = next(iter(frames))
+        rest = [next(iter(frames)) for _ in range(5)]  # a second loop goes on
+    assert [result.frame.index for result in (first, *rest)] == list(range(6))
+    assert list(frames) == []  # nothing comes out of a stream that was left
     assert open_descriptors() == before  # and the fixture sees that no thread is left
     assert frames.summary.frames >= 1
 
@@ -113,10 +119,23 @@ def test_memory_stays_flat_over_thousands_of_frames(weights: str) -> None:
 def test_bad_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no option 'strid'; allowed: .*stride"):
         streamer.stream("x.mp4", strid=3)
-    with pytest.raises(ConfigError, match="output is an option of the command line"):
+    with pytest.raises(ConfigError, match="no option 'output'"):
         streamer.stream("x.mp4", output="o.mp4")
-    with pytest.raises(ConfigError, match="stride is 0"):
-        streamer.stream("x.mp4", stride=0)
+    for options, message in [
+        ({"stride": 0}, "window.stride is 0"),
+        ({"stride": "x"}, "window.stride is 'x'"),
+        ({"stride": 2.5}, "window.stride is '2.5'"),
+        ({"device": "gpu"}, "device is 'gpu'; allowed: auto or cpu or cuda"),
+        ({"precision": "int8"}, "precision is 'int8'"),
+        ({"live": "maybe"}, "source.live is 'maybe'"),
+        ({"start": float("inf")}, "start is inf"),
+    ]:
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            streamer.stream("x.mp4", **options)
+    with pytest.raises(ConfigError, match="input is ''"):
+        streamer.stream("")
+    with pytest.raises(SourceError, match="/dev/video0"), streamer.stream(0):
+        pass
     with (
         pytest.raises(SourceError, match=r"nowhere.mp4"),
         streamer.stream(str(tmp_path / "nowhere.mp4")),

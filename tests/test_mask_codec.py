@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
-from results import RUN, box_mask, frame_result
 
 from streamer.config import Encoding
 from streamer.errors import ConfigError, SinkError
@@ -28,6 +27,7 @@ from streamer.wire.mask_codec import (
 )
 from streamer.wire.messages import FrameMessage, WireError
 from streamer.wire.packet import parse
+from tests.results import RUN, box_mask, frame_result
 
 FEW = settings(max_examples=60, deadline=None, database=None)
 

@@ -1,22 +1,23 @@
 from __future__ import annotations
 
 import os
+import pickle
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from tiny_vistr import save_tiny_vistr, tiny_vistr
 from torch import Tensor
 
 from model import LIGHT, Architecture, CheckpointError, VisTR, checkpoint, load_vistr, save_vistr
 from model.categories import YOUTUBE_VIS_2019
 from model.initialise import random_tensors
+from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
 TINY_RESNET = Architecture(
     backbone="resnet18",
@@ -288,7 +289,12 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
     proof = tmp_path / "proof"
     path = tmp_path / "evil.pth"
     torch.save({"model": {}, "args": _Malicious(f"touch {proof}")}, path)
-    assert refusal(path).startswith("wants to run posix.system, expected tensors")
+    assert refusal(path).startswith("holds posix.system, which may run code; expected tensors")
+    assert not proof.exists()
+    torch.save({"model": {}, "args": Namespace(output=PurePosixPath("x"))}, path)
+    assert refusal(path).startswith("holds pathlib.PurePosixPath, which may run code")
+    path.write_bytes(pickle.dumps(_Malicious(f"touch {proof}"), protocol=4))
+    assert "\n" not in refusal(path)
     assert not proof.exists()
     torch.save({"model": {}}, path, _use_new_zipfile_serialization=False)
     assert refusal(path).startswith("key 'vistr.query_embed.weight' is missing")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_vistr import tiny_vistr
 
 from model import FrameFeatures
+from tests.tiny_vistr import tiny_vistr
 
 
 def test_features_index_and_join() -> None:

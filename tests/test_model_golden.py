@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from golden_case import GoldenCase, golden_case
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from model import FrameFeatures, VisTR, VisTROutput, load_vistr
 from model.postprocess import ClipInstance, clip_results
 from model.preprocess import normalise
+from tests.golden_case import GoldenCase, golden_case
 
 Loaded = tuple[GoldenCase, VisTR, Tensor]
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import torch
-from tiny_vistr import tiny_vistr
 
 from model import LIGHT, VisTR
 from model.initialise import random_tensors
+from tests.tiny_vistr import tiny_vistr
 
 
 def test_the_seed_alone_decides() -> None:

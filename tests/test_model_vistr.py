@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from reference_vistr import reference_vistr
-from tiny_vistr import tiny_vistr
 from torch import Tensor
 
 from model import LIGHT, Architecture, VisTR, mask_head, vistr
 from model.initialise import random_tensors
+from tests.reference_vistr import reference_vistr
+from tests.tiny_vistr import tiny_vistr
 
 SMALL_RESNET = Architecture(
     backbone="resnet18",

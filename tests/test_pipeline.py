@@ -153,7 +153,7 @@ def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch)
     elif (place, then) == ("sink", "blocks"):
         # It never takes another output: the run gives up on it and says so.
         assert isinstance(error, SinkError)
-        assert "sink: did not finish within 0.2 s" in str(error)
+        assert "sink: took nothing more for 0.2 s" in str(error)
     else:
         assert error is None
     assert parts.source.closed.is_set()

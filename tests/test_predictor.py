@@ -138,15 +138,29 @@ def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
 
 
 def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VisTR, "relate", lambda *_: torch.empty(10**14))  # the CPU's own words
+    with pytest.raises(DeviceError, match=r"cpu failed on a window of 6 frames: out of memory"):
+        VistrPredictor(net, 0.5).predict(windows(6)[0])
+
     def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(VisTR, "relate", exhausted)
-    with pytest.raises(DeviceError, match="cpu ran out of memory on a window of 6 frames"):
-        VistrPredictor(net, 0.5).predict(windows(6)[0])
     monkeypatch.setattr(VisTR, "to", exhausted)
-    with pytest.raises(DeviceError, match="while loading the weights"):
+    with pytest.raises(DeviceError, match="cpu failed while loading the weights: out of memory"):
         load_network(None, torch.device("cpu"), torch.float32)
+
+
+def test_other_failures_of_the_device_are_one_line(
+    net: VisTR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure\nCompile with TORCH_USE_…")
+
+    monkeypatch.setattr(VisTR, "relate", broken)
+    with pytest.raises(DeviceError) as caught:
+        VistrPredictor(net, 0.5).predict(windows(6)[0])
+    expected = "cpu failed on a window of 6 frames: CUDA error: unspecified launch failure"
+    assert str(caught.value) == expected
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -99,8 +100,30 @@ def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     thread.put(END)
     assert entered.wait(WAIT_S)
     error = thread.finish(timeout_s=0)
-    assert str(error) == "stuck: did not finish within 0 s"
+    assert str(error) == "stuck: took nothing more for 0 s"
+    assert thread.finish(timeout_s=WAIT_S) is error  # at once: it has been given up
     release.set()
+
+
+def test_what_a_sink_needs_to_close_is_not_limited() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    class SlowToClose(ListSink):
+        def close(self) -> None:
+            entered.set()
+            assert release.wait(WAIT_S)
+            super().close()
+
+    sink = SlowToClose()
+    thread = SinkThread("slow", lambda: sink)
+    thread.start()
+    finisher = ThreadPoolExecutor(1)
+    finishing = finisher.submit(thread.finish, 0.5)
+    assert entered.wait(WAIT_S)
+    release.set()
+    assert finishing.result(WAIT_S) is None
+    finisher.shutdown()
+    assert sink.closed == 1
 
 
 def test_a_full_queue_waits_until_its_limit_is_lifted() -> None:

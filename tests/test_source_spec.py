@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from streamer.config import SourceConfig
+from streamer.errors import SourceError
 from streamer.sources.credentials import hide_credentials
-from streamer.sources.source_spec import SourceSpec, is_live
+from streamer.sources.source_spec import SourceSpec
 from tests.clips import make_images
 
 
@@ -34,7 +35,6 @@ from tests.clips import make_images
 def test_kinds(spec: str, kind: str, target: str, live: bool | None) -> None:
     parsed = SourceSpec.parse(spec, SourceConfig())
     assert (parsed.kind, parsed.target, parsed.live) == (kind, target, live)
-    assert is_live(spec, SourceConfig()) is live
 
 
 def test_a_folder_and_one_image_are_images(tmp_path: Path) -> None:
@@ -50,10 +50,12 @@ def test_the_format_tells_the_kind(format_name: str, kind: str) -> None:
     assert SourceSpec.parse("thing", SourceConfig(format=format_name)).kind == kind
 
 
-@pytest.mark.parametrize("live", [True, False])
-def test_the_configuration_overrules(live: bool) -> None:
-    assert is_live("a.mp4", SourceConfig(live=live)) is live
-    assert is_live("rtsp://cam/1", SourceConfig(live=live)) is live
+def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"gone\.mp4: no such file"):
+        SourceSpec.parse("gone.mp4", SourceConfig()).check_exists()
+    (tmp_path / "here.mp4").touch()
+    for spec in (str(tmp_path / "here.mp4"), "rtsp://cam/1", "-", "concat:a.ts|b.ts"):
+        SourceSpec.parse(spec, SourceConfig()).check_exists()
 
 
 @pytest.mark.parametrize(

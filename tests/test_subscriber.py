@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from publisher import PATIENCE_MS, Publisher
-from results import RUN, box_mask, epoch, frame_result, stream_info
 
 from streamer.client import MaskSubscriber, SilenceError
 from streamer.config import ZmqConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sinks.message_writer import MessageWriter
+from tests.publisher import PATIENCE_MS, Publisher
+from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
 OTHER_RUN = "0d0a2c55-7e10-4c7e-8f9c-31a7f3f0b6aa"
 SIZE = (12, 16)

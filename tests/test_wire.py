@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from results import RUN, box_mask, epoch, frame_result, stream_info
 
 from streamer.client.received import ReceivedFrame
 from streamer.errors import StreamError
@@ -25,6 +24,7 @@ from streamer.wire.messages import (
     InstanceEntry,
 )
 from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
+from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
 FEW = settings(max_examples=150, deadline=None, database=None)
 SIZE = (12, 16)

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from publisher import Publisher, RawReader
-from results import RUN, box_mask, epoch, frame_result, stream_info
 
 from streamer.client.received import ReceivedFrame
 from streamer.config import ZmqConfig
@@ -25,6 +23,8 @@ from streamer.wire.messages import (
     HelloMessage,
 )
 from streamer.wire.packet import topic
+from tests.publisher import Publisher, RawReader
+from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
 

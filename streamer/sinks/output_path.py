@@ -17,6 +17,8 @@ def check_writable(path: str) -> None:
     Raises:
         SinkError: It cannot; the message names the path and why.
     """
+    if not path or "\0" in path:
+        raise SinkError(f"{path!r}: is not a file name")
     target = Path(path)
     folder = target.parent
     try:
@@ -26,6 +28,9 @@ def check_writable(path: str) -> None:
             raise SinkError(f"{path}: {folder} is not a folder")
         if target.is_dir():
             raise SinkError(f"{path}: is a folder, expected a file")
+        if target.exists() and not target.is_file():
+            # Opening one may block for ever, and replacing one may break the system.
+            raise SinkError(f"{path}: is not a regular file")
         if not os.access(folder, os.W_OK | os.X_OK):
             raise SinkError(f"{path}: the folder {folder} is not writable")
         if target.exists() and not os.access(target, os.W_OK):

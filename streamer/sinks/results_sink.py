@@ -39,8 +39,8 @@ class ResultsSink:
     - ``end``: the run ended in an orderly way, for a ``reason``.
 
     Args:
-        path: The YouTube-VIS results file. If it is to be assembled, one left by an earlier run is
-            removed at once, so that it cannot be taken for this run's.
+        path: The YouTube-VIS results file. One left by an earlier run is removed at once, so that
+            it cannot be taken for this run's.
         assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
 
     Raises:
@@ -56,14 +56,13 @@ class ResultsSink:
         self._size: tuple[int, int] | None = None
         self._video_id = 0
         try:
-            if assemble:
-                Path(path).unlink(missing_ok=True)
+            Path(path).unlink(missing_ok=True)
             self._lines = Path(self._lines_path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
-        """Write outputs until the buffer ends; then assemble the results file, if asked.
+        """Write outputs until the buffer ends.
 
         Raises:
             SinkError: Something cannot be written; the lines before it stay.
@@ -88,19 +87,19 @@ class ResultsSink:
                         frames=output.frames,
                         dropped=output.dropped,
                     )
-        if self._assemble:
-            assemble(self._lines_path, self._path)
 
     def close(self) -> None:
-        """Close the JSON lines.
+        """Close the JSON lines, and assemble the results file from them, if asked.
 
         Raises:
-            SinkError: What is left of them cannot be written.
+            SinkError: Something cannot be written; the lines before it stay.
         """
         try:
             self._lines.close()
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+        if self._assemble:
+            assemble(self._lines_path, self._path)
 
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame

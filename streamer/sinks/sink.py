@@ -33,15 +33,18 @@ class SinkThread:
     Args:
         name: For messages and the thread's name, such as ``mp4 out.mp4``.
         open_sink: Makes the sink; called on the sink's thread.
-        capacity: Outputs that may wait.
+        capacity: Outputs that may wait. A window finishes a stride of frames at once: with room
+            for them, the next window need not wait for this sink.
     """
 
-    def __init__(self, name: str, open_sink: Callable[[], Sink], capacity: int = 8) -> None:
+    def __init__(self, name: str, open_sink: Callable[[], Sink], capacity: int = 32) -> None:
         self.name = name
         self._open_sink = open_sink
         self._outputs: RingBuffer[Output] = RingBuffer(capacity)
         self._opened = threading.Event()
+        self._drained = threading.Event()
         self._error: StreamError | None = None
+        self._abandoned = False
         # A daemon: a device that never returns must not keep the process alive (see `finish`).
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -76,16 +79,19 @@ class SinkThread:
         """Let the sink write what waits, close it, and return the error it had, if any.
 
         Args:
-            timeout_s: Longest wait for the thread in seconds; None waits for ever. A sink that
-                does not return in time is left behind on its daemon thread, and that is the error.
+            timeout_s: Longest wait for the sink to take what waits, in seconds; None waits for
+                ever. One that does not is left behind on its daemon thread, and that is the error.
+                What it needs to close is not limited: results of hours take minutes to assemble.
         """
         self._outputs.close()
-        if self._thread.ident is None:
-            return None
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            self._outputs.discard()
-            return self._error or SinkError(f"{self.name}: did not finish within {timeout_s} s")
+        if self._thread.ident is not None and not self._abandoned:
+            if self._drained.wait(timeout_s):
+                self._thread.join()
+            else:
+                self._abandoned = True
+                self._outputs.discard()
+                late = SinkError(f"{self.name}: took nothing more for {timeout_s} s")
+                self._error = self._error or late
         return self._error
 
     def _run(self) -> None:
@@ -93,6 +99,7 @@ class SinkThread:
             sink = self._open_sink()
         except Exception as error:
             self._fail(error)
+            self._drained.set()
             return
         finally:
             self._opened.set()
@@ -101,6 +108,7 @@ class SinkThread:
         except Exception as error:
             self._fail(error)
         finally:
+            self._drained.set()
             try:
                 sink.close()
             except Exception as error:

@@ -126,6 +126,10 @@ class ZmqSink:
             self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
         self.endpoint = bind(self._socket, endpoint)
         log.info("publishing %s on %s", self._topic.decode(), self.endpoint)
+        if self._config.pattern == "push":
+            log.info("the stream holds until a reader takes its messages")
+        elif self._waits_for_readers:
+            log.info("the first frame waits for %d readers", self._config.wait_subscribers)
         if not is_loopback(self.endpoint):
             log.warning("%s is open to whoever reaches this machine", self.endpoint)
 

@@ -99,5 +99,6 @@ class ContainerExtent:
             return False
         first_tick = self._stream.start_time or 0
         last_s = ((self._last_tick or first_tick) - first_tick) * self._stream.time_base
-        tolerance_s = max(MIN_TOLERANCE_S, 3 * self._longest_gap * self._stream.time_base)
+        # The last frame is shown for a while too; no longer than any other, as far as one knows.
+        tolerance_s = max(MIN_TOLERANCE_S, self._longest_gap * self._stream.time_base)
         return last_s + tolerance_s < promise.duration_s

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-MAX_JUMP_S = 10
+MAX_LIVE_JUMP_S = 10
 """A live source's timestamps may run this far ahead of their arrival before they are not believed.
 
 Cameras set their clock by network time some while after they start.
 """
+
+MAX_FILE_JUMP_S = 3600
+"""The same for a file, from one frame to the next: beyond that it is damage and not a pause."""
 
 BEHIND_LIMIT = 4
 """Timestamps in a row that may lie behind, as in damaged video, before they count as begun anew."""
@@ -20,9 +23,10 @@ NUDGE_S = Fraction(1, 1000)
 class FrameClock:
     """Turns timestamps into the time since the run's first frame, strictly increasing.
 
-    A file's timestamps are followed exactly. Where one is missing, the frame comes one interval
-    after the frame before (from live sources: as long after it as it arrived). One that does not
-    increase is moved just behind the frame before; several in a row are a new beginning.
+    A file's timestamps are followed exactly, unless they leap. Where one is missing, the frame
+    comes one interval after the frame before (from live sources: as long after it as it arrived).
+    One that does not increase is moved just behind the frame before; several in a row are a new
+    beginning.
 
     Args:
         live: Whether arrival times mean anything.
@@ -31,6 +35,7 @@ class FrameClock:
 
     def __init__(self, live: bool, interval_s: Fraction) -> None:
         self._live = live
+        self._max_jump_s = MAX_LIVE_JUMP_S if live else MAX_FILE_JUMP_S
         self._interval_s = interval_s
         self._last_s: Fraction | None = None
         self._last_arrival_ns = 0
@@ -70,7 +75,7 @@ class FrameClock:
         self._behind = self._behind + 1 if time_s <= last_s else 0
         if 0 < self._behind < BEHIND_LIMIT:
             return last_s + NUDGE_S
-        if self._behind or (self._live and time_s - expected_s > MAX_JUMP_S):
+        if self._behind or time_s - expected_s > self._max_jump_s:
             self._behind = 0
             self._zero_s = stamp_s - expected_s
             return expected_s

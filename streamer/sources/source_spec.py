@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from streamer.config import SourceConfig
+from streamer.errors import SourceError
 from streamer.sources.credentials import hide_credentials
 
 Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]
@@ -53,18 +54,18 @@ class SourceSpec:
         unknown = kind in {"file", "url"} and not live and _is_playlist(spec, config)
         return cls(kind, target, name, None if unknown else live)
 
+    def check_exists(self) -> None:
+        """Look whether a file is there at all; other kinds show when they are opened.
+
+        Raises:
+            SourceError: It is not.
+        """
+        # FFmpeg's protocols (file:, concat:, …) have a colon and ways of their own.
+        if self.kind == "file" and ":" not in self.target and not Path(self.target).exists():
+            raise SourceError(f"{self.name}: no such file")
+
     def __repr__(self) -> str:
         return f"SourceSpec({self.kind}, {self.name!r}, live={self.live})"
-
-
-def is_live(spec: str, config: SourceConfig) -> bool | None:
-    """Whether a source is live, as far as that is known before opening it.
-
-    Returns:
-        What ``source.live`` says, if it is not auto; else what kind of source it is; None for a
-        playlist (HLS), of which only `Source.live` can tell.
-    """
-    return SourceSpec.parse(spec, config).live if config.live == "auto" else config.live
 
 
 def _kind(spec: str, config: SourceConfig) -> Kind:

@@ -40,8 +40,9 @@ def visibility(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
 def pairwise_iou(masks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Soft IoU float32 [n, n] of soft masks [n, T, h·w] over all their frames."""
     flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2])
-    sums = flat.sum(axis=1)
-    return _iou(flat @ flat.T, sums[:, None] + sums[None, :])
+    intersection = flat @ flat.T
+    squares = intersection.diagonal()
+    return _iou(intersection, squares[:, None] + squares[None, :])
 
 
 class OverlapMasks:
@@ -72,9 +73,10 @@ class OverlapMasks:
             masks: float32 [n, T, h·w], its soft masks.
 
         Returns:
-            Soft IoU Σpq / Σ(p+q-pq), float32 [n, P], and whether a frame shows both, bool [n, P].
+            Soft IoU Σpq / Σ(p²+q²-pq), float32 [n, P], and whether a frame shows both, bool [n, P].
 
-        Source: the soft IoU is IFC's (Hwang et al., NeurIPS 2021), there over the clip overlap.
+        Source: soft IoU over the overlap as in IFC (Hwang et al., NeurIPS 2021), whose Σ(p+q-pq)
+        gives two equal masks of probability ½ an IoU of only ⅓; the squares make that 1.
         """
         there, here = _shared(indices, self.frames)
         slots = masks[:, there]
@@ -84,10 +86,11 @@ class OverlapMasks:
         intersection = slots.reshape(len(slots), length) @ tracks.reshape(len(tracks), length).T
         # A track that the last windows missed covers fewer frames: count the slot only in those.
         covered = self.covered[:, here].astype(np.float32)
-        sums = slots.sum(axis=2) @ covered.T + tracks.sum(axis=(1, 2))[None, :]
+        squares = np.einsum("nfp,nfp->nf", slots, slots) @ covered.T
+        squares += np.einsum("pfx,pfx->p", tracks, tracks)[None, :]
         shows = visibility(slots).astype(np.float32)
         both = shows @ self.visible[:, here].astype(np.float32).T > 0
-        return _iou(intersection, sums), both
+        return _iou(intersection, squares), both
 
     def advance(
         self,
@@ -135,6 +138,7 @@ def _shared(window: NDArray[np.int64], held: NDArray[np.int64]) -> tuple[slice, 
     return slice(there[0], there[-1] + 1), slice(here[0], here[-1] + 1)
 
 
-def _iou(intersection: NDArray[np.float32], sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    iou: NDArray[np.float32] = intersection / np.maximum(sums - intersection, 1e-6)
+def _iou(intersection: NDArray[np.float32], squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Σpq / Σ(p² + q² - pq): IoU for masks of 0 and 1, and 1 for equal ones however unsure."""
+    iou: NDArray[np.float32] = intersection / np.maximum(squares - intersection, 1e-6)
     return iou

@@ -1,0 +1,82 @@
+"""What is wrong with an argument, on one line: its name, its value, and what is allowed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from jsonargparse import ArgumentParser
+
+from streamer.config import (
+    Mp4Config,
+    SourceConfig,
+    StitchConfig,
+    StreamConfig,
+    WindowConfig,
+    ZmqConfig,
+)
+from streamer.errors import ConfigError
+
+GROUPS = {
+    "source": SourceConfig,
+    "window": WindowConfig,
+    "stitch": StitchConfig,
+    "zmq": ZmqConfig,
+    "mp4": Mp4Config,
+}
+"""The groups of options; their fields are options as ``--group.field``."""
+
+TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+# How jsonargparse says that a value is not of an option's type.
+_WRONG_TYPE = re.compile(
+    r'Parser key "(?P<name>[\w.]+)": (Does not|Expected).*(Given|Got) value: (?P<value>.*)'
+)
+_UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --(?P<name>[^ =]+)")
+
+
+@contextmanager
+def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
+    """Raise the parser's errors, which take several lines, as a `ConfigError` of one."""
+    try:
+        yield
+    except argparse.ArgumentError as error:
+        text = " ".join(str(error).split())
+        if wrong := _WRONG_TYPE.match(text):
+            allowed = " or ".join(_allowed_values(wrong["name"]))
+            text = f"{wrong['name']} is {wrong['value']!r}; allowed: {allowed}"
+        elif unknown := _UNKNOWN_OPTION.match(text):
+            close = _similar_options(parser, unknown["name"])
+            text += f"; did you mean {' or '.join(close)}?" if close else ""
+        elif "Unable to load config" in text:
+            text += "; expected a YAML file (SOURCE stands without a flag)"
+        raise ConfigError(text) from error
+
+
+def _similar_options(parser: ArgumentParser, name: str) -> list[str]:
+    """Options of that name in a group; else the one that is spelled most alike."""
+    options = sorted({option for action in parser._actions for option in action.option_strings})
+    in_groups = [option for option in options if option.endswith("." + name)]
+    return in_groups or difflib.get_close_matches(f"--{name}", options, n=1)
+
+
+def _allowed_values(name: str) -> Iterator[str]:
+    """What an option takes, in words."""
+    group, _, field = name.rpartition(".")
+    hints = get_type_hints(GROUPS[group] if group else StreamConfig)
+    yield from _words(hints[field])
+
+
+def _words(hint: Any) -> Iterator[str]:
+    if get_origin(hint) is Literal:
+        yield from map(str, get_args(hint))
+    elif get_origin(hint) in {Union, UnionType}:
+        for part in get_args(hint):
+            yield from _words(part)
+    elif hint is not type(None):
+        yield TYPE_WORDS.get(hint, "a list")
