@@ -42,7 +42,7 @@ def launch(config: StreamConfig) -> int:
     _check_paths(config)
     run_id = str(uuid.uuid4())
     with ExitStack() as opened:
-        opened.enter_context(_handled(_interrupt))
+        opened.enter_context(_interrupted_by_signals())
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         assembly = assemble(config, load(config), run_id)
         opened.callback(assembly.pipeline.close)
@@ -103,10 +103,6 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     return sink
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt(number)
-
-
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let SIGINT and SIGTERM call `handler`."""
@@ -116,6 +112,26 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def _interrupted_by_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt; a second one ends the process at once."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _let_signals_kill()
+        received.append(number)
+        raise KeyboardInterrupt(number)
+
+    with _handled(interrupt):
+        try:
+            yield
+        except StreamError as error:
+            # One raised while FFmpeg opens a source gets lost in there, and shows as its failure.
+            if received:
+                raise KeyboardInterrupt(received[0]) from error
+            raise
 
 
 @contextmanager
@@ -135,8 +151,7 @@ def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     stopper = threading.Thread(target=wait_and_stop, name="stop")
 
     def stop(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        _let_signals_kill()
         received.append(number)
         wake.set()
 
@@ -147,3 +162,8 @@ def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     finally:
         wake.set()
         stopper.join()
+
+
+def _let_signals_kill() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

@@ -301,3 +301,32 @@ def test_a_signal_ends_the_run_in_order(
     assert subscriber.end.frames == count
     assert len(frame_sizes(tmp_path / "o.mp4")) == count
     assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_source_opens_ends_the_run(
+    weights: str, number: signal.Signals, code: int
+) -> None:
+    silent, writer = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_stream.py"), "-", "--weights", weights],
+        stdin=silent,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        assert process.stderr is not None
+        lines = []
+        while not lines or "network on" not in lines[-1]:  # next, it opens the silent source
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(silent)
+        os.close(writer)
+    assert process.returncode == code, err
+    assert "Traceback" not in err
