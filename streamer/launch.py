@@ -7,9 +7,11 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
 from streamer.assembly import assemble, file_sinks, load, publishers
 from streamer.config import StreamConfig
@@ -22,6 +24,7 @@ from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
 from streamer.sources.source_spec import SourceSpec
 
+T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
@@ -42,9 +45,10 @@ def launch(config: StreamConfig) -> int:
     _check_paths(config)
     run_id = str(uuid.uuid4())
     with ExitStack() as opened:
-        opened.enter_context(_interrupted_by_signals())
+        opened.enter_context(_handled(_interrupt))
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
-        assembly = assemble(config, load(config), run_id)
+        net = load(config)
+        assembly = _on_another_thread(lambda: assemble(config, net, run_id))
         opened.callback(assembly.pipeline.close)
         live = assembly.info.live
         sinks += [_start(sink, opened) for sink in file_sinks(config, live=live)]
@@ -103,6 +107,28 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     return sink
 
 
+def _on_another_thread(function: Callable[[], T]) -> T:
+    """Call a function that may wait in FFmpeg, which would hold up or swallow a KeyboardInterrupt.
+
+    Interrupted, it stays behind on its daemon thread while the process ends.
+    """
+    future: Future[T] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="open", daemon=True).start()
+    return future.result()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    _let_signals_kill()
+    raise KeyboardInterrupt(number)
+
+
 @contextmanager
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """Let SIGINT and SIGTERM call `handler`."""
@@ -112,26 +138,6 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
-
-
-@contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt; a second one ends the process at once."""
-    received: list[int] = []
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        _let_signals_kill()
-        received.append(number)
-        raise KeyboardInterrupt(number)
-
-    with _handled(interrupt):
-        try:
-            yield
-        except StreamError as error:
-            # One raised while FFmpeg opens a source gets lost in there, and shows as its failure.
-            if received:
-                raise KeyboardInterrupt(received[0]) from error
-            raise
 
 
 @contextmanager

@@ -24,7 +24,7 @@ class PipeReader:
 
     def __init__(self, fd: int, name: str, timeout_s: float) -> None:
         self.name = name
-        self.failure: SourceError | KeyboardInterrupt | None = None
+        self.failure: SourceError | None = None
         self._fd = fd
         self._timeout_s = timeout_s
         self._wake_fds: tuple[int, int] | None = os.pipe()
@@ -37,11 +37,7 @@ class PipeReader:
         """Up to `size` bytes, as soon as there are any; none at the end, or if that failed."""
         if self.failure is not None:
             return b""
-        try:
-            ready = {fd for fd, _ in self._poll.poll(self._timeout_s * 1000)}
-        except KeyboardInterrupt as interrupt:
-            self.failure = interrupt
-            return b""
+        ready = {fd for fd, _ in self._poll.poll(self._timeout_s * 1000)}
         if ready - {self._fd}:
             return b""
         if not ready:
