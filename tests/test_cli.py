@@ -193,6 +193,8 @@ def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stre
         (["clip.mp4", "--publish", "tcp://127.0.0.1:99999"], 2, "99999"),
         (["clip.mp4", "--window.size", "8"], 1, "8"),
         (["clip.mp4", "--roi", "0,0,100,10"], 1, "100"),
+        (["clip.mp4", "--category_file", "notes.txt"], 1, "('not a video',)"),
+        (["clip.mp4", "--category_file", "nowhere.txt"], 1, "nowhere.txt"),
         (["wide.mp4"], 1, "8:1"),
         ([""], 2, "input is ''"),
         (["clip.mp4", "--output", "clip.mp4"], 2, "clip.mp4 is also the source"),
