@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -292,7 +293,8 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
     assert refusal(path).startswith("holds posix.system, which may run code; expected tensors")
     assert not proof.exists()
     torch.save({"model": {}, "args": Namespace(output=PurePosixPath("x"))}, path)
-    assert refusal(path).startswith("holds pathlib.PurePosixPath, which may run code")
+    # Python 3.13 has it in pathlib._local.
+    assert re.match(r"holds pathlib\.\S*PurePosixPath, which may run code", refusal(path))
     path.write_bytes(pickle.dumps(_Malicious(f"touch {proof}"), protocol=4))
     assert "\n" not in refusal(path)
     assert not proof.exists()
