@@ -60,6 +60,19 @@ def test_a_truncated_file_gives_its_frames_then_an_error(
         assert count == 30
 
 
+@pytest.mark.parametrize("kept", [0.9, 0.6])
+def test_reordered_frames_do_not_hide_a_missing_end(
+    tmp_path: Path, noisy: list[Image], kept: float
+) -> None:
+    # Timestamps leap ahead and come back with B-frames: no pause, and so no excuse.
+    path = tmp_path / "a.mkv"
+    make_clip(path, frames=noisy, codec_options={"bf": "3", "b_strategy": "0", "sc_threshold": "0"})
+    truncate(path, kept)
+    count, _, error = decode(path)
+    assert count < 60
+    assert "the video breaks off" in error
+
+
 def test_a_truncated_transport_stream_promised_nothing(tmp_path: Path, noisy: list[Image]) -> None:
     make_clip(tmp_path / "a.ts", frames=noisy)
     truncate(tmp_path / "a.ts", 0.5)

@@ -43,6 +43,14 @@ def test_a_new_beginning_is_believed_after_some_frames() -> None:
     assert [round(b - a, 6) for a, b in itertools.pairwise(result)][-1] == 0.1
 
 
+def test_a_file_that_leaps_by_hours_is_damaged_and_goes_on() -> None:
+    stamps = in_tenths(0, 1, 38_252_070, 3, 4, 5, 6, 7)
+    seen = times(FrameClock(False, TENTH), stamps, [0] * 8)
+    assert seen[:3] == [0, 0.1, 0.2]  # an interval later, not forty days
+    assert seen == sorted(set(seen))
+    assert seen[-1] < 1
+
+
 def test_restart_goes_on_one_interval_later() -> None:
     clock = FrameClock(False, TENTH)
     assert times(clock, in_tenths(0, 2), [0, 0]) == [0, 0.2]

@@ -120,6 +120,16 @@ def test_a_slot_that_repeats_the_track_of_a_better_one_is_left_out() -> None:
     assert identities == (Identity(1, 1), None)
 
 
+def test_equal_masks_are_duplicates_however_unsure() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    sure = hand_prediction([(2, 2, 6, 10), (2, 2, 6, 10)], looks=[0, 3])
+    unsure = replace(sure, masks=sure.masks / 90)  # probabilities of 0.475 and 0.525
+    identities = stitcher.identify(hand_window(epoch, 0, 4, 4, 2), unsure)
+    assert identities == (Identity(1, 1), None)
+    again = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), unsure)
+    assert again == (Identity(1, 1), None)
+
+
 def test_empty_slots_and_empty_windows() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     assert stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([])) == ()
