@@ -60,10 +60,13 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
     endpoint = f"ipc://{tmp_path}/masks"
     received: list[int] = []
+    published = threading.Event()
 
     def read() -> None:
         with MaskSubscriber(endpoint, timeout_s=WAIT_S) as subscriber:
             received.extend(frame.frame for frame in subscriber)
+            # libzmq can hang where a reader leaves just as the publisher closes.
+            assert published.wait(WAIT_S)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -73,6 +76,7 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
         *("--results", tmp_path / "r.json", "--publish", endpoint),
         *("--zmq.wait_subscribers", 1),
     )
+    published.set()
     reader.join(WAIT_S)
     assert code == 0
     assert received == list(range(20))
