@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.architecture import LIGHT, RESNET50, Architecture
 from model.errors import CheckpointError
-from model.initialise import random_tensors
+from model.initialise import random_tensors, tell_slots_apart
 from model.stored import StoredWeights, read_weights
 from model.vistr import VisTR
 
@@ -110,9 +110,11 @@ def _stored(path: str | Path | None) -> StoredWeights:
         return read_weights(Path(path))
     if DEFAULT_WEIGHTS.exists():
         return read_weights(DEFAULT_WEIGHTS)
+    tensors = random_tensors(LIGHT, UNTRAINED_SEED)
+    tell_slots_apart(tensors, LIGHT.heads)
     return StoredWeights(
         "untrained default",
-        random_tensors(LIGHT, UNTRAINED_SEED),
+        tensors,
         frames=LIGHT.frames,
         slots=LIGHT.slots,
         short_side=LIGHT.short_side,
