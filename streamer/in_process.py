@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass
-from types import TracebackType
 from typing import Any
 
 from streamer.arguments import configure
@@ -43,12 +42,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Stop, and close everything."""
         assembly = self._opened()
         if self._results is not None:

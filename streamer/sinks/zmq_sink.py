@@ -14,12 +14,10 @@ from streamer.config import ZmqConfig
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
-from streamer.sinks.endpoint import bind, check_endpoint, is_loopback
+from streamer.sinks.endpoint import bind, is_loopback
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.mask_codec import zstandard
 from streamer.wire.packet import topic
-
-__all__ = ["ZmqSink", "check_endpoint"]
 
 SUBSCRIBE, UNSUBSCRIBE = b"\x01", b"\x00"
 """First byte of what an XPUB socket reports (ZMTP 3.0, a prefix of the topic follows)."""

@@ -93,8 +93,11 @@ class FrameMerger:
             ValueError: The three do not fit each other, or a frame of the window was never added.
         """
         slots = {slot: identity for slot, identity in enumerate(identities) if identity}
-        self._check(window, prediction, identities, slots)
+        _check(window, prediction, identities, slots)
         waiting = {pending.frame.index: pending for pending in self._pending}
+        absent = [i for i in window.real if i >= self._next_index and i not in waiting]
+        if absent:
+            raise ValueError(f"the window holds frame {absent[0]}, which was never added")
         weights = centre_weights(window.length)
         for position, index in enumerate(window.real):
             # A closing window holds frames again that have left already.
@@ -131,26 +134,6 @@ class FrameMerger:
         while self._pending and not self._pending[-1].windows:
             self._pending.pop()
         return before - len(self._pending)
-
-    def _check(
-        self,
-        window: Window,
-        prediction: Prediction,
-        identities: Sequence[Identity | None],
-        slots: dict[int, Identity],
-    ) -> None:
-        if len(prediction.masks) != window.length:
-            raise ValueError(
-                f"a prediction of {len(prediction.masks)} frames for a window of {window.length}"
-            )
-        if len(identities) != len(prediction):
-            raise ValueError(f"{len(identities)} identities for {len(prediction)} slots")
-        if len({identity.track_id for identity in slots.values()}) != len(slots):
-            raise ValueError(f"one track in two slots: {list(slots.values())}")
-        waiting = {pending.frame.index for pending in self._pending}
-        absent = [i for i in window.real if i >= self._next_index and i not in waiting]
-        if absent:
-            raise ValueError(f"the window holds frame {absent[0]}, which was never added")
 
     def _emit(self, *, flushing: bool) -> list[FrameResult]:
         """Let key frames leave as far as they are finished, each behind those before it."""
@@ -236,3 +219,19 @@ def _accumulate(
         if evidence.logits is not None:
             logits += evidence.logits
         evidence.logits = logits
+
+
+def _check(
+    window: Window,
+    prediction: Prediction,
+    identities: Sequence[Identity | None],
+    slots: dict[int, Identity],
+) -> None:
+    if len(prediction.masks) != window.length:
+        raise ValueError(
+            f"a prediction of {len(prediction.masks)} frames for a window of {window.length}"
+        )
+    if len(identities) != len(prediction):
+        raise ValueError(f"{len(identities)} identities for {len(prediction)} slots")
+    if len({identity.track_id for identity in slots.values()}) != len(slots):
+        raise ValueError(f"one track in two slots: {list(slots.values())}")

@@ -47,7 +47,7 @@ def encode_masks(
         return b"".join(counts), spans
     labels = label_map(size, segments)
     if encoding == "labelmap_png":
-        return _imencode(".png", labels, []), None
+        return encode_png(labels), None
     pixels = labels.astype("<u2", copy=False).tobytes()
     return cast("bytes", zstandard().ZstdCompressor(level=1).compress(pixels)), None
 
