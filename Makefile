@@ -41,11 +41,14 @@ smoke: demo
 
 ci: check test-slow smoke
 
+# trackeval comes without its dependencies: its opencv-python would overwrite files of our
+# opencv-python-headless, and its metrics need neither.
 $(INSTALLED): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("Python 3.11 to 3.13 is needed (make PYTHON=…), this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --upgrade pip
 	$(BIN)/python -m pip install --editable '.[dev]'
+	$(BIN)/python -m pip install --no-deps 'trackeval>=1.3,<2'
 	touch $@
 
 clean:

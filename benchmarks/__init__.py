@@ -1,0 +1,1 @@
+"""What measures the quality of results; run from the repository root, not part of the package."""
