@@ -40,11 +40,11 @@ def sine_positions(grid: tuple[int, int, int], dim: int) -> Tensor:
 
 
 class PositionCache:
-    """`sine_positions` for the grid, type and device asked for last."""
+    """`sine_positions` for the grid, type and device asked for last; may be shared by threads."""
 
     def __init__(self) -> None:
-        self._key: tuple[object, ...] | None = None
-        self._positions = torch.empty(0)
+        # One tuple, replaced as a whole: another thread never sees a key with other positions.
+        self._last: tuple[tuple[object, ...], Tensor] | None = None
 
     def get(self, grid: tuple[int, int, int], like: Tensor) -> Tensor:
         """Positions [frames * height * width, D].
@@ -55,7 +55,7 @@ class PositionCache:
         """
         dim = like.shape[-1]
         key = (grid, dim, like.dtype, like.device)
-        if key != self._key:
-            self._positions = sine_positions(grid, dim).to(like)
-            self._key = key
-        return self._positions
+        last = self._last
+        if last is None or last[0] != key:
+            last = self._last = (key, sine_positions(grid, dim).to(like))
+        return last[1]

@@ -12,15 +12,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from streamer.config import (
-    Mp4Config,
-    SourceConfig,
-    StitchConfig,
-    StreamConfig,
-    WindowConfig,
-    ZmqConfig,
-)
+from streamer.config import SourceConfig, StitchConfig, StreamConfig, WindowConfig
 from streamer.errors import ConfigError
+from streamer.script_arguments import ScriptArguments
+from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 
 GROUPS = {
     "source": SourceConfig,
@@ -28,6 +23,8 @@ GROUPS = {
     "stitch": StitchConfig,
     "zmq": ZmqConfig,
     "mp4": Mp4Config,
+    "images": ImagesConfig,
+    "preview": PreviewConfig,
 }
 """The groups of options; their fields are options as ``--group.field``."""
 
@@ -68,7 +65,11 @@ def _similar_options(parser: ArgumentParser, name: str) -> list[str]:
 def _allowed_values(name: str) -> Iterator[str]:
     """What an option takes, in words."""
     group, _, field = name.rpartition(".")
-    hints = get_type_hints(GROUPS[group] if group else StreamConfig)
+    hints = (
+        get_type_hints(GROUPS[group])
+        if group
+        else get_type_hints(StreamConfig) | get_type_hints(ScriptArguments)
+    )
     yield from _words(hints[field])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from jsonargparse import (
 
 from streamer import __version__
 from streamer.argument_errors import GROUPS, one_line_errors
-from streamer.config import StreamConfig, check
+from streamer.config import StreamConfig
 from streamer.errors import SourceError
+from streamer.option_check import check
+from streamer.script_arguments import ScriptArguments, spell_booleans, translate
 
 CONFIGS = Path(__file__).parent / "configs"
 """Where the configs that ship with the project lie."""
@@ -37,7 +40,7 @@ exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument i
 130 interrupted, 143 terminated
 """
 
-REPEATABLE = {"publish": "ENDPOINT", "output": "FILE", "results": "FILE"}
+REPEATABLE = {"publish": "ENDPOINT", "output": "[STYLE=]PATH", "results": "FILE"}
 """Options that may be given several times, with their placeholders."""
 
 
@@ -151,7 +154,10 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
         parser.add_argument(
             f"--{name}", action=RepeatableAction, default=[], metavar=metavar, help=texts[name]
         )
-    parser.add_class_arguments(StreamConfig, skip={"input", "quiet", *REPEATABLE})
+    parser.add_class_arguments(
+        StreamConfig, skip={"input", "quiet", "cleaned_folders", *REPEATABLE}
+    )
+    parser.add_class_arguments(ScriptArguments)
     for action in parser._actions:
         if action.dest in GROUPS:
             # A group can also be a file of its own: one more thing to explain, for little.
@@ -168,7 +174,7 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
     """
     parser, source = build_parser()
     with one_line_errors(parser):
-        values = parser.parse_args(arguments)
+        values = parser.parse_args(spell_booleans(sys.argv[1:] if arguments is None else arguments))
         if source.given is not None:
             values.input = source.given
         return _build(parser, values)
@@ -197,4 +203,5 @@ def _build(parser: ArgumentParser, values: Any) -> StreamConfig:
         # In YAML, a single value may stand without the brackets of a list.
         if isinstance(options[name], str):
             options[name] = [options[name]]
-    return StreamConfig(**options)
+        check(isinstance(options[name], list), name, options[name], "a text, or a list of them")
+    return StreamConfig(**translate(options))

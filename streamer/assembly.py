@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import cast
+
+from av.container import InputContainer
 
 from model import VisTR
-from streamer.config import StreamConfig, check
-from streamer.device import choose_device, choose_dtype, load_network
+from streamer.config import StreamConfig
+from streamer.device import Expected, choose_device, choose_dtype, load_network
 from streamer.errors import ConfigError
+from streamer.option_check import check
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import VistrPredictor
 from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
+from streamer.sinks.annotation_sink import AnnotationSink
+from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
+from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink
-from streamer.sinks.sink import SinkThread
+from streamer.sinks.sink import Sink, SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
+from streamer.sources.container_opening import open_container
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.source import Selection, open_source
+from streamer.sources.source_spec import SourceSpec
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
 SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
 FILE_STRIDE, FILE_EMIT_DELAY = 18, 1
 LIVE_STRIDE, LIVE_EMIT_DELAY = 12, 0
+THRESHOLD = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -62,8 +73,7 @@ def load(config: StreamConfig) -> VisTR:
         config.weights,
         device,
         dtype,
-        frames=config.window.size,
-        categories=config.category_file,
+        Expected(config.window.size, config.slots, config.backbone, config.category_file),
     )
     stride = config.window.stride
     check(
@@ -95,7 +105,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
-        str(SHIPPED_CLIP) if config.input is None else config.input,
+        input_of(config),
         config.source,
         selection,
         net.short_side,
@@ -105,15 +115,18 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     stride = stride if window.stride == "auto" else window.stride
     delay = LIVE_EMIT_DELAY if live else FILE_EMIT_DELAY
     delay = delay if window.emit_delay == "auto" else window.emit_delay
+    threshold = THRESHOLD if config.threshold == "auto" else config.threshold
     stages = Stages(
         scheduler=WindowScheduler(net.frames, stride, window.frame_step, warm_up=live),
-        predictor=VistrPredictor(net, config.threshold, _category_ids(config, net)),
+        predictor=VistrPredictor(net, threshold, _category_ids(config, net), masks=config.masks),
         stitcher=Stitcher(
             accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
         ),
-        merger=FrameMerger(delay, net.categories),
+        merger=FrameMerger(delay, net.categories, boxes_only=not config.masks),
     )
-    info = StreamInfo(config.stream, tuple(net.categories), net.frames, stride, live, run)
+    info = StreamInfo(
+        config.stream, tuple(net.categories), net.frames, stride, live, run, config.masks
+    )
     wanted = stride * window.frame_step if config.source.buffer == "auto" else config.source.buffer
     overflow: Overflow = "drop_oldest" if live else "block"
     decoder = DecoderThread(source, RingBuffer(wanted, overflow))
@@ -129,15 +142,43 @@ def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
 
 
 def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
-    """The MP4 and results sinks asked for, not started."""
-    videos = [
-        SinkThread(f"mp4 {path}", partial(Mp4Sink, path, config.mp4)) for path in config.output
-    ]
-    results = [
-        SinkThread(f"results {path}", partial(ResultsSink, path, assemble=not live))
-        for path in config.results
-    ]
-    return videos + results
+    """The sinks that write files and folders, as asked for, not started."""
+    open_source = _sound_source(config, live=live)
+    sinks: list[tuple[str, Callable[[], Sink]]] = []
+    for spec in config.outputs("video"):
+        style = cast(PictureStyle, spec.style or config.mp4.style)
+        open_sink: Callable[[], Sink] = partial(Mp4Sink, spec.path, style, config.mp4, open_source)
+        sinks.append((f"mp4 {spec.path}", open_sink))
+    for spec in config.outputs("preview"):
+        style = cast(PictureStyle, spec.style or config.mp4.style)
+        sinks.append(
+            (f"preview {spec.path}", partial(PreviewSink, spec.path, style, config.preview))
+        )
+    cleaned = {Path(folder) for folder in config.cleaned_folders}
+    for spec in config.outputs("images"):
+        clean = Path(spec.path) in cleaned
+        image_style = spec.style or config.images.style
+        open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
+        sinks.append((f"images {spec.path}", open_sink))
+    for path in config.results:
+        sinks.append((f"results {path}", partial(ResultsSink, path, assemble=not live)))
+    if config.annotations is not None:
+        path, ending = config.annotations, image_format("frame", config.images)
+        sinks.append((f"annotations {path}", partial(AnnotationSink, path, ending)))
+    return [SinkThread(name, opener) for name, opener in sinks]
+
+
+def input_of(config: StreamConfig) -> str:
+    """What is to be read: the shipped clip where nothing is named."""
+    return str(SHIPPED_CLIP) if config.input is None else config.input
+
+
+def _sound_source(config: StreamConfig, *, live: bool) -> Callable[[], InputContainer] | None:
+    """Opens the input once more for its sound, if it is a file that is read once."""
+    spec = SourceSpec.parse(input_of(config), config.source)
+    if not config.mp4.audio or live or config.source.loop or spec.kind != "file":
+        return None
+    return partial(open_container, spec, config.source, None)
 
 
 def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:

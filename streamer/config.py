@@ -9,17 +9,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from streamer.errors import ConfigError
+from streamer.option_check import LONGEST_S, check, check_positive
+from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
+from streamer.sinks.output_spec import OutputSpec
 
 Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
-Mp4Style = Literal["overlay", "instances", "classes", "binary"]
-X264Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
-Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
-
-LONGEST_S = 1e6
-"""Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below."""
-
-MP4_SUFFIXES = (".mp4", ".m4v")
 
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
@@ -127,68 +122,6 @@ class StitchConfig:
 
 
 @dataclass(frozen=True)
-class ZmqConfig:
-    """The ZeroMQ publisher."""
-
-    pattern: Literal["pub", "push"] = "pub"
-    """pub: any number of readers, a slow one loses messages. push: lossless, and a slow reader
-    slows the stream."""
-
-    encoding: Encoding = "coco_rle"
-    """How masks travel: COCO run lengths, or one label map per frame as PNG or zstandard (label
-    maps cannot hold overlapping objects)."""
-
-    frames: Literal["none", "jpeg"] = "none"
-    """Whether the image travels beside its masks."""
-
-    wait_subscribers: int = 0
-    """Hold the first frame until this many readers have subscribed (pub only)."""
-
-    hwm: int = 100
-    """Messages that may wait for one reader (ZeroMQ's high-water mark)."""
-
-    heartbeat_s: float = 2.0
-    """Seconds without a message after which a heartbeat is sent."""
-
-    linger_s: float = 2.0
-    """Longest wait, at the end, for readers to take what was sent, in seconds."""
-
-    def __post_init__(self) -> None:
-        check(self.wait_subscribers >= 0, "zmq.wait_subscribers", self.wait_subscribers, "≥ 0")
-        check(
-            self.pattern == "pub" or self.wait_subscribers == 0,
-            "zmq.wait_subscribers",
-            self.wait_subscribers,
-            "0 with zmq.pattern push, which waits for its reader anyway",
-        )
-        check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
-        check_positive("zmq.heartbeat_s", self.heartbeat_s)
-        check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
-
-
-@dataclass(frozen=True)
-class Mp4Config:
-    """The MP4 output."""
-
-    style: Mp4Style = "overlay"
-    """overlay: coloured masks and ids over the video; instances: a colour per object on black;
-    classes: a colour per category on black; binary: white on black."""
-
-    crf: int = 23
-    """x264's quality: 0 is lossless, 51 the worst."""
-
-    preset: X264Preset = "veryfast"
-    """x264's preset: slower presets make smaller files."""
-
-    keyframe_s: float = 1.0
-    """Seconds between key frames: what a kill can cost at most."""
-
-    def __post_init__(self) -> None:
-        check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
-        check_positive("mp4.keyframe_s", self.keyframe_s)
-
-
-@dataclass(frozen=True)
 class StreamConfig:
     """A run of the stream."""
 
@@ -200,6 +133,18 @@ class StreamConfig:
     weights: str | None = None
     """A VisTR checkpoint, .pth or .safetensors. Without it, the small default."""
 
+    backbone: str | None = None
+    """Convolutional backbone, such as resnet50. Read off the weights; a value is checked against
+    them."""
+
+    slots: int | None = None
+    """Instance slots, the most objects in a window. Read off the weights; a value is checked
+    against them."""
+
+    masks: bool = True
+    """Run the segmentation head. false: only boxes, which is faster; whatever needs a mask then
+    takes the box."""
+
     category_file: str | None = None
     """Text file with a category name a line, ids counting from 1, for weights that don't name
     theirs."""
@@ -210,8 +155,9 @@ class StreamConfig:
     precision: Precision = "auto"
     """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere), fp32 on cpu."""
 
-    threshold: float = 0.5
-    """Score in [0, 1] that an object needs, for every output."""
+    threshold: Auto | float = "auto"
+    """Score in [0, 1] that an object needs, for every output. auto: 0.5, and 0.8 with
+    --mp4_clip_path."""
 
     categories: list[str] | str | None = None
     """Keep only these categories, such as person,dog."""
@@ -223,11 +169,17 @@ class StreamConfig:
     """ZeroMQ endpoint to publish on, such as tcp://127.0.0.1:5555. Repeatable."""
 
     output: list[str] = field(default_factory=list)
-    """MP4 file to write. Repeatable."""
+    """[STYLE=]PATH to write: a video (.mp4), an animated preview (.gif, .webp), or a folder (a
+    slash at its end) with an image per frame, 0.png, 1.png, … Styles: see mp4.style and
+    images.style. Repeatable."""
 
     results: list[str] = field(default_factory=list)
     """YouTube-VIS results file to write; the JSON lines that it is made of lie beside it as
     .jsonl. Repeatable."""
+
+    annotations: str | None = None
+    """YouTube-VIS annotation file to write, without annotations: the list of the frames, as
+    python -m streamer.dataset reads it."""
 
     start: float = 0.0
     """Skip this many seconds of a file."""
@@ -250,6 +202,12 @@ class StreamConfig:
     stitch: StitchConfig = field(default_factory=StitchConfig)
     zmq: ZmqConfig = field(default_factory=ZmqConfig)
     mp4: Mp4Config = field(default_factory=Mp4Config)
+    images: ImagesConfig = field(default_factory=ImagesConfig)
+    preview: PreviewConfig = field(default_factory=PreviewConfig)
+
+    cleaned_folders: tuple[str, ...] = ()
+    """Image folders whose numbered images of earlier runs are removed first. Not an option of its
+    own: --clean names the folders (see `streamer.script_arguments`)."""
 
     def __post_init__(self) -> None:
         # These reach the parser as they are, without a type.
@@ -264,9 +222,20 @@ class StreamConfig:
             values = getattr(self, name)
             named = isinstance(values, list) and all(isinstance(v, str) and v for v in values)
             check(named, name, values, "a text, or a list of them")
-        for path in self.output:
-            check(path.lower().endswith(MP4_SUFFIXES), "output", path, "a file name with .mp4")
-        check(0 <= self.threshold <= 1, "threshold", self.threshold, "from 0 to 1")
+        styles = [spec.style or self.images.style for spec in self.outputs("images")]
+        check(
+            self.images.format != "jpg" or "cutout" not in styles,
+            "images.format",
+            self.images.format,
+            "auto or png with style cutout, as JPEG knows no transparency",
+        )
+        check(
+            self.threshold == "auto" or 0 <= self.threshold <= 1,
+            "threshold",
+            self.threshold,
+            "auto, or from 0 to 1",
+        )
+        check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
         check(
             bool(self.stream) and "/" not in self.stream,
             "stream",
@@ -279,6 +248,14 @@ class StreamConfig:
         check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
         self.region()
         check(self.category_names() != [], "categories", self.categories, "at least one name")
+
+    def outputs(self, kind: Literal["video", "preview", "images"]) -> list[OutputSpec]:
+        """Those of `output` that are of one kind.
+
+        Raises:
+            ConfigError: One of `output` names no kind, or an unknown style.
+        """
+        return [spec for spec in map(OutputSpec.parse, self.output) if spec.kind == kind]
 
     def region(self) -> tuple[int, int, int, int] | None:
         """`roi` as (left, top, width, height) in pixels."""
@@ -299,14 +276,3 @@ class StreamConfig:
             return None
         names = self.categories.split(",") if isinstance(self.categories, str) else self.categories
         return [name.strip() for name in names if name.strip()]
-
-
-def check(holds: bool, name: str, value: object, allowed: str) -> None:
-    """Raise a `ConfigError` that names the option, its value and what is allowed."""
-    if not holds:
-        raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Raise a `ConfigError` unless `value` is a positive number of seconds."""
-    check(0 < value <= LONGEST_S, name, value, "more than 0, and up to 1e6")

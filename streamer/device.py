@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import torch
@@ -43,13 +44,25 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if native else torch.float16
 
 
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the weights are expected to be; None takes what they say.
+
+    Attributes:
+        frames: Frames in a window.
+        slots: Instance slots.
+        backbone: Name of the backbone.
+        categories: File with a category name a line, for weights that don't name theirs.
+    """
+
+    frames: int | None = None
+    slots: int | None = None
+    backbone: str | None = None
+    categories: str | None = None
+
+
 def load_network(
-    path: str | None,
-    device: torch.device,
-    dtype: torch.dtype,
-    *,
-    frames: int | None = None,
-    categories: str | None = None,
+    path: str | None, device: torch.device, dtype: torch.dtype, expected: Expected
 ) -> VisTR:
     """The network of a checkpoint (None: the shipped default), ready to predict.
 
@@ -57,15 +70,14 @@ def load_network(
         path: A ``.pth`` or ``.safetensors`` file.
         device: Where it will run.
         dtype: Its arithmetic.
-        frames: Window size asked for; None takes what the weights say.
-        categories: File with a category name a line, for weights that don't name theirs.
+        expected: What it must be.
 
     Raises:
-        CheckpointError: The weights cannot be loaded, or are not for windows of `frames`.
+        CheckpointError: The weights cannot be loaded, or are not what was expected.
         DeviceError: They do not fit onto the device.
     """
     try:
-        net = load_vistr(path, frames=frames, categories=categories)
+        net = load_vistr(path, **asdict(expected))
     except ModelCheckpointError as error:
         raise CheckpointError(str(error)) from error
     with device_errors(device, "while loading the weights"):

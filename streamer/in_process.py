@@ -16,7 +16,7 @@ from streamer.errors import ConfigError, StreamError
 from streamer.output import FrameResult, StreamInfo
 from streamer.stats import Summary
 
-SINKS = ("publish", "output", "results")
+SINKS = ("publish", "output", "results", "annotations", "cleaned_folders")
 
 
 class FrameStream(AbstractContextManager["FrameStream"]):

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import TypeVar
 
-from streamer.assembly import assemble, file_sinks, load, publishers
+from streamer.assembly import assemble, file_sinks, input_of, load, publishers
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, SinkError, StreamError
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
-from streamer.sinks.output_path import check_writable
+from streamer.signals import handled, interrupt
+from streamer.sinks.output_path import check_folder, check_writable
 from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
 from streamer.sources.source_spec import SourceSpec
 
 T = TypeVar("T")
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ def launch(config: StreamConfig) -> int:
     _check_paths(config)
     run_id = str(uuid.uuid4())
     with ExitStack() as opened:
-        opened.enter_context(_handled(_interrupt))
+        opened.enter_context(handled(interrupt))
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
@@ -63,16 +61,23 @@ def launch(config: StreamConfig) -> int:
                 log.error("%s", error)
     if not config.quiet:
         print(assembly.pipeline.summary())
-        for path in _written_paths(config, live=live):
+        for path in _written_files(config, live=live) + _written_folders(config):
             if Path(path).exists():  # not so for a video without frames
                 print(f"wrote {path}")
     return 128 + signals[0] if signals else 0
 
 
-def _written_paths(config: StreamConfig, *, live: bool) -> list[str]:
-    """What a run writes; a live one leaves its results as JSON lines."""
+def _written_files(config: StreamConfig, *, live: bool) -> list[str]:
+    """The files that a run writes; a live one leaves its results as JSON lines."""
+    videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
     lines = [lines_path(path) for path in config.results]
-    return [*config.output, *lines, *([] if live else config.results)]
+    annotations = [] if config.annotations is None else [config.annotations]
+    return [*videos, *lines, *([] if live else config.results), *annotations]
+
+
+def _written_folders(config: StreamConfig) -> list[str]:
+    """The folders that a run fills with images."""
+    return [spec.path for spec in config.outputs("images")]
 
 
 def _check_paths(config: StreamConfig) -> None:
@@ -80,17 +85,26 @@ def _check_paths(config: StreamConfig) -> None:
 
     Raises:
         SinkError: A path cannot be written.
-        ConfigError: Two of them are one file.
+        ConfigError: Two of them are one file or folder.
     """
+    spec = SourceSpec.parse(input_of(config), config.source)
     inputs = {"the source": config.input, "the weights": config.weights}
+    if spec.kind == "images" and not Path(spec.target).is_dir():
+        inputs["the folder of the source"] = str(Path(spec.target).parent)
     taken = {Path(path).resolve(): role for role, path in inputs.items() if path is not None}
     for path in config.results:
         check_writable(path)  # before asking where its lines go
-    for path in _written_paths(config, live=False):
+    files, folders = _written_files(config, live=False), _written_folders(config)
+    for path in files:
         check_writable(path)
+    for path in folders:
+        check_folder(path)
+    for path in files + folders:
         place = Path(path).resolve()
         if place in taken:
-            raise ConfigError(f"{path} is also {taken[place]}; allowed: a file of its own for each")
+            raise ConfigError(
+                f"{path} is also {taken[place]}; allowed: a place of its own for each"
+            )
         taken[place] = "another output"
 
 
@@ -124,22 +138,6 @@ def _on_another_thread(function: Callable[[], T]) -> T:
     return future.result()
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    _let_signals_kill()
-    raise KeyboardInterrupt(number)
-
-
-@contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let SIGINT and SIGTERM call `handler`."""
-    previous = {number: signal.signal(number, handler) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, before)
-
-
 @contextmanager
 def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     """Let SIGINT and SIGTERM end the run in order; a second one ends the process at once."""
@@ -156,20 +154,14 @@ def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     # handler, since starting a thread takes locks too.
     stopper = threading.Thread(target=wait_and_stop, name="stop")
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        _let_signals_kill()
+    def stop(number: int) -> None:
         received.append(number)
         wake.set()
 
     stopper.start()
     try:
-        with _handled(stop):
+        with handled(stop):
             yield received
     finally:
         wake.set()
         stopper.join()
-
-
-def _let_signals_kill() -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)

@@ -201,6 +201,7 @@ class StreamInfo:
         stride: New frames per window.
         live: Whether the source is live (endless, and frames may be dropped).
         run: A UUID; a restarted process is a new run.
+        masks: Whether masks are the network's, not just the boxes' pixels.
     """
 
     stream: str
@@ -209,6 +210,7 @@ class StreamInfo:
     stride: int
     live: bool
     run: str
+    masks: bool = True
 
 
 Output = StreamInfo | FrameResult | Gap | EndOfStream

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
 
 from model import FrameFeatures, VisTR, WindowState
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
@@ -15,8 +17,48 @@ from model.preprocess import normalise
 from streamer.device import device_errors
 from streamer.window import Prediction, Window
 
+CERTAIN_LOGIT = 10.0
+"""Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
+
 ENCODE_CHUNK = 6
 """Frames per pass of the backbone: bounds its memory; larger is not faster on a CPU."""
+
+
+def encode_frames(net: VisTR, inputs: Sequence[NDArray[np.uint8]]) -> Iterator[FrameFeatures]:
+    """The features of each frame by itself, computed some frames at a time.
+
+    Args:
+        net: The network, on its device and in its dtype already.
+        inputs: uint8 [h, w, 3] each, RGB at the network's size.
+    """
+    parameter = next(net.parameters())
+    for start in range(0, len(inputs), ENCODE_CHUNK):
+        frames = torch.from_numpy(np.stack(inputs[start : start + ENCODE_CHUNK]))
+        if parameter.device.type == "cuda":
+            # Pinned, so that the one copy per frame overlaps with what the device still does.
+            frames = frames.pin_memory().to(parameter.device, non_blocking=True)
+        encoded = net.encode(normalise(frames, parameter.dtype))
+        yield from (encoded[i] for i in range(len(encoded)))
+
+
+def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mask logits of rectangles: certain inside, certain outside.
+
+    Args:
+        boxes: [..., 4], cxcywh in [0, 1].
+        size: (height, width) of the masks.
+
+    Returns:
+        float32 [..., height, width].
+    """
+    height, width = size
+    x, y, box_width, box_height = boxes.float()[..., None].unbind(-2)  # [..., 1] each
+    rows = (torch.arange(height, device=boxes.device) + 0.5) / height
+    columns = (torch.arange(width, device=boxes.device) + 0.5) / width
+    inside_rows = (rows - y).abs() <= box_height / 2
+    inside_columns = (columns - x).abs() <= box_width / 2
+    inside = inside_rows[..., :, None] & inside_columns[..., None, :]
+    return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT)
 
 
 class Predictor(Protocol):
@@ -38,12 +80,20 @@ class VistrPredictor:
         net: The network, on its device and in its dtype already.
         threshold: Score that a slot needs.
         keep: Category ids to keep; None keeps all.
+        masks: Whether to segment; otherwise masks are the boxes' pixels.
     """
 
-    def __init__(self, net: VisTR, threshold: float, keep: Collection[int] | None = None) -> None:
+    def __init__(
+        self,
+        net: VisTR,
+        threshold: float,
+        keep: Collection[int] | None = None,
+        *,
+        masks: bool = True,
+    ) -> None:
         self._net = net
-        parameter = next(net.parameters())
-        self._device, self._dtype = parameter.device, parameter.dtype
+        self._masks = masks
+        self._device = next(net.parameters()).device
         self._threshold = threshold
         classes = len(net.categories)
         self._kept_classes = torch.ones(classes, dtype=torch.bool, device=self._device)
@@ -73,14 +123,9 @@ class VistrPredictor:
         """Add the new frames' features; drop those of frames that left."""
         real = set(window.real)
         self._features = {i: kept for i, kept in self._features.items() if i in real}
-        for start in range(0, len(window.new), ENCODE_CHUNK):
-            chunk = window.new[start : start + ENCODE_CHUNK]
-            frames = torch.from_numpy(np.stack([frame.inputs for frame in chunk]))
-            if self._device.type == "cuda":
-                # Pinned, so that the one copy per frame overlaps with what the device still does.
-                frames = frames.pin_memory().to(self._device, non_blocking=True)
-            encoded = self._net.encode(normalise(frames, self._dtype))
-            self._features |= {frame.index: encoded[i] for i, frame in enumerate(chunk)}
+        encoded = encode_frames(self._net, [frame.inputs for frame in window.new])
+        for frame, features in zip(window.new, encoded, strict=True):
+            self._features[frame.index] = features
 
     def _keep(self, state: WindowState, length: int) -> Prediction:
         """Select slots, segment only them, and bring all home in one copy."""
@@ -92,13 +137,18 @@ class VistrPredictor:
         ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
         best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
         slots = [slot for slot in best_first if ranked[slot] >= 0]
-        masks = self._net.segment(state, slots)[:length]
+        boxes = state.boxes[:length, slots]
+        if self._masks:
+            masks = self._net.segment(state, slots)[:length]
+        else:
+            height, width = state.features.adapted[-1].shape[-2:]
+            masks = box_logits(boxes, (height, width))
         embeddings = state.embeddings[:length, slots].float().mean(dim=0)
         on_device = (
             scores[slots],
             votes[slots],
             F.normalize(embeddings, dim=1),
-            state.boxes[:length, slots],
+            boxes,
             frame_scores[:, slots] >= FRAME_SCORE_CUT,
             masks,
         )

@@ -31,9 +31,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Video:
-    """A video entry: its frame size and how many frames it has."""
+    """A video entry: its frame size, whether it has masks, and how many frames there are."""
 
     size: list[int]
+    masks: bool = True
     frames: int = 0
 
 
@@ -55,6 +56,16 @@ class _Track:
     appearances: int = 0
     categories: Counter[int] = field(default_factory=Counter)
 
+    @property
+    def score(self) -> float:
+        """Mean over its frames."""
+        return self.scores / self.appearances
+
+    @property
+    def category_id(self) -> int:
+        """The most frequent of its frames', the lowest of equals."""
+        return min(self.categories, key=lambda category: (-self.categories[category], category))
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -66,12 +77,13 @@ class _Line:
     record: dict[str, Any]
 
 
-def assemble(lines_path: str, results_path: str) -> int:
+def assemble(lines_path: str, results_path: str, *, best: int | None = None) -> int:
     """Write the YouTube-VIS results of a run: one entry per track and video entry.
 
     An entry holds ``video_id``, ``track_id``, ``score`` (the mean over the track's frames),
     ``category_id`` (its most frequent, the lowest of equals) and ``segmentations``: for each frame
-    of the video entry COCO's compressed RLE, or null.
+    of the video entry COCO's compressed RLE, or null. Without masks these are all null, and
+    ``bboxes`` holds [left, top, width, height] in pixels, or null.
 
     The file appears under its name only once it is whole. A torn last line, as a kill may leave, is
     passed over with a warning.
@@ -79,6 +91,8 @@ def assemble(lines_path: str, results_path: str) -> int:
     Args:
         lines_path: The JSON lines, as `streamer.sinks.results_sink.ResultsSink` writes them.
         results_path: The file to write; replaced if it exists.
+        best: Write only so many tracks of each category in each video entry, those of the best
+            score, and log how many were left out; None writes all.
 
     Returns:
         How many entries were written.
@@ -99,16 +113,19 @@ def assemble(lines_path: str, results_path: str) -> int:
     partial = target.with_name(target.name + ".part")
     with lines:
         videos, tracks = _survey(lines, lines_path)
+        kept = tracks if best is None else _best(tracks, best)
+        if len(kept) < len(tracks):
+            _log.info("%s: %d weaker tracks left out", results_path, len(tracks) - len(kept))
         try:
             with partial.open("w", encoding="ascii") as results:
-                _write_entries(lines, results, videos, tracks)
+                _write_entries(lines, results, videos, kept)
             partial.replace(target)
         except OSError as error:
             raise SinkError(f"{results_path}: {error.strerror}") from error
         finally:
             with suppress(OSError):  # gone already where all went well
                 partial.unlink()
-    return len(tracks)
+    return len(kept)
 
 
 def _survey(lines: BufferedReader, name: str) -> tuple[dict[int, _Video], list[_Track]]:
@@ -137,7 +154,8 @@ def _survey_video(line: _Line, videos: dict[int, _Video]) -> None:
     schema = (line.record["schema"], line.record["version"])
     if schema != (SCHEMA, VERSION):
         raise ValueError(f"schema {schema}; known: {(SCHEMA, VERSION)}")
-    videos[line.record["video_id"]] = _Video(line.record["size"])
+    has_masks = line.record.get("masks", True)
+    videos[line.record["video_id"]] = _Video(line.record["size"], has_masks)
 
 
 def _survey_frame(
@@ -155,7 +173,10 @@ def _survey_frame(
         if track.last_frame == video.frames:
             raise ValueError(f"track_id {track.track_id} appears twice")
         segmentation = instance["segmentation"]
-        if segmentation["size"] != video.size or not isinstance(segmentation["counts"], str):
+        if not video.masks:
+            if not _is_box(instance["bbox"]):
+                raise ValueError(f"track_id {track.track_id}: bbox is {instance['bbox']!r}")
+        elif segmentation["size"] != video.size or not isinstance(segmentation["counts"], str):
             raise ValueError(f"track_id {track.track_id}: not an RLE of size {video.size}")
         track.last_frame = video.frames
         track.end = line.end
@@ -163,6 +184,18 @@ def _survey_frame(
         track.appearances += 1
         track.categories[int(instance["category_id"])] += 1
     video.frames += 1
+
+
+def _best(tracks: Sequence[_Track], count: int) -> list[_Track]:
+    """The `count` tracks of the best score in each category of each video entry, in order."""
+    ranks: Counter[tuple[int, int]] = Counter()
+    kept = set()
+    for position in sorted(range(len(tracks)), key=lambda position: -tracks[position].score):
+        group = (tracks[position].video_id, tracks[position].category_id)
+        if ranks[group] < count:
+            kept.add(position)
+        ranks[group] += 1
+    return [track for position, track in enumerate(tracks) if position in kept]
 
 
 def _read(lines: BufferedReader, name: str) -> Iterator[_Line]:
@@ -188,37 +221,44 @@ def _write_entries(
     """The second pass: write a JSON list with one entry per track."""
     results.write("[")
     for position, track in enumerate(tracks):
-        ranked = sorted(track.categories.items(), key=lambda item: (-item[1], item[0]))
         entry = {
             "video_id": track.video_id,
             "track_id": track.track_id,
-            "score": round(track.scores / track.appearances, 6),
-            "category_id": ranked[0][0],
+            "score": round(track.score, 6),
+            "category_id": track.category_id,
         }
         results.write(",\n" if position else "\n")
-        results.write(json.dumps(entry, allow_nan=False)[:-1] + ', "segmentations": [')
-        results.write("null," * track.first_frame)
-        results.writelines(_segmentations(lines, track))
-        results.write(",null" * (videos[track.video_id].frames - 1 - track.last_frame))
-        results.write("]}")
+        results.write(json.dumps(entry, allow_nan=False)[:-1])
+        video = videos[track.video_id]
+        for name, key in {"segmentations": "segmentation", "bboxes": "bbox"}.items():
+            if key == "bbox" and video.masks:
+                continue
+            results.write(f', "{name}": [' + "null," * track.first_frame)
+            results.writelines(_frame_by_frame(lines, track, key))
+            results.write(",null" * (video.frames - 1 - track.last_frame) + "]")
+        results.write("}")
     results.write("\n]\n" if tracks else "]\n")
 
 
-def _segmentations(lines: BufferedReader, track: _Track) -> Iterator[str]:
-    """A track's masks as JSON with commas between, read again from its stretch of the lines."""
+def _frame_by_frame(lines: BufferedReader, track: _Track, key: str) -> Iterator[str]:
+    """One thing about a track as JSON with commas between, from its stretch of the lines."""
     lines.seek(track.begin)
     separator = ""
     while lines.tell() < track.end:
         record = json.loads(lines.readline())
         if record["type"] != "frame" or record["video_id"] != track.video_id:
             continue
-        masks = (
-            instance["segmentation"]
+        found = (
+            instance[key]
             for instance in record["instances"]
             if instance["track_id"] == track.track_id
         )
-        yield separator + json.dumps(next(masks, None), separators=(",", ":"))
+        yield separator + json.dumps(next(found, None), separators=(",", ":"))
         separator = ","
+
+
+def _is_box(box: Any) -> bool:
+    return isinstance(box, list) and len(box) == 4 and all(type(n) in (int, float) for n in box)
 
 
 def _refuse(constant: str) -> None:

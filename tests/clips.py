@@ -151,3 +151,49 @@ def truncate(path: Path, fraction: float) -> None:
     """Cut a file off at a fraction of its length."""
     data = path.read_bytes()
     path.write_bytes(data[: int(fraction * len(data))])
+
+
+def make_sounding_clip(
+    path: Path, *, codec: str = "aac", seconds: int = 4, sound_s: float = 4.0, beep_s: float = 2.0
+) -> None:
+    """Write a clip of 25 frames a second whose sound is silent up to a beep of half a second.
+
+    Args:
+        path: Where to; the ending decides the container.
+        codec: FFmpeg encoder of the sound.
+        seconds: Length of the video.
+        sound_s: Length of the sound.
+        beep_s: When the beep begins.
+    """
+    rate, fps = 48_000, 25
+    times = np.arange(int(sound_s * rate)) / rate
+    is_beep = (times >= beep_s) & (times < beep_s + 0.5)
+    wave = (0.5 * np.sin(2 * np.pi * 440 * times) * is_beep).astype(np.float32)
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=fps, options={"bf": "0"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound = out.add_stream(codec, rate=rate, layout="stereo")
+        for index in range(seconds * fps):
+            picture = av.VideoFrame.from_ndarray(draw(index, (48, 64)), "rgb24")
+            picture.pts, picture.time_base = index, Fraction(1, fps)
+            out.mux(video.encode(picture))
+            samples = wave[index * rate // fps : (index + 1) * rate // fps]
+            if len(samples):
+                heard = av.AudioFrame.from_ndarray(np.stack([samples] * 2), "fltp", "stereo")
+                heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
+                heard.pts = index * rate // fps
+                out.mux(sound.encode(heard))
+        for stream in (video, sound):
+            out.mux(stream.encode(None))
+
+
+def beep_begins_s(path: Path) -> float:
+    """When the sound of a file is first heard, in seconds of its own time."""
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            samples = np.abs(frame.to_ndarray().astype(np.float64)).max(axis=0)
+            samples /= 32768 if frame.format.name.startswith("s16") else 1
+            heard = np.flatnonzero(samples > 0.1)
+            if len(heard):
+                return float(frame.pts * frame.time_base) + int(heard[0]) / frame.sample_rate
+    raise AssertionError(f"{path} is silent")

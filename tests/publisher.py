@@ -7,9 +7,9 @@ from typing import Self, TypeVar
 
 import zmq
 
-from streamer.config import ZmqConfig
 from streamer.errors import StreamError
 from streamer.output import EndOfStream, EndReason, Output
+from streamer.sink_options import ZmqConfig
 from streamer.sinks.sink import SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import AnyMessage, EosMessage

@@ -61,7 +61,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--window.size 0", "window.size is 0"),
         ("--window.emit_delay -1", "window.emit_delay is -1"),
         ("--window.frame_step 0", "window.frame_step is 0"),
-        ("--threshold 1.5", "threshold is 1.5; allowed: from 0 to 1"),
+        ("--threshold 1.5", "threshold is 1.5; allowed: auto, or from 0 to 1"),
         ("--threshold .nan", "threshold is nan"),
         ("--stream a/b", "stream is 'a/b'"),
         ("--start -1", "start is -1"),
@@ -85,8 +85,18 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--zmq.pattern push --zmq.wait_subscribers 1", "zmq.wait_subscribers is 1"),
         ("--mp4.crf 52", "mp4.crf is 52"),
         ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),
-        ("--mp4.style neon", "mp4.style is 'neon'; allowed: overlay or instances or"),
-        ("--output a.avi", "output is 'a.avi'; allowed: a file name with .mp4"),
+        ("--mp4.style neon", "mp4.style is 'neon'; allowed: overlay or side_by_side or"),
+        ("--output a.avi", "output is 'a.avi'; allowed: a file name with .mp4, .m4v, .gif, .webp"),
+        ("--output neon=a.mp4", "output is 'neon=a.mp4'; allowed styles here: overlay, side_by"),
+        ("--output tracks=a.gif", "output is 'tracks=a.gif'; allowed styles here: overlay"),
+        ("--output cutout=a/ --images.format jpg", "images.format is 'jpg'; allowed: auto or png"),
+        ("--images.style cutout --output a/ --images.format jpg", "images.format is 'jpg'"),
+        ("--images.quality 101", "images.quality is 101"),
+        ("--images.format bmp", "images.format is 'bmp'; allowed: auto or png or jpg"),
+        ("--preview.width 8", "preview.width is 8"),
+        ("--preview.fps 0", "preview.fps is 0"),
+        ("--preview.duration_s 0", "preview.duration_s is 0"),
+        ("--slots 0", "slots is 0"),
         ("--stride 3", "did you mean --window.stride?"),
         ("--source a.mp4", "SOURCE stands without a flag"),
         ("--start .inf", "start is inf"),
@@ -113,7 +123,7 @@ def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, mess
         ("input: ''", "input is ''"),
         ("quiet: hello", "quiet is 'hello'"),
         ("window: [1]", "window is [1]; allowed: a mapping of its options"),
-        ("threshold: high", "threshold is 'high'; allowed: a number"),
+        ("threshold: high", "threshold is 'high'; allowed: auto or a number"),
     ],
 )
 def test_values_of_the_wrong_kind_in_a_file_are_named(
@@ -170,7 +180,7 @@ def test_every_option_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> Non
     text = capsys.readouterr().out
     assert "vistr-stream [SOURCE] [OPTIONS]" in text
     for field in dataclasses.fields(StreamConfig):
-        assert field.name == "input" or f"--{field.name}" in text
+        assert field.name in {"input", "cleaned_folders"} or f"--{field.name}" in text
 
 
 def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,9 @@ from test_subscriber import OTHER_RUN, writer
 from streamer.client.command import describe, main
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
-from streamer.config import ZmqConfig
 from streamer.errors import SinkError
 from streamer.output import EndOfStream
+from streamer.sink_options import ZmqConfig
 from streamer.wire.messages import FrameMessage
 from streamer.wire.packet import parse
 from tests.publisher import Publisher

@@ -281,3 +281,25 @@ def test_what_does_not_fit_is_refused() -> None:
     assert [len(result.instances) for result in results] == [1, 1]
     with pytest.raises(ValueError, match="frame 1 after frame 1"):
         merger.add(make_frame(epoch, 1))
+
+
+def test_boxes_are_averaged_as_masks_are() -> None:
+    epoch = make_epoch((200, 400))
+    merger = FrameMerger(1, NAMES, boxes_only=True)
+    for frame in make_frames(epoch, 6):
+        merger.add(frame)
+
+    def boxes(x: float, absent: int | None = None) -> Prediction:
+        prediction = predict(4)
+        prediction.boxes[:] = (x, 0.5, 0.2, 0.1)
+        if absent is not None:
+            prediction.presence[absent] = False
+        return prediction
+
+    results = merger.merge(window_of(epoch, range(4), leaving=2), boxes(0.3, absent=2), [CAT])
+    results += merger.merge(window_of(epoch, range(2, 6), leaving=4), boxes(0.5), [CAT])
+    found = [result.instances[0].bbox_xywh for result in results]
+    # Frames 2 and 3 are in both windows: in frame 2 the first sees nothing; in frame 3 its weight
+    # is half of the second's.
+    assert [left for left, *_ in found] == [80, 80, 160, 133, 160, 160]
+    assert {box[1:] for box in found} == {(90, 80, 20)}

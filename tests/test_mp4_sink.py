@@ -18,7 +18,6 @@ import pytest
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from streamer.config import Mp4Config
 from streamer.errors import SinkError
 from streamer.frame import Epoch, Frame, Region
 from streamer.output import (
@@ -31,8 +30,10 @@ from streamer.output import (
     StreamInfo,
 )
 from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import color_of
 from streamer.sinks.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink, _SealingFile
+from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sink import SinkThread
 
 SIZE = (48, 64)
@@ -62,9 +63,14 @@ def square(track_id: int, size: tuple[int, int], category_id: int = 1) -> Instan
     return Instance(track_id, category_id, "person", 0.9, segment)
 
 
-def write(path: Path, outputs: Iterable[Output], config: Mp4Config | None = None) -> None:
+def write(
+    path: Path,
+    outputs: Iterable[Output],
+    config: Mp4Config | None = None,
+    style: PictureStyle = "overlay",
+) -> None:
     """Run the sink over some outputs, on this thread."""
-    sink = Mp4Sink(str(path), config or Mp4Config())
+    sink = Mp4Sink(str(path), style, config or Mp4Config())
     buffer: RingBuffer[Output] = RingBuffer(1000)
     for output in outputs:
         buffer.put(output)
@@ -203,25 +209,36 @@ def test_sd_colors_are_right_for_readers_that_ignore_tags(tmp_path: Path) -> Non
 def test_binary_is_black_and_white(tmp_path: Path, height: int) -> None:
     size = (height, 128)
     frames = [result(n, n / 10, size, instances=(square(1, size),)) for n in range(3)]
-    write(tmp_path / "out.mp4", frames, Mp4Config(style="binary"))
+    write(tmp_path / "out.mp4", frames, style="binary")
     for frame in read(tmp_path / "out.mp4"):
         picture = frame.to_ndarray(format="rgb24")
         assert picture[height // 4 + 8 : -height // 4 - 8, 40:88].min() >= 250
         assert picture[: height // 4 - 8].max() <= 5
 
 
-@pytest.mark.parametrize("style", ["overlay", "instances", "classes"])
-def test_styles_reach_the_file(tmp_path: Path, style: str) -> None:
+@pytest.mark.parametrize("style", ["overlay", "instances", "classes", "frame"])
+def test_styles_reach_the_file(tmp_path: Path, style: PictureStyle) -> None:
     size = (96, 128)
     frame = result(0, 0.0, size, instances=(square(3, size, category_id=8),))
-    write(tmp_path / "out.mp4", [frame], Mp4Config(style=style, crf=5))
+    write(tmp_path / "out.mp4", [frame], Mp4Config(crf=5), style)
     center = read(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24")[60, 64].astype(int)
     expected = {
         "overlay": np.array(color_of(3)) * 0.45 + 100 * 0.55,
         "instances": np.array(color_of(3)),
         "classes": np.array(color_of(8)),
+        "frame": np.array((100, 100, 100)),
     }[style]
     assert np.abs(center - expected).max() <= 12
+
+
+def test_side_by_side_is_twice_as_wide(tmp_path: Path) -> None:
+    size = (96, 128)
+    frame = result(0, 0.0, size, instances=(square(3, size),))
+    write(tmp_path / "out.mp4", [frame], Mp4Config(crf=5), "side_by_side")
+    picture = read(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24").astype(int)
+    assert picture.shape == (96, 256, 3)
+    assert np.abs(picture[60, 64] - 100).max() <= 8
+    assert np.abs(picture[60, 192] - (np.array(color_of(3)) * 0.45 + 55)).max() <= 12
 
 
 def test_quality_and_preset_reach_the_encoder(tmp_path: Path) -> None:
@@ -245,7 +262,7 @@ def run_python(source: str, *arguments: str | Path) -> subprocess.Popen[str]:
 WRITE_AND_WAIT = """
 import sys
 import numpy as np
-from streamer.config import Mp4Config
+from streamer.sink_options import Mp4Config
 from streamer.sinks.mp4_sink import Mp4File
 file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=1.0))
 for index in range(48):
@@ -273,7 +290,7 @@ def test_a_killed_run_leaves_the_frames_up_to_the_last_key_frame(tmp_path: Path)
 WRITE_UNTIL_FULL = """
 import resource, sys
 import numpy as np
-from streamer.config import Mp4Config
+from streamer.sink_options import Mp4Config
 from streamer.errors import SinkError
 from streamer.sinks.mp4_sink import Mp4File
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -320,13 +337,13 @@ def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"gone/out\.mp4: the folder .*gone does not exist"):
-        Mp4Sink(str(tmp_path / "gone" / "out.mp4"), Mp4Config())
+        Mp4Sink(str(tmp_path / "gone" / "out.mp4"), "overlay", Mp4Config())
     with pytest.raises(SinkError, match=r"gone/out\.mp4: No such file or directory"):
         Mp4File(str(tmp_path / "gone" / "out.mp4"), SIZE, Mp4Config())
     with pytest.raises(SinkError, match="is a folder, expected a file"):
-        Mp4Sink(str(tmp_path), Mp4Config())
+        Mp4Sink(str(tmp_path), "overlay", Mp4Config())
     with pytest.raises(SinkError, match="/dev/full: is not a regular file"):
-        Mp4Sink("/dev/full", Mp4Config())
+        Mp4Sink("/dev/full", "overlay", Mp4Config())
 
 
 def test_after_an_error_only_closing_is_left() -> None:
@@ -363,7 +380,7 @@ def test_closing_without_a_frame(tmp_path: Path) -> None:
 
 def test_on_its_own_thread(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    thread = SinkThread(f"mp4 {path}", partial(Mp4Sink, str(path), Mp4Config()))
+    thread = SinkThread(f"mp4 {path}", partial(Mp4Sink, str(path), "overlay", Mp4Config()))
     thread.start()
     outputs: Sequence[Output] = [INFO, result(0, 0.0), result(1, 0.1), EndOfStream("end", 2, 0)]
     for output in outputs:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import SinkError
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_folder, check_writable, make_folder, write_whole
 
 
 def test_new_and_existing_files_pass_and_nothing_changes(tmp_path: Path) -> None:
@@ -70,3 +70,40 @@ def test_a_file_that_is_read_only(tmp_path: Path) -> None:
         pytest.skip("root may write anything")
     with pytest.raises(SinkError, match="the file is not writable"):
         check_writable(str(target))
+
+
+def test_a_folder_may_be_there_or_be_made_later(tmp_path: Path) -> None:
+    check_folder(str(tmp_path))
+    check_folder(str(tmp_path / "a" / "b"))
+    assert list(tmp_path.iterdir()) == []
+    make_folder(tmp_path / "a" / "b")
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_why_a_folder_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "file", tmp_path / "file" / "a" / "b"):
+        with pytest.raises(SinkError, match=r"file is not a folder"):
+            check_folder(str(path))
+    with pytest.raises(SinkError, match=r"cannot make the folder .*file/a: Not a directory"):
+        make_folder(tmp_path / "file" / "a")
+    with pytest.raises(SinkError, match="is not a folder name"):
+        check_folder("a\0b")
+    with pytest.raises(SinkError, match="File name too long"):
+        check_folder("x" * 300)
+
+
+def test_a_file_written_whole_replaces_the_one_before_and_leaves_nothing_else(
+    tmp_path: Path,
+) -> None:
+    for data in (b"one", b"two"):
+        write_whole(tmp_path / "a.png", data)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": b"two"}
+
+
+def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(SinkError, match=r"cannot write .*a\.png: Is a directory"):
+        write_whole(tmp_path / "a.png", b"data")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]

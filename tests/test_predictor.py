@@ -11,9 +11,9 @@ import torch
 from model import VisTR
 from model.postprocess import slot_scores
 from model.preprocess import normalise
-from streamer.device import choose_device, choose_dtype, load_network
+from streamer.device import Expected, choose_device, choose_dtype, load_network
 from streamer.errors import CheckpointError, DeviceError
-from streamer.predictor import VistrPredictor
+from streamer.predictor import VistrPredictor, box_logits
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
@@ -105,6 +105,27 @@ def test_unwanted_categories_are_left_out(net: VisTR) -> None:
     assert not others.any()
 
 
+def test_without_masks_the_heads_do_not_run_and_boxes_are_filled(
+    net: VisTR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (window,) = windows(6)
+    every = VistrPredictor(net, threshold=0.0).predict(window)
+    monkeypatch.setattr(VisTR, "segment", None)
+    boxes = VistrPredictor(net, threshold=0.0, masks=False).predict(window)
+    for name in ("scores", "boxes", "embeddings", "class_votes", "presence"):
+        assert np.allclose(getattr(boxes, name), getattr(every, name), atol=1e-6), name
+    assert boxes.masks.shape == every.masks.shape
+
+
+def test_a_box_covers_the_centres_that_lie_in_it() -> None:
+    boxes = torch.tensor([[[0.5, 0.5, 0.5, 0.5]], [[1.0, 0.0, 0.26, 0.3]], [[0.5, 0.5, 0.0, 0.0]]])
+    inside = box_logits(boxes, (4, 8))[:, 0] > 0
+    expected = torch.zeros(3, 4, 8, dtype=torch.bool)
+    expected[0, 1:3, 2:6] = True
+    expected[1, 0, 7] = True
+    assert torch.equal(inside, expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_other_precisions_stay_close(dtype: torch.dtype) -> None:
     (window,) = windows(6)
@@ -131,10 +152,10 @@ def test_cuda_asked_for_and_absent() -> None:
 def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
     save_tiny_vistr(path, frames=6, slots=4)
-    net = load_network(str(path), torch.device("cpu"), torch.bfloat16)
+    net = load_network(str(path), torch.device("cpu"), torch.bfloat16, Expected())
     assert next(net.parameters()).dtype is torch.bfloat16
     with pytest.raises(CheckpointError, match="36"):
-        load_network(str(path), torch.device("cpu"), torch.float32, frames=36)
+        load_network(str(path), torch.device("cpu"), torch.float32, Expected(frames=36))
 
 
 def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +168,7 @@ def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(VisTR, "to", exhausted)
     with pytest.raises(DeviceError, match="cpu failed while loading the weights: out of memory"):
-        load_network(None, torch.device("cpu"), torch.float32)
+        load_network(None, torch.device("cpu"), torch.float32, Expected())
 
 
 def test_other_failures_of_the_device_are_one_line(

@@ -96,6 +96,20 @@ def test_the_most_frequent_category_wins(tmp_path: Path, votes: list[int], winne
     assert assembled(tmp_path, [video(), *frames])[0]["category_id"] == winner
 
 
+def test_only_the_best_of_each_category_and_video(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cats = [instance(n, score) for n, score in enumerate((0.2, 0.9, 0.4))]
+    records = [video(1), frame(*cats, instance(3, 0.1, 7)), video(2), frame(cats[0], video_id=2)]
+    lines, results = write(tmp_path, records)
+    with caplog.at_level(logging.INFO, logger="streamer"):
+        assert assemble(lines, results, best=2) == 4
+    entries = json.loads(Path(results).read_text())
+    kept = [(entry["video_id"], entry["track_id"]) for entry in entries]
+    assert kept == [(1, 1), (1, 2), (1, 3), (2, 0)]
+    assert caplog.messages == [f"{results}: 1 weaker tracks left out"]
+
+
 def test_each_video_entry_has_its_own_length(tmp_path: Path) -> None:
     records = [video(1), frame(instance(1)), frame(), video(2)]
     records += [frame(video_id=2), frame(instance(2), video_id=2), frame(video_id=2)]

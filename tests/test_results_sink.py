@@ -67,6 +67,7 @@ def test_lines(tmp_path: Path) -> None:
         "stream": "cam",
         "run": "the-run",
         "categories": ["", "person", "žába"],
+        "masks": True,
     }
     instance = one.pop("instances")[0]
     assert one == {
@@ -92,6 +93,20 @@ def test_lines(tmp_path: Path) -> None:
     assert np.array_equal(coco_mask.decode(rle).astype(bool), SEGMENT.array())
     assert (two["interpolated"], two["dropped"], two["instances"]) == (True, 2, [])
     assert end == {"type": "end", "reason": "end", "frames": 2, "dropped": 0}
+
+
+def test_boxes_without_masks(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    drain(path, [replace(INFO, masks=False), result(0), result(1, PERSON), result(2), END])
+    video, _, one, *_ = lines(path)
+    assert video["masks"] is False
+    assert (one["instances"][0]["segmentation"], one["instances"][0]["bbox"]) == (
+        None,
+        [20, 10, 8, 5],
+    )
+    (entry,) = json.loads(path.read_text())
+    assert entry["segmentations"] == [None, None, None]
+    assert entry["bboxes"] == [None, [20, 10, 8, 5], None]
 
 
 def test_a_frame_without_pts(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 import zmq
 
 from streamer.client import MaskSubscriber, SilenceError
-from streamer.config import ZmqConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
+from streamer.sink_options import ZmqConfig
 from streamer.sinks.message_writer import MessageWriter
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info

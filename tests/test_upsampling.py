@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from streamer.frame import Region
-from streamer.stitching.upsampling import upsample_mask
+from streamer.stitching.upsampling import fill_box, upsample_mask
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,25 @@ def test_upsampling_of_nothing_is_none() -> None:
     # One faint pixel between two kept ones: lost when the picture is smaller than the logits.
     nothing[0, 0] = 0.1
     assert upsample_mask(nothing, Region(0, 0, 5, 10), (5, 10)) is None
+
+
+@pytest.mark.parametrize(
+    ("box", "xywh"),
+    [
+        ((0.5, 0.5, 0.5, 0.5), (15, 10, 20, 20)),
+        ((0.5, 0.5, 9.0, 9.0), (5, 0, 40, 40)),
+        ((0.0, 1.0, 0.5, 0.25), (5, 35, 10, 5)),
+        ((0.31, 0.5, 0.05, 0.5), (16, 10, 2, 20)),
+    ],
+)
+def test_a_box_becomes_its_pixels_cut_at_the_region(
+    box: tuple[float, ...], xywh: tuple[int, int, int, int]
+) -> None:
+    mask = fill_box(np.array(box, np.float32), Region(0, 5, 40, 40), (50, 60))
+    assert mask is not None
+    assert (mask.bbox_xywh, mask.area) == (xywh, xywh[2] * xywh[3])
+
+
+@pytest.mark.parametrize("box", [(0.5, 0.5, 0.001, 0.5), (1.5, 0.5, 0.2, 0.2)])
+def test_a_box_without_pixels_is_none(box: tuple[float, ...]) -> None:
+    assert fill_box(np.array(box, np.float32), Region(0, 0, 40, 40), (40, 40)) is None

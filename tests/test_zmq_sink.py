@@ -10,10 +10,10 @@ import pytest
 import zmq
 
 from streamer.client.received import ReceivedFrame
-from streamer.config import ZmqConfig
 from streamer.errors import ConfigError, SinkError
 from streamer.output import EndOfStream, Gap, Output
 from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import ZmqConfig
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import (
     EosMessage,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from streamer.client.received import ReceivedFrame
-from streamer.errors import SinkError
-from streamer.wire.mask_codec import encode_png
+from streamer.image_encoding import encode_png
+from streamer.sinks.output_path import make_folder, write_whole
 
 LABELS = 65_535
 """Most labels of a 16-bit picture beside the background."""
@@ -30,7 +30,7 @@ class LabelMapFolder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._first_run: str | None = None
-        _make(folder)
+        make_folder(folder)
 
     def write(self, frame: ReceivedFrame) -> Path:
         """Write ``<frame:06d>.png`` and return its path.
@@ -43,21 +43,9 @@ class LabelMapFolder:
         self._first_run = self._first_run or frame.run
         if frame.run != self._first_run:
             folder = folder / frame.run
-            _make(folder)
+            make_folder(folder)
         ids = [(instance.track_id - 1) % LABELS + 1 for instance in frame.instances]
         labels = np.array([0, *ids], dtype=np.uint16)[frame.labels()]
         path = folder / f"{frame.frame:06d}.png"
-        partial = path.with_suffix(".part")
-        try:
-            partial.write_bytes(encode_png(labels))
-            partial.replace(path)  # so that a picture that is there is whole
-        except OSError as error:
-            raise SinkError(f"cannot write {path}: {error.strerror}") from error
+        write_whole(path, encode_png(labels))
         return path
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SinkError(f"cannot make the folder {folder}: {error.strerror}") from error

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.config import Mp4Style
 from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.sinks.output_spec import PictureStyle
 
 Image = NDArray[np.uint8]
 Rgb = tuple[int, int, int]
@@ -47,14 +47,20 @@ def color_of(number: int) -> Rgb:
     return red, green, blue
 
 
-def render(result: FrameResult, style: Mp4Style) -> Image:
-    """A finished frame as a picture in one of the MP4 styles.
+def render(result: FrameResult, style: PictureStyle) -> Image:
+    """A finished frame as a picture in one of the styles.
 
     Returns:
-        uint8 [H, W, 3], RGB, at the frame's own size; never the frame's own array.
+        uint8 [H, W, 3], RGB, at the frame's own size (twice its width with ``side_by_side``);
+        never to be written to, as with ``frame`` it is the frame's own array.
     """
+    image = result.frame.image
+    if style == "frame":
+        return image
     if style == "overlay":
-        return draw_overlay(result.frame.image, result.instances)
+        return draw_overlay(image, result.instances)
+    if style == "side_by_side":
+        return np.hstack([image, draw_overlay(image, result.instances)])
     colors: dict[str, Callable[[Instance], Rgb]] = {
         "instances": lambda instance: color_of(instance.track_id),
         "classes": lambda instance: color_of(instance.category_id),

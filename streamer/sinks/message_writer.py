@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TypedDict
 
-from streamer.config import Encoding
 from streamer.frame import Epoch
+from streamer.image_encoding import encode_jpeg
 from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
-from streamer.wire.mask_codec import encode_jpeg, encode_masks
+from streamer.sink_options import Encoding
+from streamer.wire.mask_codec import encode_masks
 from streamer.wire.messages import (
     AnyMessage,
     EosMessage,
@@ -19,6 +20,9 @@ from streamer.wire.messages import (
     InstanceEntry,
 )
 from streamer.wire.packet import encode
+
+JPEG_QUALITY = 85
+"""Of the images that travel beside their masks."""
 
 SCORE_DIGITS = 6
 """Decimals of a score: enough, and a mean of float32 shares that is 1.0000001 becomes 1."""
@@ -116,7 +120,7 @@ class MessageWriter:
             )
             for position, instance in enumerate(result.instances)
         )
-        jpeg = encode_jpeg(frame.image) if self._with_jpeg else None
+        jpeg = encode_jpeg(frame.image, JPEG_QUALITY) if self._with_jpeg else None
         self._frames += 1
         self._dropped += result.dropped
         return FrameMessage(

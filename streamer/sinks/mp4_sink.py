@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from streamer.config import Mp4Config
 from streamer.errors import SinkError
+from streamer.frame import Frame
 from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.source_audio import SourceAudio
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -38,7 +42,12 @@ _BT709_TAG = 1
 _SMPTE170M_TAG = 6
 
 # Fragments while it grows, an ordinary MP4 once closed. Source: FFmpeg's documentation of `mov`.
-_CRASH_SAFE = {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"}
+_CRASH_SAFE = {
+    "movflags": "hybrid_fragmented+frag_keyframe",
+    "flush_packets": "1",
+    # Where the sound ends early, the pictures wait no longer for it than this, in microseconds.
+    "max_interleave_delta": "500000",
+}
 _X264 = {
     # Every frame leaves the encoder at once, so that a kill costs no more than a fragment.
     "tune": "zerolatency",
@@ -55,16 +64,27 @@ class Mp4Sink:
 
     Args:
         path: The file; an existing one is replaced when the first frame comes.
-        config: Style and encoding.
+        style: How frames are shown.
+        config: Encoding.
+        open_source: Opens the file that the frames come from, whose sound goes with them; None for
+            silence.
 
     Raises:
         SinkError: The file cannot be written.
     """
 
-    def __init__(self, path: str, config: Mp4Config) -> None:
+    def __init__(
+        self,
+        path: str,
+        style: PictureStyle,
+        config: Mp4Config,
+        open_source: Callable[[], InputContainer] | None = None,
+    ) -> None:
         check_writable(path)
         self._path = Path(path)
+        self._style = style
         self._config = config
+        self._open_source = open_source
         self._opened = 0
         self._file: Mp4File | None = None
 
@@ -76,8 +96,8 @@ class Mp4Sink:
         """
         for output in outputs:
             if isinstance(output, FrameResult):
-                image = render(output, self._config.style)
-                self._file_for(output.frame.epoch.size).write(image, output.frame.time_s)
+                image = render(output, self._style)
+                self._file_for(image, output.frame).write(image, output.frame.time_s)
 
     def close(self) -> None:
         """Finish the file that is open.
@@ -89,12 +109,15 @@ class Mp4Sink:
         if file is not None:
             file.close()
 
-    def _file_for(self, size: tuple[int, int]) -> Mp4File:
+    def _file_for(self, image: NDArray[np.uint8], frame: Frame) -> Mp4File:
+        size = (image.shape[0], image.shape[1])
         if self._file is None or self._file.size != size:
             self.close()
             name = f"{self._path.stem}.{self._opened}{self._path.suffix}"
             path = self._path.with_name(name) if self._opened else self._path
             self._file = Mp4File(str(path), size, self._config)
+            if self._open_source is not None and frame.pts is not None:
+                self._file.add_audio(self._open_source(), frame.pts * frame.time_base)
             self._opened += 1
         return self._file
 
@@ -127,6 +150,8 @@ class Mp4File:
         self._pts = -1
         self._key_pts = -self._keyframe_ticks
         self._duration = TICKS_PER_S // 25  # of the newest frame; a guess until there are two
+        self._audio: SourceAudio | None = None
+        self._opened = ExitStack()  # what the sound needs
         self._reformatter = VideoReformatter()
         hd = size[0] >= _HD_LINES
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
@@ -144,6 +169,21 @@ class Mp4File:
             codec.color_range = ColorRange.MPEG
             tag = _BT709_TAG if hd else _SMPTE170M_TAG
             codec.color_primaries = codec.color_trc = codec.colorspace = tag
+
+    def add_audio(self, source: InputContainer, start_s: Fraction) -> None:
+        """Let the sound of a file go with the frames, if it has any; before the first of them.
+
+        Args:
+            source: The file; closed with this one.
+            start_s: Presentation time of the first frame, as that file counts it.
+
+        Raises:
+            SinkError: Its sound cannot be encoded.
+        """
+        self._opened.callback(source.close)
+        with self._translating(), suppress(LookupError):
+            self._audio = SourceAudio(source, self._container, start_s)
+            self._opened.callback(self._audio.close)
 
     def write(self, image: NDArray[np.uint8], time_s: float) -> None:
         """Append a frame.
@@ -172,6 +212,8 @@ class Mp4File:
                 frame.pict_type = PictureType.I
                 self._key_pts = pts
             self._mux(frame)
+            if self._audio is not None:
+                self._audio.write_until(pts / TICKS_PER_S)
 
     def close(self) -> None:
         """Write what the encoder holds and the index, and close the file.
@@ -179,10 +221,12 @@ class Mp4File:
         Raises:
             SinkError: That cannot be written; the fragments written before stay readable.
         """
-        with self._translating(), self._file:
+        with self._translating(), self._file, self._opened:
             # FFmpeg 8.1 crashes where it ends a file without frames or one that it failed to write.
             if self._pts >= 0 and not self._failed:
                 self._mux(None)
+                if self._audio is not None:
+                    self._audio.write_until((self._pts + self._duration) / TICKS_PER_S)
                 self._container.close()
 
     def _to_yuv(self, image: NDArray[np.uint8]) -> VideoFrame:

@@ -1,8 +1,9 @@
-"""Whether a file can be written, asked before the work that it is for begins."""
+"""Where outputs go: whether a place can be written to, and files that appear whole."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from streamer.errors import SinkError
@@ -37,3 +38,55 @@ def check_writable(path: str) -> None:
             raise SinkError(f"{path}: the file is not writable")
     except OSError as error:
         raise SinkError(f"{path}: {error.strerror}") from error
+
+
+def check_folder(path: str) -> None:
+    """See that a folder is there to write into or can be made; nothing is opened or changed.
+
+    Args:
+        path: The folder; those above it need not be there either.
+
+    Raises:
+        SinkError: It cannot; the message names the path and why.
+    """
+    if not path or "\0" in path:
+        raise SinkError(f"{path!r}: is not a folder name")
+    try:
+        # The nearest one that is there decides.
+        there = next(
+            place for place in (Path(path), *Path(path).absolute().parents) if place.exists()
+        )
+        if not there.is_dir():
+            raise SinkError(f"{path}: {there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SinkError(f"{path}: the folder {there} is not writable")
+    except OSError as error:
+        raise SinkError(f"{path}: {error.strerror}") from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        SinkError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name only once it is whole.
+
+    Raises:
+        SinkError: It cannot be written; nothing of it is left.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink()
+        raise SinkError(f"cannot write {path}: {error.strerror}") from error

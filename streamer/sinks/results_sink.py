@@ -30,11 +30,12 @@ class ResultsSink:
 
     The lines, each an object with a ``type``, are flushed as they are written:
 
-    - ``video``: a video entry begins, with its ``video_id`` (from 1), ``size`` [height, width],
-      ``stream``, ``run``, ``categories`` (names by id), and the ``schema`` and its ``version``. A
-      new frame size begins a new entry; a reconnect does not.
+    - ``video``: a video entry begins, with its ``video_id`` (counting up), ``size``
+      [height, width], ``stream``, ``run``, ``categories`` (names by id), ``masks`` (false where
+      there are only boxes), and the ``schema`` and its ``version``. A new frame size begins a new
+      entry; a reconnect does not.
     - ``frame``: a finished frame, with its ``instances``; their ``segmentation`` is
-      COCO's compressed RLE.
+      COCO's compressed RLE; null where there are only boxes.
     - ``gap``: a new epoch begins; ``missing`` frames were lost before it (null: unknown).
     - ``end``: the run ended in an orderly way, for a ``reason``.
 
@@ -42,19 +43,20 @@ class ResultsSink:
         path: The YouTube-VIS results file. One left by an earlier run is removed at once, so that
             it cannot be taken for this run's.
         assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
+        first_video_id: Of the first video entry.
 
     Raises:
         SinkError: A file cannot be written.
     """
 
-    def __init__(self, path: str, *, assemble: bool) -> None:
+    def __init__(self, path: str, *, assemble: bool, first_video_id: int = 1) -> None:
         check_writable(path)
         self._path = path
         self._assemble = assemble
         self._lines_path = lines_path(path)
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
-        self._video_id = 0
+        self._video_id = first_video_id - 1
         try:
             Path(path).unlink(missing_ok=True)
             self._lines = Path(self._lines_path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close
@@ -115,7 +117,7 @@ class ResultsSink:
             time_s=round(frame.time_s, 6),
             interpolated=result.interpolated,
             dropped=result.dropped,
-            instances=[_as_json(instance) for instance in result.instances],
+            instances=[self._as_json(instance) for instance in result.instances],
         )
 
     def _begin_video(self, size: tuple[int, int]) -> None:
@@ -132,6 +134,7 @@ class ResultsSink:
             stream=self._info.stream,
             run=self._info.run,
             categories=list(self._info.categories),
+            masks=self._info.masks,
         )
 
     def _write(self, **fields: Any) -> None:
@@ -142,15 +145,19 @@ class ResultsSink:
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
+    def _as_json(self, instance: Instance) -> dict[str, Any]:
+        has_mask = self._info is not None and self._info.masks
+        return {
+            "track_id": instance.track_id,
+            "category_id": instance.category_id,
+            "category": instance.category,
+            "score": round(float(instance.score), 6),
+            "bbox": list(instance.bbox_xywh),
+            "area": instance.segment.area,
+            "segmentation": _rle_as_json(instance) if has_mask else None,
+        }
 
-def _as_json(instance: Instance) -> dict[str, Any]:
+
+def _rle_as_json(instance: Instance) -> dict[str, Any]:
     rle = instance.segment.rle()
-    return {
-        "track_id": instance.track_id,
-        "category_id": instance.category_id,
-        "category": instance.category,
-        "score": round(float(instance.score), 6),
-        "bbox": list(instance.bbox_xywh),
-        "area": instance.segment.area,
-        "segmentation": {"size": rle["size"], "counts": rle["counts"].decode("ascii")},
-    }
+    return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}

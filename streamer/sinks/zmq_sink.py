@@ -10,10 +10,10 @@ from collections import deque
 
 import zmq
 
-from streamer.config import ZmqConfig
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
+from streamer.sink_options import ZmqConfig
 from streamer.sinks.endpoint import bind, is_loopback
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.mask_codec import zstandard

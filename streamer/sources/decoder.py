@@ -2,12 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from threading import Thread
+from typing import Protocol
 
 from streamer.errors import SourceError, StreamError
 from streamer.frame import Frame
 from streamer.ring_buffer import Closed, RingBuffer
-from streamer.sources.source import Source
+
+
+class FrameSource(Protocol):
+    """Frames of one input, in order."""
+
+    @property
+    def name(self) -> str:
+        """For messages, without credentials."""
+        ...
+
+    @property
+    def corrupt(self) -> int:
+        """Packets that could not be decoded and were passed over."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames; ends early, without an error, after `interrupt`.
+
+        Raises:
+            SourceError: The input cannot be read.
+        """
+        ...
+
+    def interrupt(self) -> None:
+        """End the iteration soon, also while it waits; from any thread."""
+        ...
+
+    def close(self) -> None:
+        """Release the input, on the thread that iterates, or before any does; idempotent."""
+        ...
 
 
 class DecoderThread:
@@ -24,7 +55,7 @@ class DecoderThread:
         decoded: Frames that the source gave so far.
     """
 
-    def __init__(self, source: Source, frames: RingBuffer[Frame]) -> None:
+    def __init__(self, source: FrameSource, frames: RingBuffer[Frame]) -> None:
         self.source = source
         self.frames = frames
         self.decoded = 0

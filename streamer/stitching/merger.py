@@ -13,7 +13,7 @@ from streamer.frame import Frame
 from streamer.output import FrameResult, Instance
 from streamer.stitching.interpolation import KeyFrame, interpolate
 from streamer.stitching.stitcher import Identity
-from streamer.stitching.upsampling import upsample_mask
+from streamer.stitching.upsampling import fill_box, upsample_mask
 from streamer.window import Prediction, Window
 
 
@@ -21,13 +21,16 @@ from streamer.window import Prediction, Window
 class _Evidence:
     """What the windows so far say of one track in one frame.
 
-    The mask's logits are a weighted sum; only its sign matters, so it is never divided.
+    The mask's logits are a weighted sum; only its sign matters, so it is never divided. The box is
+    one too, of windows with `presence` in all.
     """
 
     category_id: int
     weight: float = 0.0
     score: float = 0.0
     logits: NDArray[np.float32] | None = None
+    presence: float = 0.0
+    box: NDArray[np.float32] = field(default_factory=lambda: np.zeros(4, np.float32))
 
 
 @dataclass(slots=True)
@@ -51,11 +54,15 @@ class FrameMerger:
         emit_delay: Windows that a key frame waits for after the first that holds it, unless it
             leaves the windows earlier.
         categories: Names by category id.
+        boxes_only: Whether an object's mask is to be its box, averaged like the masks otherwise.
     """
 
-    def __init__(self, emit_delay: int, categories: Sequence[str]) -> None:
+    def __init__(
+        self, emit_delay: int, categories: Sequence[str], *, boxes_only: bool = False
+    ) -> None:
         self.emit_delay = emit_delay
         self.categories = tuple(categories)
+        self._boxes_only = boxes_only
         self._pending: deque[_Pending] = deque()
         self._before: KeyFrame | None = None  # of this epoch, newest that left
         self._next_index = 0
@@ -179,7 +186,10 @@ class FrameMerger:
         for track_id, evidence in pending.tracks.items():
             if evidence.logits is None:
                 continue
-            segment = upsample_mask(evidence.logits, epoch.region, epoch.size)
+            if self._boxes_only:
+                segment = fill_box(evidence.box / evidence.presence, epoch.region, epoch.size)
+            else:
+                segment = upsample_mask(evidence.logits, epoch.region, epoch.size)
             if segment is not None:
                 category = self.categories[evidence.category_id]
                 score = evidence.score / evidence.weight
@@ -219,6 +229,8 @@ def _accumulate(
         if evidence.logits is not None:
             logits += evidence.logits
         evidence.logits = logits
+        evidence.presence += weight
+        evidence.box += weight * prediction.boxes[position, slot]
 
 
 def _check(

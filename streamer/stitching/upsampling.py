@@ -1,4 +1,4 @@
-"""Mask logits of the network's size to pixels of a region, only where there are any."""
+"""Mask logits and boxes of the network to pixels of a region, only where there are any."""
 
 from __future__ import annotations
 
@@ -43,6 +43,31 @@ def upsample_mask(
     return CroppedMask.tighten(
         size, region.top + rows.start, region.left + columns.start, pixels > 0
     )
+
+
+def fill_box(box: NDArray[np.float32], region: Region, size: tuple[int, int]) -> CroppedMask | None:
+    """The pixels of a box, as a mask.
+
+    Args:
+        box: float32 [4], cxcywh in [0, 1] of the region; what lies outside is cut off.
+        region: Where in the frame, in pixels.
+        size: (height, width) of the frame.
+
+    Returns:
+        The mask, or None if it covers no pixel's centre.
+    """
+    x, y, width, height = (float(number) for number in box)
+    top, bottom = (_pixels(y + side * height / 2, region.height) for side in (-1, 1))
+    left, right = (_pixels(x + side * width / 2, region.width) for side in (-1, 1))
+    if top >= bottom or left >= right:
+        return None
+    crop = np.ones((bottom - top, right - left), np.bool_)
+    return CroppedMask(size, region.top + top, region.left + left, crop)
+
+
+def _pixels(share: float, length: int) -> int:
+    """The border between pixels that is nearest to a share of an axis."""
+    return min(max(round(share * length), 0), length)
 
 
 def _reached(positive: NDArray[np.bool_], length: int) -> slice | None:

@@ -10,15 +10,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.config import Encoding
-from streamer.errors import ConfigError, SinkError
+from streamer.errors import ConfigError
+from streamer.image_encoding import encode_png
 from streamer.output import CroppedMask, label_map
+from streamer.sink_options import Encoding
 from streamer.wire.messages import FrameMessage, WireError
 
 PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 """Signature of a PNG file with the length and the name of its first chunk."""
-
-JPEG_QUALITY = 85
 
 RLE_DIGITS = 7
 """Most characters of one number in a COCO run length: 5 bits each, and lengths fit 32 bits."""
@@ -50,21 +49,6 @@ def encode_masks(
         return encode_png(labels), None
     pixels = labels.astype("<u2", copy=False).tobytes()
     return cast("bytes", zstandard().ZstdCompressor(level=1).compress(pixels)), None
-
-
-def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """A uint8 [H, W, 3] RGB image as JPEG.
-
-    Raises:
-        SinkError: JPEG cannot hold it (over 65,500 pixels a side).
-    """
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return _imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-
-
-def encode_png(labels: NDArray[np.uint16]) -> bytes:
-    """A uint16 [H, W] label map as a 16-bit greyscale PNG."""
-    return _imencode(".png", labels, [])
 
 
 def decode_mask(message: FrameMessage, position: int) -> NDArray[np.bool_]:
@@ -221,16 +205,6 @@ def _decompress(payload: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
     except package.ZstdError as error:
         raise WireError(f"payload is not a zstandard frame: {error}") from error
     return np.frombuffer(pixels, dtype="<u2").reshape(size).astype(np.uint16)
-
-
-def _imencode(extension: str, image: NDArray[np.generic], options: list[int]) -> bytes:
-    try:
-        done, encoded = cv2.imencode(extension, cast("NDArray[np.uint8]", image), options)
-    except cv2.error as error:
-        raise SinkError(f"cannot encode {image.shape} as {extension}: {error.err}") from error
-    if not done:
-        raise SinkError(f"cannot encode {image.shape} as {extension}")
-    return encoded.tobytes()
 
 
 def _imdecode(data: bytes, mode: int) -> NDArray[np.integer] | None:

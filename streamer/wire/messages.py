@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamer.config import Encoding
 from streamer.errors import StreamError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
+from streamer.sink_options import Encoding
 
 
 class WireError(StreamError):

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Final, cast
 
-from streamer.config import Encoding
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
+from streamer.sink_options import Encoding
 from streamer.wire.fields import MAX_SIDE, Fields
 from streamer.wire.mask_codec import check_png, check_runs, run_lengths
 from streamer.wire.messages import (

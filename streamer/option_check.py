@@ -1,0 +1,19 @@
+"""Checking the values of options: what is refused says its name, its value and what is allowed."""
+
+from __future__ import annotations
+
+from streamer.errors import ConfigError
+
+LONGEST_S = 1e6
+"""Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below."""
+
+
+def check(holds: bool, name: str, value: object, allowed: str) -> None:
+    """Raise a `ConfigError` that names the option, its value and what is allowed."""
+    if not holds:
+        raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a `ConfigError` unless `value` is a positive number of seconds."""
+    check(0 < value <= LONGEST_S, name, value, "more than 0, and up to 1e6")

@@ -1,0 +1,115 @@
+"""What a user can set about the outputs; the attribute docstrings are the help texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from streamer.option_check import LONGEST_S, check, check_positive
+from streamer.sinks.output_spec import ImageStyle, PictureStyle
+
+X264Preset = Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"]
+Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
+
+
+@dataclass(frozen=True)
+class ZmqConfig:
+    """The ZeroMQ publisher."""
+
+    pattern: Literal["pub", "push"] = "pub"
+    """pub: any number of readers, a slow one loses messages. push: lossless, and a slow reader
+    slows the stream."""
+
+    encoding: Encoding = "coco_rle"
+    """How masks travel: COCO run lengths, or one label map per frame as PNG or zstandard (label
+    maps cannot hold overlapping objects)."""
+
+    frames: Literal["none", "jpeg"] = "none"
+    """Whether the image travels beside its masks."""
+
+    wait_subscribers: int = 0
+    """Hold the first frame until this many readers have subscribed (pub only)."""
+
+    hwm: int = 100
+    """Messages that may wait for one reader (ZeroMQ's high-water mark)."""
+
+    heartbeat_s: float = 2.0
+    """Seconds without a message after which a heartbeat is sent."""
+
+    linger_s: float = 2.0
+    """Longest wait, at the end, for readers to take what was sent, in seconds."""
+
+    def __post_init__(self) -> None:
+        check(self.wait_subscribers >= 0, "zmq.wait_subscribers", self.wait_subscribers, "≥ 0")
+        check(
+            self.pattern == "pub" or self.wait_subscribers == 0,
+            "zmq.wait_subscribers",
+            self.wait_subscribers,
+            "0 with zmq.pattern push, which waits for its reader anyway",
+        )
+        check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
+        check_positive("zmq.heartbeat_s", self.heartbeat_s)
+        check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
+
+
+@dataclass(frozen=True)
+class Mp4Config:
+    """The MP4 output."""
+
+    style: PictureStyle = "overlay"
+    """Of MP4s and previews without a style of their own. overlay: coloured masks and ids over the
+    video; side_by_side: the video beside that; instances: a colour per object on black; classes: a
+    colour per category on black; binary: white on black; frame: the video alone."""
+
+    crf: int = 23
+    """x264's quality: 0 is lossless, 51 the worst."""
+
+    preset: X264Preset = "veryfast"
+    """x264's preset: slower presets make smaller files."""
+
+    keyframe_s: float = 1.0
+    """Seconds between key frames: what a kill can cost at most."""
+
+    audio: bool = True
+    """Keep the sound of a file."""
+
+    def __post_init__(self) -> None:
+        check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
+        check_positive("mp4.keyframe_s", self.keyframe_s)
+
+
+@dataclass(frozen=True)
+class ImagesConfig:
+    """Folders with an image per frame."""
+
+    style: ImageStyle = "binary"
+    """Of folders without a style of their own: those of mp4.style, and cutout: the objects
+    themselves on a transparent ground; tracks: a folder per object with its own white masks."""
+
+    format: Literal["auto", "png", "jpg"] = "auto"
+    """auto: jpg for style frame, png for all others."""
+
+    quality: int = 95
+    """Of JPEG, from 0 to 100."""
+
+    def __post_init__(self) -> None:
+        check(0 <= self.quality <= 100, "images.quality", self.quality, "from 0 to 100")
+
+
+@dataclass(frozen=True)
+class PreviewConfig:
+    """Animated GIF and WebP."""
+
+    width: int = 480
+    """Pixels that a preview is wide at most."""
+
+    fps: float = 10.0
+    """Frames per second at most."""
+
+    duration_s: float = 10.0
+    """Seconds of video that it shows, from the beginning."""
+
+    def __post_init__(self) -> None:
+        check(16 <= self.width <= 4096, "preview.width", self.width, "from 16 to 4096")
+        check(0.1 <= self.fps <= 50, "preview.fps", self.fps, "from 0.1 to 50")
+        check_positive("preview.duration_s", self.duration_s)

@@ -1,0 +1,108 @@
+"""An image per frame in a folder: masks, pictures, cut-outs, or a mask per object."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import SinkError
+from streamer.image_encoding import encode_jpeg, encode_png
+from streamer.output import FrameResult, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import ImagesConfig
+from streamer.sinks.drawing import render
+from streamer.sinks.output_path import make_folder, write_whole
+from streamer.sinks.output_spec import ImageStyle, PictureStyle
+
+ImageFormat = Literal["png", "jpg"]
+
+# ASCII digits only: what other names a folder holds is not ours.
+_NUMBERED = re.compile(r"[0-9]+\.(jpg|png)")
+
+log = logging.getLogger(__name__)
+
+
+class ImagesSink:
+    """Writes ``<frame index>.png`` (or ``.jpg``) for every frame, also for those without objects.
+
+    With style ``tracks`` there is a folder for each track id, which holds the object's own mask,
+    white on black, for every frame that shows it.
+
+    Args:
+        path: The folder; made if it is not there.
+        style: What the images show.
+        config: Format and quality.
+        clean: Whether the folder's numbered images of earlier runs are removed first. Otherwise
+            they stay, with a warning.
+
+    Raises:
+        SinkError: The folder cannot be made, or an image not be removed.
+    """
+
+    def __init__(self, path: str, style: ImageStyle, config: ImagesConfig, *, clean: bool) -> None:
+        self._folder = Path(path)
+        self._style = style
+        self._quality = config.quality
+        self._format = image_format(style, config)
+        make_folder(self._folder)
+        try:
+            old = [file for file in self._folder.iterdir() if _is_numbered_image(file)]
+            for file in old if clean else ():
+                file.unlink()
+        except OSError as error:
+            raise SinkError(f"{error.filename or path}: {error.strerror}") from error
+        if old and not clean:
+            log.warning("%s holds %d numbered images of earlier runs already", path, len(old))
+
+    def drain(self, outputs: RingBuffer[Output]) -> None:
+        """Write the frames among the outputs until the buffer ends.
+
+        Raises:
+            SinkError: An image cannot be written; those before it are whole.
+        """
+        for output in outputs:
+            if isinstance(output, FrameResult):
+                for path, image in self._images(output):
+                    self._write(path, image)
+
+    def close(self) -> None:
+        """Nothing to do: no file stays open."""
+
+    def _images(self, result: FrameResult) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
+        name = f"{result.frame.index}.{self._format}"
+        if self._style != "tracks":
+            yield self._folder / name, _image(result, self._style)
+            return
+        for instance in result.instances:
+            folder = self._folder / str(instance.track_id)
+            make_folder(folder)
+            yield folder / name, instance.mask.view(np.uint8) * np.uint8(255)
+
+    def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
+        is_jpeg = self._format == "jpg"
+        write_whole(path, encode_jpeg(image, self._quality) if is_jpeg else encode_png(image))
+
+
+def image_format(style: ImageStyle, config: ImagesConfig) -> ImageFormat:
+    """The format, and ending, of the images of a style."""
+    if config.format != "auto":
+        return config.format
+    return "jpg" if style == "frame" else "png"
+
+
+def _is_numbered_image(path: Path) -> bool:
+    return _NUMBERED.fullmatch(path.name) is not None and not path.is_dir()
+
+
+def _image(result: FrameResult, style: ImageStyle) -> NDArray[np.uint8]:
+    """What one image of a style shows: grey for ``binary``, RGBA for ``cutout``, else RGB."""
+    if style in ("binary", "cutout"):
+        shown = (result.label_map > 0).view(np.uint8) * np.uint8(255)
+        return shown if style == "binary" else np.dstack([result.frame.image, shown])
+    return render(result, cast(PictureStyle, style))

@@ -1,0 +1,59 @@
+"""What one ``output`` asks for: a video, a preview or a folder of images, and in which style."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from streamer.errors import ConfigError
+
+PictureStyle = Literal["overlay", "side_by_side", "instances", "classes", "binary", "frame"]
+"""How a finished frame can be shown as one opaque picture."""
+
+ImageStyle = Literal[
+    "overlay", "side_by_side", "instances", "classes", "binary", "frame", "cutout", "tracks"
+]
+"""What an image folder can hold besides: pictures with transparency, a mask per object."""
+
+SUFFIXES = {".mp4": "video", ".m4v": "video", ".gif": "preview", ".webp": "preview"}
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """A parsed ``output``.
+
+    Attributes:
+        path: The file, or the folder of images.
+        kind: What is written there.
+        style: How frames are shown; None leaves it to the kind's own option.
+    """
+
+    path: str
+    kind: Literal["video", "preview", "images"]
+    style: ImageStyle | None
+
+    @classmethod
+    def parse(cls, text: str) -> OutputSpec:
+        """Read ``[STYLE=]PATH``; looks at the file system for folders, opens nothing.
+
+        Raises:
+            ConfigError: The style is unknown or does not fit, or the path names no kind of output.
+        """
+        prefix = re.match(r"([a-z_]+)=(.+)", text, re.DOTALL)
+        style, path = (prefix[1], prefix[2]) if prefix else (None, text)
+        is_folder = path.endswith("/") or Path(path).is_dir()
+        kind = "images" if is_folder else SUFFIXES.get(Path(path).suffix.lower())
+        if kind is None:
+            raise ConfigError(
+                f"output is {text!r}; allowed: a file name with {', '.join(SUFFIXES)}, or a "
+                "folder with a slash at its end"
+            )
+        known = get_args(ImageStyle if kind == "images" else PictureStyle)
+        if style is not None and style not in known:
+            raise ConfigError(
+                f"output is {text!r}; allowed styles here: {', '.join(known)} "
+                "(a path that holds = begins with ./)"
+            )
+        return cls(path, cast(Literal["video", "preview", "images"], kind), cast(ImageStyle, style))

@@ -1,0 +1,62 @@
+"""`streamer.sinks.annotation_sink`: the list of frames that data-set tools take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from streamer.errors import SinkError
+from streamer.output import Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sinks.annotation_sink import AnnotationSink
+from tests.results import epoch, frame_result
+
+
+def run(path: Path, outputs: list[Output], image_format: str = "jpg") -> dict[str, object]:
+    sink = AnnotationSink(str(path), image_format)  # type: ignore[arg-type]
+    assert not path.exists(), "nothing stands under the name before it is whole"
+    buffer: RingBuffer[Output] = RingBuffer(100)
+    for output in outputs:
+        buffer.put(output)
+    buffer.close()
+    sink.drain(buffer)
+    sink.close()
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+def test_a_clip_is_one_video_of_any_length(tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text("of an earlier run")
+    written = run(tmp_path / "input.json", [frame_result(n, (12, 16)) for n in range(50)])
+    names = [f"{n}.jpg" for n in range(50)]
+    entry = {"id": 1, "width": 16, "height": 12, "file_names": names, "length": 50}
+    assert written == {"videos": [entry]}
+
+
+def test_a_new_size_is_a_new_video_and_names_go_on(tmp_path: Path) -> None:
+    wide = epoch((12, 20), index=1, reason="size")
+    results = [frame_result(0), frame_result(2, dropped=1), frame_result(3, within=wide, masks={})]
+    written = run(tmp_path / "a.json", list(results), "png")
+    assert written == {
+        "videos": [
+            {"id": 1, "width": 16, "height": 12, "file_names": ["0.png", "2.png"], "length": 2},
+            {"id": 2, "width": 20, "height": 12, "file_names": ["3.png"], "length": 1},
+        ]
+    }
+
+
+def test_a_run_without_frames_lists_none(tmp_path: Path) -> None:
+    assert run(tmp_path / "a.json", []) == {"videos": []}
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="does not exist"):
+        AnnotationSink(str(tmp_path / "gone" / "a.json"), "jpg")
+    sink = AnnotationSink(str(tmp_path / "a.json"), "jpg")
+    (tmp_path / "a.json").mkdir()
+    with pytest.raises(SinkError, match=r"a\.json: Is a directory"):
+        sink.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]

@@ -1,0 +1,116 @@
+"""`streamer.sinks.preview_sink`: animations, read back by another library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from streamer.errors import SinkError
+from streamer.output import FrameResult, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import PreviewConfig
+from streamer.sinks.preview_sink import PreviewSink
+from tests.results import box_mask, epoch, frame_result
+
+SIZE = (48, 64)
+
+
+def write(
+    path: Path, results: Iterable[FrameResult], style: str = "frame", **options: float
+) -> None:
+    sink = PreviewSink(str(path), style, PreviewConfig(**options))  # type: ignore[arg-type]
+    buffer: RingBuffer[Output] = RingBuffer(200)
+    for result in results:
+        buffer.put(result)
+    buffer.close()
+    try:
+        sink.drain(buffer)
+    finally:
+        sink.close()
+
+
+def levels(count: int, fps: int = 10) -> list[FrameResult]:
+    """Frames of one grey each, 20 levels brighter from one to the next, round and round."""
+    images = (np.full((*SIZE, 3), 20 * n % 256, np.uint8) for n in range(count))
+    return [frame_result(n, SIZE, {}, image=image, fps=fps) for n, image in enumerate(images)]
+
+
+def read(path: Path) -> tuple[list[int], list[int], tuple[int, int]]:
+    """Grey levels and durations in ms of the frames, and their (width, height)."""
+    with Image.open(path) as animation:
+        assert animation.info["loop"] == 0  # for ever
+        frames = list(ImageSequence.Iterator(animation))
+        greys, times = [], []
+        for number in range(len(frames)):
+            animation.seek(number)
+            greys.append(int(np.asarray(animation.convert("RGB")).mean()))
+            times.append(int(animation.info["duration"]))
+        return greys, times, animation.size
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_every_frame_is_shown_for_its_time(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.{ending}"
+    write(path, levels(12))
+    greys, times, size = read(path)
+    assert np.abs(np.subtract(greys, np.arange(12) * 20 % 256)).max() <= 3
+    assert times[:-1] == [100] * 11
+    assert size == (64, 48)
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_it_is_no_faster_no_longer_and_no_wider_than_asked(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.{ending}"
+    write(path, levels(60, fps=20), fps=5, duration_s=2, width=32)
+    greys, times, size = read(path)
+    assert np.abs(np.subtract(greys, np.arange(0, 40, 4) * 20 % 256)).max() <= 3
+    assert times[:-1] == [200] * 9
+    assert size == (32, 24)
+
+
+def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> None:
+    write(tmp_path / "p.webp", levels(60, fps=30), fps=12)
+    _, times, _ = read(tmp_path / "p.webp")
+    assert len(times) == 24
+    assert abs(sum(times[:-1]) - 1917) <= 20
+
+
+def test_styles_and_sizes_that_change(tmp_path: Path) -> None:
+    mask = box_mask(SIZE, 8, 8, 32, 32)
+    small = epoch((24, 32), index=1, reason="size")
+    results = [frame_result(0, SIZE, {1: mask}), frame_result(1, masks={}, within=small)]
+    write(tmp_path / "p.gif", results, "binary")
+    with Image.open(tmp_path / "p.gif") as animation:
+        first = np.asarray(animation.convert("L"))
+        assert np.array_equal(first > 127, mask)
+        animation.seek(1)
+        assert not np.asarray(animation.convert("L")).any()
+        assert animation.size == (64, 48)
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_one_frame_and_none(tmp_path: Path, ending: str) -> None:
+    write(tmp_path / f"one.{ending}", levels(1))
+    with Image.open(tmp_path / f"one.{ending}") as picture:
+        assert picture.size == (64, 48)
+    write(tmp_path / f"none.{ending}", [])
+    assert not (tmp_path / f"none.{ending}").exists()
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match="does not exist"):
+        PreviewSink(str(tmp_path / "gone" / "p.gif"), "frame", PreviewConfig())
+    (tmp_path / "p.gif").touch()
+    sink = PreviewSink(str(tmp_path / "p.gif"), "frame", PreviewConfig())
+    (tmp_path / "p.gif").unlink()
+    (tmp_path / "p.gif").mkdir()
+    buffer: RingBuffer[Output] = RingBuffer(10)
+    buffer.put(levels(1)[0])
+    buffer.close()
+    with pytest.raises(SinkError, match=r"p\.gif: Is a directory"):
+        sink.drain(buffer)
+    sink.close()

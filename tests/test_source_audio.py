@@ -1,0 +1,151 @@
+"""`streamer.sinks.source_audio`: the sound of a file in the MP4s made of its frames."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import av
+import pytest
+
+from streamer.config import SourceConfig
+from streamer.output import FrameResult, Output
+from streamer.ring_buffer import RingBuffer
+from streamer.sink_options import Mp4Config
+from streamer.sinks.mp4_sink import Mp4Sink
+from streamer.sources.container_opening import open_container
+from streamer.sources.source import Selection, open_source
+from streamer.sources.source_spec import SourceSpec
+from tests.clips import beep_begins_s, make_clip, make_sounding_clip, truncate
+from tests.results import epoch, frame_result
+
+CLOSE_S = 0.03  # a frame of AAC lasts 21 ms
+
+
+def carry_over(
+    source: Path,
+    target: Path,
+    selection: Selection | None = None,
+    change: Callable[[int, FrameResult], FrameResult] = lambda _, result: result,
+    sound: Path | None = None,
+) -> Mp4Sink:
+    """Write a file's frames, and its sound (or that of another one), into an MP4 to be closed."""
+    config = SourceConfig()
+    buffer: RingBuffer[Output] = RingBuffer(1000)
+    frames = open_source(str(source), config, selection or Selection(), 32)
+    for index, frame in enumerate(frames):
+        buffer.put(change(index, FrameResult(frame, ())))
+    frames.close()
+    buffer.close()
+    spec = SourceSpec.parse(str(sound or source), config)
+    opener = partial(open_container, spec, config, None)
+    sink = Mp4Sink(str(target), "frame", Mp4Config(), opener)
+    sink.drain(buffer)
+    return sink
+
+
+def streams(path: Path) -> dict[str, tuple[str, float]]:
+    """Codec and seconds by the type of stream."""
+    with av.open(str(path)) as container:
+        return {
+            stream.type: (stream.codec_context.codec.canonical_name, float(end))
+            for stream in container.streams
+            if (end := stream.duration * stream.time_base)
+        }
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "kept_as"),
+    [
+        ("a.mp4", "aac", "aac"),
+        ("a.mp4", "libmp3lame", "mp3"),
+        ("a.mkv", "libopus", "opus"),
+        ("a.mkv", "pcm_s16le", "aac"),
+        ("a.mov", "pcm_s16le", "aac"),
+    ],
+)
+def test_the_sound_is_kept_and_in_time(tmp_path: Path, name: str, codec: str, kept_as: str) -> None:
+    make_sounding_clip(tmp_path / name, codec=codec)
+    carry_over(tmp_path / name, tmp_path / "out.mp4").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["audio"] == (kept_as, pytest.approx(4, abs=2 * CLOSE_S))
+    assert kept["video"] == ("h264", pytest.approx(4, abs=1e-3))
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=CLOSE_S)
+
+
+def test_a_selection_has_its_part_of_the_sound(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mp4")
+    carry_over(
+        tmp_path / "a.mp4", tmp_path / "out.mp4", Selection(start_s=1.52, duration_s=1.2)
+    ).close()
+    assert streams(tmp_path / "out.mp4")["audio"][1] == pytest.approx(1.2, abs=CLOSE_S)
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(0.48, abs=CLOSE_S)
+
+
+def test_the_second_file_after_a_change_of_size_has_its_own_part(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mp4")
+    small = epoch((24, 32), index=1, reason="size")
+
+    def shrink(index: int, result: FrameResult) -> FrameResult:
+        if index < 25:
+            return result
+        other = frame_result(index, masks={}, within=small, fps=25)
+        return FrameResult(other.frame, ())
+
+    carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4", change=shrink).close()
+    assert streams(tmp_path / "out.mp4")["audio"][1] == pytest.approx(1, abs=CLOSE_S)
+    assert streams(tmp_path / "out.1.mp4")["audio"][1] == pytest.approx(3, abs=CLOSE_S)
+    assert beep_begins_s(tmp_path / "out.1.mp4") == pytest.approx(1, abs=CLOSE_S)
+
+
+def test_sound_may_end_before_the_video(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mp4", sound_s=2.6)
+    carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["video"][1] == 4
+    assert kept["audio"][1] == pytest.approx(2.6, abs=CLOSE_S)
+
+
+def test_a_file_without_sound_gives_one_without(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.mp4", frames=10)
+    carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4").close()
+    assert list(streams(tmp_path / "out.mp4")) == ["video"]
+
+
+def test_sound_that_breaks_off_leaves_the_video_whole(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mkv", codec="pcm_s16le")
+    make_sounding_clip(tmp_path / "b.mkv", codec="pcm_s16le")
+    truncate(tmp_path / "b.mkv", 0.5)
+    carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4", sound=tmp_path / "b.mkv").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["video"][1] == 4
+    assert 1 < kept["audio"][1] < 3
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.test_source_audio import carry_over
+sink = carry_over(Path(sys.argv[1]), Path(sys.argv[2]))
+print("written", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("sound_s", [4.0, 1.0])
+def test_a_kill_costs_a_second_at_most_with_sound_too(tmp_path: Path, sound_s: float) -> None:
+    make_sounding_clip(tmp_path / "a.mp4", sound_s=sound_s, beep_s=0.5)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4"), str(tmp_path / "out.mp4")]
+    pipe = subprocess.PIPE
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        writer.kill()
+        writer.wait(30)
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert len(list(container.decode(video=0))) >= 75
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(0.5, abs=CLOSE_S)
