@@ -1,0 +1,169 @@
+"""The videos that a YouTube-VIS style annotation file lists, checked before any work begins."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from streamer.config import MAX_ASPECT
+from streamer.dataset.images import check_header
+from streamer.errors import SourceError
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A video to be segmented.
+
+    Attributes:
+        video_id: As the annotations have it.
+        size: (height, width) of its frames in pixels.
+        images: Its frames' files, in order; at least one.
+    """
+
+    video_id: int
+    size: tuple[int, int]
+    images: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Annotations:
+    """What an annotation file asks for.
+
+    Attributes:
+        videos: Those that can be segmented, in the file's order.
+        bad: A line about each of the others.
+        categories: Names by category id; empty where the file names none.
+        sha256: Of the file.
+    """
+
+    videos: tuple[Video, ...]
+    bad: tuple[str, ...]
+    categories: Mapping[int, str]
+    sha256: str
+
+
+def read_annotations(ann_path: str, img_path: str) -> Annotations:
+    """Read an annotation file and check every video that it lists, its images' headers too.
+
+    Args:
+        ann_path: JSON with ``videos`` and, where it has them, ``categories``.
+        img_path: Folder that the videos' ``file_names`` start from.
+
+    Raises:
+        SourceError: The file or the folder cannot be read, or lists no videos. A single bad video
+            is no error: see `Annotations.bad`.
+    """
+    folder = Path(img_path)
+    if not folder.is_dir():
+        raise SourceError(f"img_path {img_path}: is not a folder")
+    try:
+        data = Path(ann_path).read_bytes()
+        content = json.loads(data)
+    except OSError as error:
+        raise SourceError(f"{ann_path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(f"{ann_path}: is not JSON: {error}") from error
+    entries = content.get("videos") if isinstance(content, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise SourceError(f"{ann_path}: has no list of videos, expected a YouTube-VIS JSON")
+    ids = Counter(repr(entry.get("id")) for entry in entries if isinstance(entry, dict))
+    videos, bad = [], []
+    for position, entry in enumerate(entries):
+        try:
+            videos.append(_video(entry, ids, folder))
+        except SourceError as error:
+            bad.append(f"videos[{position}]{_id_of(entry)}: {error}")
+    categories = _categories(ann_path, content.get("categories") or [])
+    return Annotations(tuple(videos), tuple(bad), categories, hashlib.sha256(data).hexdigest())
+
+
+def check_categories(ann_path: str, categories: Mapping[int, str], known: Sequence[str]) -> None:
+    """See that the category ids mean the same in the annotations and in the weights.
+
+    Args:
+        ann_path: For messages.
+        categories: Names by category id, of the annotations.
+        known: Names by category id, of the weights; ``class_N`` stands for one without a name.
+
+    Raises:
+        SourceError: They differ; the message has the first difference.
+    """
+    different = []
+    for category_id, name in categories.items():
+        if not 1 <= category_id < len(known):
+            different.append(f"{category_id} ({name}) is none of the weights' {len(known) - 1}")
+            continue
+        own = known[category_id]
+        if own != f"class_{category_id}" and _folded(own) != _folded(name):
+            different.append(f"{category_id} is {name!r}, but {own!r} in the weights")
+    if different:
+        more = f", and {len(different) - 1} more differ" if len(different) > 1 else ""
+        raise SourceError(
+            f"{ann_path}: category {different[0]}{more}; if the weights' names are wrong, "
+            "--category_file gives them others"
+        )
+
+
+def _video(entry: object, ids: Counter[str], folder: Path) -> Video:
+    if not isinstance(entry, dict):
+        raise SourceError(f"is {entry!r:.50}, expected an object")
+    video_id = _whole(entry, "id", least=None)
+    if ids[repr(video_id)] > 1:
+        raise SourceError(f"{ids[repr(video_id)]} videos have this id")
+    height, width, length = (_whole(entry, key, least=1) for key in ("height", "width", "length"))
+    if max(height, width) > MAX_ASPECT * min(height, width):
+        raise SourceError(f"{width}x{height} is more elongated than {MAX_ASPECT:g}:1, the limit")
+    names = entry.get("file_names")
+    if not isinstance(names, list) or len(names) != length:
+        found = f"{len(names)} names" if isinstance(names, list) else f"{names!r:.50}"
+        raise SourceError(f"length is {length}, but file_names has {found}")
+    images = tuple(folder / _relative(name) for name in names)
+    for image in images:
+        check_header(image, (height, width))
+    return Video(video_id, (height, width), images)
+
+
+def _whole(entry: Mapping[str, Any], key: str, *, least: int | None) -> int:
+    value = entry.get(key)
+    # type() and not isinstance: JSON's true is an int in Python.
+    if type(value) is not int or (least is not None and value < least):
+        allowed = "a whole number" if least is None else f"a whole number from {least} on"
+        raise SourceError(f"{key} is {value!r:.50}, expected {allowed}")
+    return value
+
+
+def _relative(name: object) -> str:
+    """A file name, if it is one that stays in its folder."""
+    if not isinstance(name, str) or not name:
+        raise SourceError(f"file_names has {name!r:.50}, expected names of files")
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise SourceError(f"file_names has {name!r}, which leaves img_path")
+    return name
+
+
+def _categories(ann_path: str, entries: object) -> dict[int, str]:
+    try:
+        if not isinstance(entries, list):
+            raise TypeError
+        categories = {entry["id"]: entry["name"] for entry in entries}
+        if not all(type(key) is int and isinstance(name, str) for key, name in categories.items()):
+            raise TypeError
+    except (KeyError, TypeError) as error:
+        raise SourceError(
+            f"{ann_path}: categories: expected a list of objects with an id and a name"
+        ) from error
+    return categories
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")
+
+
+def _id_of(entry: object) -> str:
+    return f" (id {entry['id']!r:.50})" if isinstance(entry, dict) and "id" in entry else ""

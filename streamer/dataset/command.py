@@ -1,0 +1,121 @@
+"""The command line of the data-set job."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import get_args
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from streamer.config import Precision
+from streamer.errors import StreamError
+from streamer.signals import handled, interrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Segment a data set; returns the exit code (0 done, 1 failed, 2 misused, 128 + signal).
+
+    Args:
+        arguments: The command line without the program's name; None takes the process's own.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("streamer").setLevel(logging.WARNING if options.quiet else logging.INFO)
+    try:
+        with handled(interrupt), logging_redirect_tqdm():
+            # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
+            from streamer.dataset.launch import launch  # noqa: PLC0415
+
+            return launch(options)
+    except StreamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt as interruption:
+        number: int = interruption.args[0] if interruption.args else signal.SIGINT
+        return 128 + number
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m streamer.dataset",
+        description="Segment every video of a YouTube-VIS style data set into one results file.",
+    )
+    _add_paths(parser)
+    _add_network(parser)
+    add = parser.add_argument
+    add(
+        "--stride",
+        metavar="N",
+        type=_count,
+        help="new frames per window, for videos longer than one (default: 18)",
+    )
+    add(
+        "--parallel",
+        metavar="N",
+        type=_parallel,
+        help="videos at once; auto: as many as fit into memory, judged by the largest one, and at "
+        "most one per core (default: auto)",
+    )
+    add("--skip_bad", action="store_true", help="leave bad videos out and list them at the end")
+    add("--restart", action="store_true", help="begin anew where an interrupted job would go on")
+    add("--quiet", action="store_true", help="no progress, no summary; warnings and errors only")
+    return parser
+
+
+def _add_paths(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--ann_path", metavar="FILE", required=True, help="JSON that lists the videos")
+    add("--img_path", metavar="DIR", required=True, help="folder of the videos' images")
+    add("--save_path", metavar="FILE", required=True, help="results file to write")
+    add(
+        "--weights",
+        "--model_path",
+        metavar="FILE",
+        help="a VisTR checkpoint, .pth or .safetensors (default: the small one that ships)",
+    )
+    add(
+        "--category_file",
+        metavar="FILE",
+        help="text file with a category name a line, for weights that don't name theirs",
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--num_frames", metavar="N", type=_count, help="frames in a window (default: the weights')")
+    add("--num_ins", metavar="N", type=_count, help="instance slots (default: the weights')")
+    add("--backbone", metavar="NAME", help="backbone that the weights must have, as resnet50")
+    add(
+        "--short_side",
+        metavar="PIXELS",
+        type=_count,
+        help="shorter side of the network's input (default: the weights')",
+    )
+    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: cuda if any")
+    add(
+        "--precision",
+        choices=get_args(Precision),
+        default="auto",
+        help="arithmetic of the network (default: bf16 on cuda, fp16 before Ampere, fp32 on cpu)",
+    )
+
+
+def _count(text: str) -> int:
+    with suppress(ValueError):
+        if (count := int(text)) >= 1:
+            return count
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+
+
+def _parallel(text: str) -> int | None:
+    if text == "auto":
+        return None
+    with suppress(ValueError):
+        if (count := int(text)) >= 1:
+            return count
+    raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1 on")

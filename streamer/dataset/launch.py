@@ -1,0 +1,165 @@
+"""From the options of the data-set job to its results file."""
+
+from __future__ import annotations
+
+import logging
+import time
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import streamer
+from model import VisTR
+from model.checkpoint import DEFAULT_WEIGHTS
+from streamer.assembly import FILE_STRIDE
+from streamer.dataset.annotations import Annotations, Video, check_categories, read_annotations
+from streamer.dataset.job import DatasetJob
+from streamer.dataset.parts import PartsFolder
+from streamer.dataset.progress import Progress
+from streamer.dataset.segmenter import VideoSegmenter
+from streamer.device import Expected, choose_device, choose_dtype, load_network
+from streamer.errors import ConfigError, SourceError, StreamError
+from streamer.signals import handled
+from streamer.sinks.output_path import check_writable
+
+log = logging.getLogger(__name__)
+
+
+def launch(options: Namespace) -> int:
+    """Do what the options ask for; returns 0, or 128 + the signal that stopped it.
+
+    What is cheap to refuse is refused before the weights load. Videos that are finished stay for
+    the same command, whatever ends this one.
+
+    Raises:
+        StreamError: The job could not begin, or failed.
+        KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the first video.
+    """
+    started_s = time.monotonic()
+    _check_save_path(options)
+    annotations = read_annotations(options.ann_path, options.img_path)
+    _refuse_bad(options, annotations)
+    net = _load(options)
+    check_categories(options.ann_path, annotations.categories, net.categories)
+    parts = PartsFolder(
+        options.save_path, _settings(options, annotations, net), restart=options.restart
+    )
+    before = _finished(annotations, parts)
+    job = _work(options, annotations, net, parts)
+    if job.signal is not None:
+        return 128 + job.signal
+    done = _finished(annotations, parts)
+    instances = parts.collect(video.video_id for video in done)
+    skipped = [*annotations.bad, *job.skipped]
+    if not options.quiet:
+        kept = f" ({len(before)} from before)" if before else ""
+        frames = sum(len(video.images) for video in done)
+        print(
+            f"{len(done)} videos{kept}, {frames} frames, {instances} instances "
+            f"in {time.monotonic() - started_s:.1f} s, {len(skipped)} skipped\n"
+            f"wrote {options.save_path}"
+        )
+    for line in skipped:
+        log.warning("skipped %s", line)
+    return 0
+
+
+def _check_save_path(options: Namespace) -> None:
+    """Refuse a results file that cannot be written, or that would replace an input."""
+    check_writable(options.save_path)
+    for name in ("ann_path", "weights", "category_file"):
+        path = getattr(options, name)
+        if path is not None and Path(path).resolve() == Path(options.save_path).resolve():
+            raise ConfigError(
+                f"save_path is {options.save_path!r}, which is also {name}; "
+                "allowed: a file of its own"
+            )
+
+
+def _refuse_bad(options: Namespace, annotations: Annotations) -> None:
+    bad = [f"{options.ann_path}: {line}" for line in annotations.bad]
+    if options.skip_bad or not bad:
+        return
+    for line in bad[1:]:
+        log.error("also %s", line)
+    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+    raise SourceError(f"{bad[0]}{more}; --skip_bad leaves bad videos out")
+
+
+def _load(options: Namespace) -> VisTR:
+    device = choose_device(options.device)
+    dtype = choose_dtype(options.precision, device)
+    expected = Expected(
+        options.num_frames, options.num_ins, options.backbone, options.category_file
+    )
+    net = load_network(options.weights, device, dtype, expected)
+    if options.stride is not None and options.stride > net.frames:
+        raise ConfigError(
+            f"stride is {options.stride}; allowed: from 1 to {net.frames}, the weights' window"
+        )
+    log.info("network on %s in %s, windows of %d frames", device, dtype, net.frames)
+    if not net.trained:
+        log.warning("these are untrained default weights: the results mean nothing")
+    return net
+
+
+def _settings(options: Namespace, annotations: Annotations, net: VisTR) -> dict[str, Any]:
+    """What the results depend on, as JSON values."""
+    weights = DEFAULT_WEIGHTS if options.weights is None else Path(options.weights)
+    stat = weights.stat() if weights.exists() else None
+    parameter = next(net.parameters())
+    return {
+        "version": streamer.__version__,
+        "sha256 of ann_path": annotations.sha256,
+        "img_path": str(Path(options.img_path).resolve()),
+        "weights": str(weights.resolve()),
+        "size of weights": stat and stat.st_size,
+        "time of weights": stat and stat.st_mtime_ns,
+        "categories": list(net.categories),
+        "num_frames": net.frames,
+        "num_ins": net.slots,
+        "short_side": _short_side(options, net),
+        "stride": _stride(options, net),
+        "device": parameter.device.type,
+        "precision": str(parameter.dtype).removeprefix("torch."),
+    }
+
+
+def _work(
+    options: Namespace, annotations: Annotations, net: VisTR, parts: PartsFolder
+) -> DatasetJob:
+    """Segment the videos that are not finished yet."""
+    finished = _finished(annotations, parts)
+    remaining = [v for v in annotations.videos if not parts.finished(v.video_id)]
+    segmenter = VideoSegmenter(net, _short_side(options, net), _stride(options, net), parts)
+    device = next(net.parameters()).device
+    with Progress(finished, remaining, options.quiet) as progress:
+        job = DatasetJob(segmenter.segment, device, progress, skip_bad=options.skip_bad)
+        try:
+            with handled(job.stop):
+                job.run(remaining, options.parallel, net.frames)
+        except StreamError:
+            _say_what_stays(annotations, parts)
+            raise
+    if job.signal is not None:
+        _say_what_stays(annotations, parts)
+    return job
+
+
+def _say_what_stays(annotations: Annotations, parts: PartsFolder) -> None:
+    log.warning(
+        "%d of %d videos are finished and stay in %s; the same command goes on from there",
+        *(len(_finished(annotations, parts)), len(annotations.videos), parts.folder),
+    )
+
+
+def _finished(annotations: Annotations, parts: PartsFolder) -> list[Video]:
+    return [video for video in annotations.videos if parts.finished(video.video_id)]
+
+
+def _short_side(options: Namespace, net: VisTR) -> int:
+    return int(options.short_side or net.short_side)
+
+
+def _stride(options: Namespace, net: VisTR) -> int:
+    return int(options.stride or min(FILE_STRIDE, net.frames))

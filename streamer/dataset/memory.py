@@ -1,0 +1,45 @@
+"""How many videos fit into memory at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import torch
+
+SHARE = 0.8
+"""Of the memory that was free: the rest is for what the judged video did not need."""
+
+
+class MemoryGauge:
+    """Judges by one video, which runs alone after this was made.
+
+    Args:
+        device: Where the network runs: the memory that is short.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+            self._before = torch.cuda.memory_allocated(device)
+            self._free = torch.cuda.mem_get_info(device)[0]
+        else:
+            self._before = _kibibytes("/proc/self/status", "VmRSS")
+            self._free = _kibibytes("/proc/meminfo", "MemAvailable")
+
+    def fitting(self) -> int:
+        """Videos like the one that has run that fit at once, from 1 to the number of cores."""
+        if self._device.type == "cuda":
+            peak = torch.cuda.max_memory_allocated(self._device)
+        else:
+            # The process's peak: what loading the weights took counts, too, which errs safely.
+            peak = _kibibytes("/proc/self/status", "VmHWM")
+        growth = max(1, peak - self._before)
+        return max(1, min(int(SHARE * self._free / growth), len(os.sched_getaffinity(0))))
+
+
+def _kibibytes(path: str, name: str) -> int:
+    match = re.search(rf"^{name}:\s*(\d+) kB$", Path(path).read_text(), re.MULTILINE)
+    return int(match[1]) if match else 0

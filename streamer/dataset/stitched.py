@@ -1,0 +1,94 @@
+"""A video longer than a window: overlapping windows, stitched as the stream stitches them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from model import VisTR
+from streamer.assembly import FILE_EMIT_DELAY
+from streamer.config import StitchConfig
+from streamer.dataset.images import ImageSequence
+from streamer.output import StreamInfo
+from streamer.pipeline import Pipeline, Stages
+from streamer.predictor import VistrPredictor
+from streamer.results import assemble
+from streamer.ring_buffer import RingBuffer
+from streamer.run import Run
+from streamer.scheduler import WindowScheduler
+from streamer.sinks.results_sink import ResultsSink, lines_path
+from streamer.sinks.sink import SinkThread
+from streamer.sources.decoder import DecoderThread
+from streamer.stitching.merger import FrameMerger
+from streamer.stitching.stitcher import Stitcher
+
+BEST_PER_CATEGORY = 100
+"""Tracks of a category that are written, the best ones. Source: YouTube-VIS's evaluation, which
+looks at no more of them in a video."""
+
+
+class VideoStitcher:
+    """Segments videos of any length; may be shared by threads.
+
+    Args:
+        net: The network, on its device and in its dtype already.
+        stride: New frames per window, from 1 to the window's.
+    """
+
+    def __init__(self, net: VisTR, stride: int) -> None:
+        self._net = net
+        self._stride = stride
+
+    def write(
+        self,
+        source: ImageSequence,
+        video_id: int,
+        results_path: Path,
+        on_frame: Callable[[], None],
+    ) -> None:
+        """Write the results of a video: the tracks that its windows show, without a threshold.
+
+        Args:
+            source: The video's frames.
+            video_id: Of the entries.
+            results_path: File to write; it appears once it is whole. The JSON lines that it is made
+                of lie beside it meanwhile.
+            on_frame: Called with each finished frame; what it raises ends the work.
+
+        Raises:
+            SourceError: A frame cannot be read.
+            DeviceError: The device failed, or ran out of memory.
+            SinkError: The results cannot be written.
+        """
+        path = str(results_path)
+        # Assembled only below: the sink would do it for a part of the video, too.
+        open_sink = partial(ResultsSink, path, assemble=False, first_video_id=video_id)
+        sink = SinkThread(f"results {path}", open_sink)
+        info = StreamInfo(
+            stream=source.name,
+            categories=tuple(self._net.categories),
+            window=self._net.frames,
+            stride=self._stride,
+            live=False,
+            run=str(uuid.uuid4()),
+        )
+        decoder = DecoderThread(source, RingBuffer(self._stride))
+        pipeline = Pipeline(decoder, self._stages())
+        sink.start()
+        Run(pipeline, [sink], info, lambda _: on_frame()).execute()
+        lines = lines_path(path)
+        assemble(lines, path, best=BEST_PER_CATEGORY)
+        Path(lines).unlink()
+
+    def _stages(self) -> Stages:
+        stitch = StitchConfig()
+        return Stages(
+            scheduler=WindowScheduler(self._net.frames, self._stride),
+            predictor=VistrPredictor(self._net, threshold=0),
+            stitcher=Stitcher(
+                accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
+            ),
+            merger=FrameMerger(FILE_EMIT_DELAY, self._net.categories),
+        )

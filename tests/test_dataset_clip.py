@@ -1,0 +1,92 @@
+"""`streamer.dataset.clip`: the published protocol, for videos that fit one window."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pycocotools import mask as coco_mask
+
+from model import VisTR, load_vistr
+from model.postprocess import ClipInstance, clip_results
+from model.preprocess import normalise
+from streamer.dataset.clip import clip_entries, segment_clip
+from streamer.errors import DeviceError
+from tests.datasets import assert_equal_results, pictures
+from tests.golden_case import golden_case
+from tests.tiny_vistr import tiny_vistr
+
+INPUTS = pictures(6, (64, 96))
+SIZE = (50, 75)
+
+
+@pytest.fixture(scope="module")
+def net() -> VisTR:
+    return tiny_vistr(frames=6, slots=4)
+
+
+@pytest.mark.parametrize("length", [1, 4, 6])
+def test_a_clip_equals_the_plain_network_on_its_cyclic_repetition(net: VisTR, length: int) -> None:
+    repeated = [INPUTS[position % length] for position in range(6)]
+    output = net(normalise(torch.from_numpy(np.stack(repeated)), torch.float32))
+    expected = clip_results(output, length, SIZE)
+    frames: list[None] = []
+    found = segment_clip(net, INPUTS[:length], SIZE, lambda: frames.append(None))
+    assert len(frames) == length
+    assert len(found) == len(expected) == 4  # every slot, whatever its score
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.category_id == theirs.category_id
+        assert mine.score == pytest.approx(theirs.score, abs=1e-5)
+        assert len(mine.masks) == length
+        assert np.mean([a != b for a, b in zip(mine.masks, theirs.masks, strict=True)]) < 1e-3
+
+
+def test_the_backbone_sees_only_real_frames(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[int] = []
+    encode = VisTR.encode
+
+    def counting(self: VisTR, images: torch.Tensor) -> object:
+        encoded.append(len(images))
+        return encode(self, images)
+
+    monkeypatch.setattr(VisTR, "encode", counting)
+    segment_clip(net, INPUTS[:2], SIZE)
+    assert encoded == [2]
+
+
+def test_more_than_a_window_is_no_clip(net: VisTR) -> None:
+    with pytest.raises(ValueError, match="length is 7"):
+        segment_clip(net, [*INPUTS, INPUTS[0]], SIZE)
+
+
+def test_a_device_that_fails_is_named(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VisTR, "relate", lambda *_: torch.empty(10**14))
+    with pytest.raises(DeviceError, match="cpu failed on a window of 6 frames: out of memory"):
+        segment_clip(net, INPUTS, SIZE)
+
+
+def test_entries_are_as_published() -> None:
+    empty, shape = np.zeros((4, 6), np.bool_), np.zeros((4, 6), np.bool_)
+    shape[1:3, 2:5] = True
+    [entry] = clip_entries(31, [ClipInstance(0.123456789, 0, (shape, None, empty))])
+    first, under_the_cut, second = entry.pop("segmentations")
+    assert entry == {"video_id": 31, "score": 0.123456789, "category_id": 0}
+    assert under_the_cut is None
+    assert isinstance(first["counts"], str)
+    assert second["size"] == [4, 6]
+    assert np.array_equal(coco_mask.decode(first), shape)
+    assert np.array_equal(coco_mask.decode(second), empty)
+
+
+@pytest.mark.slow
+def test_the_golden_case_of_resnet50(tmp_path: Path) -> None:
+    """Its results are larger than its frames, which a data set's never are."""
+    case = golden_case("vistr_r50_64x96", 0)
+    path = tmp_path / "r50.pth"
+    torch.save({"model": case.weights(), "args": Namespace(num_frames=36, num_queries=360)}, path)
+    net = load_vistr(path, backbone="resnet50").to(torch.float64)
+    instances = segment_clip(net, list(case.arrays["frames"]), (120, 180))
+    assert_equal_results(clip_entries(case.results[0]["video_id"], instances), case.results)

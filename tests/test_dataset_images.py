@@ -1,0 +1,113 @@
+"""`streamer.dataset.images`: PIL's pixels, and no damaged ones."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.preprocess import network_size, resize
+from streamer.dataset.images import ImageSequence, check_header, read_image
+from streamer.errors import SourceError
+from tests.datasets import damage, jpeg, pictures
+
+SIZE = (40, 61)
+PICTURE = pictures(1, SIZE)[0]
+IMAGE = Image.fromarray(PICTURE)
+
+
+def rotated() -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees
+    return jpeg(IMAGE, exif=exif)
+
+
+def with_thumbnail() -> bytes:
+    data, thumbnail = jpeg(IMAGE), b"Exif\0\0" + jpeg(IMAGE.resize((16, 8)))
+    return data[:2] + b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + data[2:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg(IMAGE),
+        jpeg(IMAGE, quality=5),
+        jpeg(IMAGE, quality=100, subsampling=0),
+        jpeg(IMAGE, progressive=True),
+        jpeg(IMAGE, optimize=True, restart_marker_blocks=2),
+        jpeg(IMAGE.convert("L")),
+        jpeg(IMAGE.convert("CMYK")),
+        jpeg(IMAGE) + b"and some more",
+        rotated(),
+        with_thumbnail(),
+    ],
+)
+def test_sound_jpegs_have_the_pixels_that_pil_gives_them(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    check_header(path, SIZE)
+    image = read_image(path, SIZE)
+    assert image.dtype == np.uint8
+    assert np.array_equal(image, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
+def test_png(tmp_path: Path, mode: str) -> None:
+    IMAGE.convert(mode).save(tmp_path / "a.png")
+    expected = np.asarray(IMAGE.convert(mode).convert("RGB"))
+    assert np.array_equal(read_image(tmp_path / "a.png", SIZE), expected)
+
+
+def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg(IMAGE))
+    damage(path)
+    with Image.open(path) as image:
+        image.load()  # does not raise
+    check_header(path, SIZE)
+    with pytest.raises(SourceError, match=r"a\.jpg: damaged JPEG data$"):
+        read_image(path, SIZE)
+
+
+def test_files_that_are_no_such_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    with pytest.raises(SourceError, match=r"a\.jpg: no such file"):
+        check_header(path, SIZE)
+    path.write_bytes(b"hello")
+    with pytest.raises(SourceError, match=r"a\.jpg: cannot be read as an image"):
+        check_header(path, SIZE)
+    path.write_bytes(jpeg(IMAGE))
+    for read in (check_header, read_image):
+        with pytest.raises(SourceError, match=r"a\.jpg: is 61x40, expected 40x61 as its video"):
+            read(path, SIZE[::-1])
+    path.write_bytes(jpeg(IMAGE)[:-300])
+    with pytest.raises(SourceError, match=r"a\.jpg: "):
+        read_image(path, SIZE)
+    IMAGE.save(tmp_path / "b.png")
+    data = bytearray((tmp_path / "b.png").read_bytes())
+    data[len(data) // 2] ^= 1
+    (tmp_path / "b.png").write_bytes(data)
+    with pytest.raises(SourceError, match=r"b\.png: cannot be read as an image"):
+        read_image(tmp_path / "b.png", SIZE)
+    with pytest.raises(SourceError, match=r"cannot be read as an image: .*null"):
+        check_header(Path("a\0b.jpg"), SIZE)
+
+
+def test_a_sequence_gives_frames_at_the_networks_size(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, picture in zip(paths, pictures(3, SIZE), strict=True):
+        Image.fromarray(picture).save(path)
+    source = ImageSequence("video 7", paths, SIZE, 24)
+    frames = []
+    for frame in source:
+        frames.append(frame)
+        if len(frames) == 2:
+            source.interrupt()
+    assert [(frame.index, frame.time_s) for frame in frames] == [(0, 0.0), (1, 1.0)]
+    assert frames[0].epoch is frames[1].epoch
+    expected = resize(pictures(3, SIZE)[1], network_size(SIZE, 24))
+    assert np.array_equal(frames[1].inputs, expected)
+    assert np.array_equal(source.inputs(paths[1]), expected)

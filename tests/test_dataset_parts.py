@@ -1,0 +1,105 @@
+"""`streamer.dataset.parts`: what an interrupted job leaves, and who may go on with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.dataset.parts import PartsFolder
+from streamer.errors import ConfigError, SinkError, SourceError
+
+SETTINGS = {"short_side": 300, "categories": ["background", "person"], "time of weights": None}
+
+
+def entry(video_id: int, score: float = 0.5) -> dict[str, Any]:
+    return {"video_id": video_id, "score": score, "category_id": 1, "segmentations": [None]}
+
+
+def open_parts(tmp_path: Path, restart: bool = False, **settings: object) -> PartsFolder:
+    return PartsFolder(str(tmp_path / "r.json"), SETTINGS | settings, restart=restart)
+
+
+def test_the_results_file_is_in_the_order_asked_for_and_replaces_an_old_one(tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("old")
+    parts = open_parts(tmp_path)
+    for video_id, count in ((8, 2), (-5, 0), (3, 1)):
+        parts.write(video_id, [entry(video_id, n / 4) for n in range(count)])
+    assert (tmp_path / "r.json").read_text() == "old"
+    assert parts.collect([3, -5, 8]) == 3
+    assert json.loads((tmp_path / "r.json").read_text()) == [
+        entry(3, 0),
+        entry(8, 0),
+        entry(8, 0.25),
+    ]
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+def test_nothing_found_is_an_empty_list(tmp_path: Path) -> None:
+    parts = open_parts(tmp_path)
+    parts.write(1, [])
+    assert parts.collect([1]) == 0
+    assert json.loads((tmp_path / "r.json").read_text()) == []
+
+
+def test_the_same_settings_go_on(tmp_path: Path) -> None:
+    open_parts(tmp_path).write(8, [entry(8)])
+    parts = open_parts(tmp_path)
+    assert parts.finished(8)
+    assert not parts.finished(9)
+    assert parts.collect([8]) == 1
+
+
+def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
+    open_parts(tmp_path).write(8, [entry(8)])
+    message = r"short_side is 360, but 300 .*r\.json\.parts; allowed: the same, or --restart$"
+    with pytest.raises(ConfigError, match=message):
+        open_parts(tmp_path, short_side=360)
+    assert open_parts(tmp_path).finished(8)
+    assert not open_parts(tmp_path, restart=True, short_side=360).finished(8)
+
+
+def test_other_settings_do_not_matter_while_nothing_is_finished(tmp_path: Path) -> None:
+    open_parts(tmp_path)
+    open_parts(tmp_path, short_side=360).write(8, [])
+    assert open_parts(tmp_path, short_side=360).finished(8)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, restart: bool) -> None:
+    precious = tmp_path / "r.json.parts" / "precious.txt"
+    precious.parent.mkdir()
+    precious.write_text("")
+    with pytest.raises(SinkError, match="is none of this job's folders"):
+        open_parts(tmp_path, restart)
+    assert precious.exists()
+
+
+def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
+    (tmp_path / "r.json.parts").write_text("")
+    with pytest.raises(SinkError, match=r"r\.json\.parts: Not a directory"):
+        open_parts(tmp_path)
+
+
+def test_damaged_files_are_named(tmp_path: Path) -> None:
+    parts = open_parts(tmp_path)
+    parts.write(8, [entry(8)])
+    (parts.folder / "8.json").write_text("[{")
+    with pytest.raises(SourceError, match=r"8\.json: is damaged: .*; remove it, or use --restart"):
+        parts.collect([8])
+    assert not (tmp_path / "r.json").exists()
+    assert not (tmp_path / "r.json.part").exists()
+    (parts.folder / "run.json").write_text("")
+    with pytest.raises(SourceError, match=r"run\.json: is damaged"):
+        open_parts(tmp_path)
+
+
+def test_a_full_disk_is_named_and_leaves_nothing_torn(tmp_path: Path) -> None:
+    parts = open_parts(tmp_path)
+    (parts.folder / "8.json.part").symlink_to("/dev/full")
+    with pytest.raises(SinkError, match=r"8\.json: No space left on device"):
+        parts.write(8, [entry(8)])
+    assert not parts.finished(8)
+    assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
