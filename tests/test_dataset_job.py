@@ -156,8 +156,21 @@ def test_the_bar_counts_frames_and_videos(capsys: pytest.CaptureFixture[str]) ->
     with Progress(VIDEOS[:1], VIDEOS[1:], quiet=False) as progress:
         for video in VIDEOS[1:]:
             for _ in video.images:
-                progress.count_frame()
+                progress.count_frames()
             progress.count_video()
     last = capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]
     assert "22/22" in last
     assert "5/5 videos" in last
+
+
+def test_the_bar_comes_to_its_end_over_videos_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    def segment(video: Video, on_frame: Callable[[], None]) -> None:
+        on_frame()
+        if video.video_id == 1:
+            raise SourceError("a.jpg: broken")
+        for _ in video.images[1:]:
+            on_frame()
+
+    with Progress([], VIDEOS, quiet=False) as progress:
+        DatasetJob(segment, CPU, progress, skip_bad=True).run(VIDEOS, 1, 6)
+    assert "22/22" in capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]

@@ -108,19 +108,24 @@ class DatasetJob:
         self._progress.count_video()
 
     def _attempt(self, video: Video) -> None:
+        done = 0
+
+        def count_frame() -> None:
+            nonlocal done
+            self._check_stopping()
+            done += 1
+            self._progress.count_frames()
+
         try:
-            self._segment(video, self._count_frame)
+            self._segment(video, count_frame)
         except SourceError as error:
             line = f"video {video.video_id}: {error}"
             if not self._skip_bad:
                 raise SourceError(line) from error
             self.skipped.append(line)
+            self._progress.count_frames(len(video.images) - done)
         except DeviceError as error:
             raise DeviceError(f"video {video.video_id}: {error}") from error
-
-    def _count_frame(self) -> None:
-        self._check_stopping()
-        self._progress.count_frame()
 
     def _check_stopping(self) -> None:
         if self._stopping:

@@ -41,10 +41,10 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self._bar.close()
 
-    def count_frame(self) -> None:
-        """Count a frame, from any thread."""
+    def count_frames(self, count: int = 1) -> None:
+        """Count frames that are done with, from any thread."""
         with self._lock:
-            self._bar.update()
+            self._bar.update(count)
 
     def count_video(self) -> None:
         """Count a video that is done with, from any thread."""

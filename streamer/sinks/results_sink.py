@@ -8,7 +8,8 @@ from typing import Any
 
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.results import SCHEMA, VERSION, assemble
+from streamer.result_lines import SCHEMA, VERSION
+from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.output_path import check_writable
 
