@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
 from streamer.errors import SourceError
+from streamer.json_file import read_json
 from streamer.wire.fields import MAX_FLOAT, MAX_PIXELS
 
 NAMING_KEYS = ("id", "video_id", "category_id")
@@ -169,12 +168,7 @@ class _Entry:
 
 
 def _load(path: str, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
-    try:
-        content = json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{path}: is not JSON: {error}") from error
+    content, _ = read_json(path)
     if not isinstance(content, kind):
         expected = {dict: "an object", list: "a list"}[kind]
         raise SourceError(f"{path}: expected {expected}, found {type(content).__name__}")

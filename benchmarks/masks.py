@@ -44,7 +44,7 @@ def read_masks(
     masks: list[Rle | None] = []
     for frame, segmentation in enumerate(segmentations):
         try:
-            masks.append(_read_mask(segmentation, size) if segmentation else None)
+            masks.append(None if segmentation in (None, []) else _read_mask(segmentation, size))
         except ValueError as error:
             raise ValueError(f"segmentations[{frame}]: {error}") from error
     areas = np.zeros(len(masks), dtype=np.int64)

@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 from benchmarks.average_precision import Figures, average_precision
 from benchmarks.tracking import trackeval, tracking_figures
-from streamer.errors import ConfigError, SinkError, StreamError
-from streamer.sinks.output_path import check_writable
+from streamer.errors import StreamError
+from streamer.sinks.output_path import check_apart, check_writable, write_whole
 
 CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
 """The figures of each category that are printed."""
@@ -78,16 +78,12 @@ def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
         print(f"\ntracking, {len(kept)} results with a score from {options.min_score:g}")
         print(*_columns(report["tracking"]), sep="\n")
     if options.json is not None:
-        try:
-            Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="ascii")
-        except OSError as error:
-            raise SinkError(f"{options.json}: {error.strerror}") from error
+        text = json.dumps(report, indent=1) + "\n"
+        write_whole(Path(options.json), text.encode("ascii"))
 
 
 def _check_output(options: argparse.Namespace) -> None:
-    for read in (options.gt, options.results):
-        if Path(options.json).resolve() == Path(read).resolve():
-            raise ConfigError(f"--json {options.json}: the figures must not replace what is read")
+    check_apart([options.json], {"--gt": options.gt, "--results": options.results})
     check_writable(options.json)
 
 

@@ -12,10 +12,11 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from streamer.config import SourceConfig, StitchConfig, StreamConfig, WindowConfig
+from streamer.config import StitchConfig, StreamConfig, WindowConfig
 from streamer.errors import ConfigError
 from streamer.script_arguments import ScriptArguments
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
+from streamer.source_options import SourceConfig
 
 GROUPS = {
     "source": SourceConfig,

@@ -110,13 +110,39 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         selection,
         net.short_side,
     )
-    window, stitch, live = config.window, config.stitch, source.live
+    stages = make_stages(config, net, live=source.live)
+    info = StreamInfo(
+        stream=config.stream,
+        categories=tuple(net.categories),
+        window=net.frames,
+        stride=stages.scheduler.stride,
+        live=source.live,
+        run=run,
+        masks=config.masks,
+    )
+    wanted = config.source.buffer
+    if wanted == "auto":
+        wanted = stages.scheduler.stride * config.window.frame_step
+    overflow: Overflow = "drop_oldest" if source.live else "block"
+    decoder = DecoderThread(source, RingBuffer(wanted, overflow))
+    return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
+
+
+def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
+    """The stages of one run, as a configuration asks for them.
+
+    Args:
+        config: What the user asked for.
+        net: From `load`.
+        live: Whether the source is live, which decides what ``auto`` is.
+    """
+    window, stitch = config.window, config.stitch
     stride = min(LIVE_STRIDE if live else FILE_STRIDE, net.frames)
     stride = stride if window.stride == "auto" else window.stride
     delay = LIVE_EMIT_DELAY if live else FILE_EMIT_DELAY
     delay = delay if window.emit_delay == "auto" else window.emit_delay
     threshold = THRESHOLD if config.threshold == "auto" else config.threshold
-    stages = Stages(
+    return Stages(
         scheduler=WindowScheduler(net.frames, stride, window.frame_step, warm_up=live),
         predictor=VistrPredictor(net, threshold, _category_ids(config, net), masks=config.masks),
         stitcher=Stitcher(
@@ -124,13 +150,6 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         ),
         merger=FrameMerger(delay, net.categories, boxes_only=not config.masks),
     )
-    info = StreamInfo(
-        config.stream, tuple(net.categories), net.frames, stride, live, run, config.masks
-    )
-    wanted = stride * window.frame_step if config.source.buffer == "auto" else config.source.buffer
-    overflow: Overflow = "drop_oldest" if live else "block"
-    decoder = DecoderThread(source, RingBuffer(wanted, overflow))
-    return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
 
 
 def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
@@ -143,11 +162,11 @@ def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
 
 def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
     """The sinks that write files and folders, as asked for, not started."""
-    open_source = _sound_source(config, live=live)
+    open_sound = _sound_source(config, live=live)
     sinks: list[tuple[str, Callable[[], Sink]]] = []
     for spec in config.outputs("video"):
         style = cast(PictureStyle, spec.style or config.mp4.style)
-        open_sink: Callable[[], Sink] = partial(Mp4Sink, spec.path, style, config.mp4, open_source)
+        open_sink: Callable[[], Sink] = partial(Mp4Sink, spec.path, style, config.mp4, open_sound)
         sinks.append((f"mp4 {spec.path}", open_sink))
     for spec in config.outputs("preview"):
         style = cast(PictureStyle, spec.style or config.mp4.style)
@@ -177,6 +196,9 @@ def _sound_source(config: StreamConfig, *, live: bool) -> Callable[[], InputCont
     """Opens the input once more for its sound, if it is a file that is read once."""
     spec = SourceSpec.parse(input_of(config), config.source)
     if not config.mp4.audio or live or config.source.loop or spec.kind != "file":
+        return None
+    # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.
+    if not Path(spec.target).is_file():
         return None
     return partial(open_container, spec, config.source, None)
 

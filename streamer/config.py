@@ -6,63 +6,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from streamer.errors import ConfigError
 from streamer.option_check import LONGEST_S, check, check_positive
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.sinks.output_spec import OutputSpec
+from streamer.source_options import Auto, SourceConfig
 
-Auto = Literal["auto"]
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
-
-MAX_ASPECT = 8.0
-"""Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
-
-
-@dataclass(frozen=True)
-class SourceConfig:
-    """How the input is read."""
-
-    live: Auto | bool = "auto"
-    """Whether the source is live: frames are dropped rather than delayed. auto: live for rtsp(s),
-    rtmp, udp, tcp, rtp, srt, webcams and HLS without an end list."""
-
-    realtime: bool = False
-    """Pace a file like a camera, by its own timestamps."""
-
-    loop: bool = False
-    """Start a file over when it ends, for ever."""
-
-    fps: float = 10.0
-    """Frames per second of an image folder or pattern, which have no timing of their own."""
-
-    format: str | None = None
-    """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""
-
-    transport: Literal["tcp", "udp"] = "tcp"
-    """RTSP transport."""
-
-    open_timeout_s: float = 10.0
-    """Longest wait for a network source to open, in seconds."""
-
-    read_timeout_s: float = 10.0
-    """Longest wait for data from a network source or standard input, in seconds."""
-
-    buffer: Auto | int = "auto"
-    """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
-    more than the new frames of a window only add latency. auto: just those."""
-
-    def __post_init__(self) -> None:
-        check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")
-        check_positive("source.open_timeout_s", self.open_timeout_s)
-        check_positive("source.read_timeout_s", self.read_timeout_s)
-        check(
-            self.buffer == "auto" or self.buffer >= 1,
-            "source.buffer",
-            self.buffer,
-            "auto, or at least 1",
-        )
 
 
 @dataclass(frozen=True)
@@ -249,13 +202,17 @@ class StreamConfig:
         self.region()
         check(self.category_names() != [], "categories", self.categories, "at least one name")
 
+    @cached_property
+    def _specs(self) -> list[OutputSpec]:
+        return [OutputSpec.parse(text) for text in self.output]
+
     def outputs(self, kind: Literal["video", "preview", "images"]) -> list[OutputSpec]:
         """Those of `output` that are of one kind.
 
         Raises:
             ConfigError: One of `output` names no kind, or an unknown style.
         """
-        return [spec for spec in map(OutputSpec.parse, self.output) if spec.kind == kind]
+        return [spec for spec in self._specs if spec.kind == kind]
 
     def region(self) -> tuple[int, int, int, int] | None:
         """`roi` as (left, top, width, height) in pixels."""

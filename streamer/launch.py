@@ -13,12 +13,12 @@ from typing import TypeVar
 
 from streamer.assembly import assemble, file_sinks, input_of, load, publishers
 from streamer.config import StreamConfig
-from streamer.errors import ConfigError, SinkError, StreamError
+from streamer.errors import SinkError, StreamError
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.signals import handled, interrupt
-from streamer.sinks.output_path import check_folder, check_writable
+from streamer.sinks.output_path import check_apart, check_folder, check_writable
 from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
 from streamer.sources.source_spec import SourceSpec
@@ -88,10 +88,13 @@ def _check_paths(config: StreamConfig) -> None:
         ConfigError: Two of them are one file or folder.
     """
     spec = SourceSpec.parse(input_of(config), config.source)
-    inputs = {"the source": config.input, "the weights": config.weights}
+    read = {
+        "the source": config.input,
+        "the weights": config.weights,
+        "the category file": config.category_file,
+    }
     if spec.kind == "images" and not Path(spec.target).is_dir():
-        inputs["the folder of the source"] = str(Path(spec.target).parent)
-    taken = {Path(path).resolve(): role for role, path in inputs.items() if path is not None}
+        read["the folder of the source"] = str(Path(spec.target).parent)
     for path in config.results:
         check_writable(path)  # before asking where its lines go
     files, folders = _written_files(config, live=False), _written_folders(config)
@@ -99,13 +102,7 @@ def _check_paths(config: StreamConfig) -> None:
         check_writable(path)
     for path in folders:
         check_folder(path)
-    for path in files + folders:
-        place = Path(path).resolve()
-        if place in taken:
-            raise ConfigError(
-                f"{path} is also {taken[place]}; allowed: a place of its own for each"
-            )
-        taken[place] = "another output"
+    check_apart(files + folders, read)
 
 
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:

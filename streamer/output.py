@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,17 @@ class Rle(TypedDict):
 
     size: list[int]
     counts: bytes
+
+
+def encode_rle(mask: NDArray[np.bool_]) -> Rle:
+    """A bool [H, W] mask as pycocotools' RLE."""
+    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
+    return Rle(size=list(mask.shape), counts=cast("bytes", encoded["counts"]))
+
+
+def rle_as_json(rle: Rle) -> dict[str, Any]:
+    """The same as JSON has it: the counts as text."""
+    return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
 
 
 class CroppedMask:
@@ -69,9 +80,7 @@ class CroppedMask:
     def rle(self) -> Rle:
         """The mask as pycocotools' RLE of the whole frame; computed once."""
         if self._rle is None:
-            encoded = coco_mask.encode(self.array().view(np.uint8))
-            counts = cast("bytes", encoded["counts"])
-            self._rle = Rle(size=list(self.size), counts=counts)
+            self._rle = encode_rle(self.array())
         return self._rle
 
     def shifted(self, rows: int, columns: int) -> CroppedMask | None:

@@ -14,14 +14,13 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import TextIO
 
-from streamer.errors import ConfigError, SinkError, SourceError, StreamError
+from streamer.errors import SourceError, StreamError
 from streamer.result_lines import TrackLines, VideoLines, survey
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_apart, check_writable, replacing
 
 _log = logging.getLogger(__name__)
 
@@ -51,29 +50,19 @@ def assemble(lines_path: str, results_path: str, *, best: int | None = None) -> 
         SinkError: The results cannot be written.
         ConfigError: Both paths are the same file.
     """
-    target = Path(results_path)
-    if target.resolve() == Path(lines_path).resolve():
-        raise ConfigError(f"{results_path}: the results must not replace the lines they come from")
+    check_apart([results_path], {"the lines that the results are made of": lines_path})
     check_writable(results_path)
     try:
         lines = Path(lines_path).open("rb")  # noqa: SIM115 - closed by the next with
     except OSError as error:
         raise SourceError(f"{lines_path}: {error.strerror}") from error
-    partial = target.with_name(target.name + ".part")
     with lines:
         videos, tracks = survey(lines, lines_path)
         kept = tracks if best is None else _best(tracks, best)
         if len(kept) < len(tracks):
             _log.info("%s: %d weaker tracks left out", results_path, len(tracks) - len(kept))
-        try:
-            with partial.open("w", encoding="ascii") as results:
-                _write_entries(lines, results, videos, kept)
-            partial.replace(target)
-        except OSError as error:
-            raise SinkError(f"{results_path}: {error.strerror}") from error
-        finally:
-            with suppress(OSError):  # gone already where all went well
-                partial.unlink()
+        with replacing(Path(results_path)) as partial, partial.open("w", encoding="ascii") as file:
+            _write_entries(lines, file, videos, kept)
     return len(kept)
 
 

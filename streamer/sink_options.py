@@ -107,9 +107,10 @@ class PreviewConfig:
     """Frames per second at most."""
 
     duration_s: float = 10.0
-    """Seconds of video that it shows, from the beginning."""
+    """Seconds of video that it shows, from the beginning; up to 60."""
 
     def __post_init__(self) -> None:
         check(16 <= self.width <= 4096, "preview.width", self.width, "from 16 to 4096")
         check(0.1 <= self.fps <= 50, "preview.fps", self.fps, "from 0.1 to 50")
-        check_positive("preview.duration_s", self.duration_s)
+        duration_s = self.duration_s
+        check(0 < duration_s <= 60, "preview.duration_s", duration_s, "more than 0, and up to 60")

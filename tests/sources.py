@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
 from streamer.frame import Frame
+from streamer.source_options import SourceConfig
 from streamer.sources.source import Selection, Source, open_source
 
 SHORT_SIDE = 32

@@ -182,5 +182,5 @@ def test_a_further_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path / "a")
     (tmp_path / "a").rmdir()
-    with pytest.raises(SinkError, match=r"cannot write .*000000\.png: No such file"):
+    with pytest.raises(SinkError, match=r"000000\.png: No such file"):
         folder.write(received(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -195,6 +196,9 @@ def test_cleaning_reaches_just_the_two_folders(job: Job) -> None:
         ("--mp4_clip_path images --masks_results_path images --clean", 2, "also the source"),
         ("images/%d.png --masks_results_path images --clean", 2, "the folder of the source"),
         ("images/1.png --img_path images --clean", 2, "the folder of the source"),
+        ("clip.mp4 --category_file n.txt --ann_path n.txt", 2, "n.txt is also the category file"),
+        (f"clip.mp4 --output {'x' * 300}", 2, "or a folder with a slash at its end"),
+        (f"clip.mp4 --output {'x' * 300}/", 1, "File name too long"),
     ],
 )
 def test_what_cannot_be_done_leaves_everything_as_it_was(
@@ -202,6 +206,7 @@ def test_what_cannot_be_done_leaves_everything_as_it_was(
 ) -> None:
     make_clip("clip.mp4", frames=4)
     make_images(Path("images"), frames=3)
+    Path("n.txt").write_text("a\nb\nc\nd\ne\n")
     before = sorted(str(path) for path in Path().rglob("*"))
     got, err = job(text)
     assert (got, message in err.splitlines()[-1]) == (code, True), err
@@ -229,3 +234,13 @@ def test_the_sound_goes_with_the_video(job: Job) -> None:
     assert job("a.mp4 --output mute.mp4 --mp4.audio false --threshold 1")[0] == 0
     with av.open("mute.mp4") as container:
         assert not container.streams.audio
+
+
+def test_a_pipe_given_by_a_path_is_read_once(job: Job) -> None:
+    make_sounding_clip(Path("a.ts"), seconds=2, sound_s=2.0)
+    os.mkfifo("pipe.ts")
+    with subprocess.Popen(["/bin/sh", "-c", "cat a.ts > pipe.ts"]):
+        code, _ = job("pipe.ts --output o.mp4 --threshold 1")
+    assert code == 0
+    with av.open("o.mp4") as container:
+        assert len(list(container.decode(video=0))) == 50

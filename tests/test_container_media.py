@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
 from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import Image, corrupt, draw, make_clip, truncate

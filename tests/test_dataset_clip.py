@@ -58,7 +58,7 @@ def test_the_backbone_sees_only_real_frames(net: VisTR, monkeypatch: pytest.Monk
 
 
 def test_more_than_a_window_is_no_clip(net: VisTR) -> None:
-    with pytest.raises(ValueError, match="length is 7"):
+    with pytest.raises(ValueError, match="7 inputs, expected from 1 to 6"):
         segment_clip(net, [*INPUTS, INPUTS[0]], SIZE)
 
 

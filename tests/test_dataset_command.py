@@ -192,6 +192,16 @@ def test_all_bad_videos_are_named(
     assert [re.search(r"id \d+", line)[0] for line in caplog.messages] == ["id 30", "id 7"]  # type: ignore[index]
 
 
+def test_nothing_is_left_to_do_where_every_video_is_bad(
+    dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    options = dataset.arguments(weights, "--skip_bad", "--img_path", str(elsewhere))
+    assert "no such file (and 3 more); no good one is left" in fails(capsys, 1, *options)
+    assert not Path(dataset.save_path).exists()
+
+
 def test_quiet_says_nothing(
     dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -202,7 +212,11 @@ def test_quiet_says_nothing(
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--stride", "7"], 2, "stride is 7; allowed: from 1 to 6, the weights' window"),
+        (
+            ["--stride", "7"],
+            2,
+            "window.stride is 7; allowed: from 1 to 6",
+        ),
         (["--num_frames", "8"], 1, "frames is 6 in the weights, not 8"),
         (["--num_ins", "10"], 1, "slots is 3 in the weights, not 10"),
         (["--backbone", "resnet50"], 1, "backbone is mobilenet_v2"),
@@ -216,7 +230,7 @@ def test_quiet_says_nothing(
         (
             ["--save_path", "instances.json"],
             2,
-            "which is also ann_path; allowed: a file of its own",
+            "instances.json is also ann_path; allowed: a place of its own",
         ),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,8 @@ import torch
 
 from streamer.dataset.annotations import Video
 from streamer.dataset.job import DatasetJob
-from streamer.dataset.memory import MemoryGauge
-from streamer.dataset.progress import Progress
+from streamer.dataset.memory import MOST, MemoryGauge
+from streamer.dataset.progress import DatasetProgress
 from streamer.errors import DeviceError, SourceError, StreamError
 from tests.fakes import WAIT_S
 
@@ -42,7 +43,7 @@ class Segmenter:
 def make_job(
     segment: Callable[[Video, Callable[[], None]], None], *, skip_bad: bool = False
 ) -> DatasetJob:
-    return DatasetJob(segment, CPU, Progress([], VIDEOS, quiet=True), skip_bad=skip_bad)
+    return DatasetJob(segment, CPU, DatasetProgress([], VIDEOS, quiet=True), skip_bad=skip_bad)
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 8])
@@ -70,6 +71,20 @@ def test_the_largest_video_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> N
     make_job(segmenter.segment).run([*VIDEOS[:3], Video(5, (8, 8), (Path("a"),) * 3)], None, 4)
     assert judged == [5]  # 3 frames of 64 pixels, where no window holds more than 4 of 16
     assert sorted(segmenter.finished) == [0, 1, 2, 5]
+
+
+def test_a_video_that_is_left_out_is_no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+    segmenter = Segmenter(1, SourceError("broken"))  # the largest
+
+    def fitting(self: MemoryGauge) -> int:
+        judged.extend(segmenter.finished)
+        return 2
+
+    monkeypatch.setattr(MemoryGauge, "fitting", fitting)
+    make_job(segmenter.segment, skip_bad=True).run(VIDEOS, None, 36)
+    assert judged == [3]
+    assert sorted(segmenter.finished) == [0, 2, 3, 4]
 
 
 def test_without_videos_nothing_happens() -> None:
@@ -129,19 +144,23 @@ def test_memory_decides_how_many_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamer.dataset.memory._kibibytes", lambda _, name: readings[name])
     gauge = MemoryGauge(CPU)
     assert gauge.fitting() == 4  # 2,000 each in 8,000
+    readings["VmHWM"] = 4_000
+    assert gauge.fitting() == 2
     readings["VmHWM"] = 100_000
     assert gauge.fitting() == 1
     readings["VmHWM"] = 1_000
-    assert gauge.fitting() == 64
+    assert gauge.fitting() == MOST
 
 
 def test_memory_is_really_read() -> None:
     gauge = MemoryGauge(CPU)
-    assert gauge._before > 10_000
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    assert gauge._before == pytest.approx(pages * resource.getpagesize() / 1024, rel=0.1)
     assert gauge._free > 10_000
-    block = torch.ones(2**24)
-    assert gauge.fitting() >= 1
+    block = torch.ones(2**24)  # 64 MiB
+    gauge._free = 2 * 65_536
     assert block.sum() == 2**24
+    assert gauge.fitting() == 1, "80 % of 128 MiB have room for one of at least 64"
 
 
 @pytest.mark.gpu
@@ -153,7 +172,7 @@ def test_memory_of_cuda_is_really_read() -> None:
 
 
 def test_the_bar_counts_frames_and_videos(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(VIDEOS[:1], VIDEOS[1:], quiet=False) as progress:
+    with DatasetProgress(VIDEOS[:1], VIDEOS[1:], quiet=False) as progress:
         for video in VIDEOS[1:]:
             for _ in video.images:
                 progress.count_frames()
@@ -171,6 +190,6 @@ def test_the_bar_comes_to_its_end_over_videos_left_out(capsys: pytest.CaptureFix
         for _ in video.images[1:]:
             on_frame()
 
-    with Progress([], VIDEOS, quiet=False) as progress:
+    with DatasetProgress([], VIDEOS, quiet=False) as progress:
         DatasetJob(segment, CPU, progress, skip_bad=True).run(VIDEOS, 1, 6)
     assert "22/22" in capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]

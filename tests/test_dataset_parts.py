@@ -87,12 +87,12 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     parts = open_parts(tmp_path)
     parts.write(8, [entry(8)])
     (parts.folder / "8.json").write_text("[{")
-    with pytest.raises(SourceError, match=r"8\.json: is damaged: .*; remove it, or use --restart"):
+    with pytest.raises(SourceError, match=r"8\.json: is not JSON: .*; remove it, or use --restart"):
         parts.collect([8])
     assert not (tmp_path / "r.json").exists()
     assert not (tmp_path / "r.json.part").exists()
     (parts.folder / "run.json").write_text("")
-    with pytest.raises(SourceError, match=r"run\.json: is damaged"):
+    with pytest.raises(SourceError, match=r"run\.json: is not JSON"):
         open_parts(tmp_path)
 
 

@@ -7,10 +7,10 @@ from typing import cast
 
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.errors import DeviceError, SourceError
 from streamer.frame import Frame
 from streamer.ring_buffer import RingBuffer
+from streamer.source_options import SourceConfig
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.source import Selection, Source, open_source
 from tests.clips import make_clip, truncate

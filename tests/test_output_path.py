@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import SinkError
-from streamer.sinks.output_path import check_folder, check_writable, make_folder, write_whole
+from streamer.errors import ConfigError, SinkError
+from streamer.sinks.output_path import (
+    check_apart,
+    check_folder,
+    check_writable,
+    make_folder,
+    replacing,
+    write_whole,
+)
 
 
 def test_new_and_existing_files_pass_and_nothing_changes(tmp_path: Path) -> None:
@@ -104,6 +111,23 @@ def test_a_file_written_whole_replaces_the_one_before_and_leaves_nothing_else(
 
 def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.png").mkdir()
-    with pytest.raises(SinkError, match=r"cannot write .*a\.png: Is a directory"):
+    with pytest.raises(SinkError, match=r"a\.png: Is a directory"):
         write_whole(tmp_path / "a.png", b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_places_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_apart(["a", "b/"], {"the source": "c", "the weights": None})
+    with pytest.raises(ConfigError, match=r"\./x/\.\./c is also the source; allowed: a place of"):
+        check_apart(["a", "./x/../c"], {"the source": "c"})
+    with pytest.raises(ConfigError, match="b/ is also another output"):
+        check_apart(["b", "b/"], {})
+
+
+def test_what_breaks_off_leaves_the_file_before(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("before")
+    with pytest.raises(KeyError), replacing(tmp_path / "a.json") as partial:
+        partial.write_text("half")
+        raise KeyError
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "before"}

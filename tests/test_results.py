@@ -200,7 +200,7 @@ def test_paths_that_do_not_work(tmp_path: Path) -> None:
         assemble(str(tmp_path / "gone.jsonl"), results)
     with pytest.raises(SinkError, match=r"gone/r\.json: the folder .* does not exist"):
         assemble(lines, str(tmp_path / "gone" / "r.json"))
-    with pytest.raises(ConfigError, match="must not replace the lines"):
+    with pytest.raises(ConfigError, match="is also the lines that the results"):
         assemble(lines, f"{tmp_path}/../{tmp_path.name}/r.jsonl")
     assert Path(lines).read_text() == json.dumps(video()) + "\n"
 

@@ -13,9 +13,9 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError, StreamError
 from streamer.frame import Frame
+from streamer.source_options import SourceConfig
 from streamer.sources.source import Selection, open_source
 from tests.clips import make_clip, make_images
 from tests.sources import SHORT_SIDE, opened, read, read_broken

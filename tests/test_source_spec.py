@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
 from streamer.sources.credentials import hide_credentials
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import make_images

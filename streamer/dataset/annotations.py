@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from streamer.config import MAX_ASPECT
 from streamer.dataset.images import check_header
 from streamer.errors import SourceError
+from streamer.json_file import read_json
+from streamer.source_options import MAX_ASPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,7 @@ def read_annotations(ann_path: str, img_path: str) -> Annotations:
     folder = Path(img_path)
     if not folder.is_dir():
         raise SourceError(f"img_path {img_path}: is not a folder")
-    try:
-        data = Path(ann_path).read_bytes()
-        content = json.loads(data)
-    except OSError as error:
-        raise SourceError(f"{ann_path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(f"{ann_path}: is not JSON: {error}") from error
+    content, data = read_json(ann_path)
     entries = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise SourceError(f"{ann_path}: has no list of videos, expected a YouTube-VIS JSON")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import cycle, islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from model import FrameFeatures, VisTR, VisTROutput
 from model.postprocess import ClipInstance, clip_results
 from streamer.device import device_errors
+from streamer.output import encode_rle, rle_as_json
 from streamer.predictor import encode_frames
 
 
@@ -41,6 +41,8 @@ def segment_clip(
 
     Source: VisTR's ``inference.py``, which fills the window by repeating the frames cyclically.
     """
+    if not 1 <= len(inputs) <= net.frames:
+        raise ValueError(f"{len(inputs)} inputs, expected from 1 to {net.frames}")
     device = next(net.parameters()).device
     with device_errors(device, f"on a window of {net.frames} frames"):
         features = []
@@ -62,12 +64,9 @@ def clip_entries(video_id: int, instances: Sequence[ClipInstance]) -> list[dict[
             "video_id": video_id,
             "score": instance.score,
             "category_id": instance.category_id,
-            "segmentations": [None if mask is None else _rle(mask) for mask in instance.masks],
+            "segmentations": [
+                None if mask is None else rle_as_json(encode_rle(mask)) for mask in instance.masks
+            ],
         }
         for instance in instances
     ]
-
-
-def _rle(mask: NDArray[np.bool_]) -> dict[str, Any]:
-    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
-    return {"size": list(mask.shape), "counts": cast("bytes", encoded["counts"]).decode("ascii")}

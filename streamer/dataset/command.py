@@ -12,7 +12,8 @@ from typing import get_args
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from streamer.config import Precision
+from streamer.config import Precision, StreamConfig, WindowConfig
+from streamer.dataset.options import DatasetOptions
 from streamer.errors import StreamError
 from streamer.signals import handled, interrupt
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; None takes the process's own.
     """
-    options = _parser().parse_args(arguments)
+    options = _options(_parser().parse_args(arguments))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("streamer").setLevel(logging.WARNING if options.quiet else logging.INFO)
     try:
@@ -38,6 +39,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interruption:
         number: int = interruption.args[0] if interruption.args else signal.SIGINT
         return 128 + number
+
+
+def _options(parsed: argparse.Namespace) -> DatasetOptions:
+    network = StreamConfig(
+        weights=parsed.weights,
+        category_file=parsed.category_file,
+        backbone=parsed.backbone,
+        slots=parsed.num_ins,
+        device=parsed.device,
+        precision=parsed.precision,
+        threshold=0.0,
+        window=WindowConfig(size=parsed.num_frames, stride=parsed.stride or "auto"),
+    )
+    return DatasetOptions(
+        ann_path=parsed.ann_path,
+        img_path=parsed.img_path,
+        save_path=parsed.save_path,
+        network=network,
+        short_side=parsed.short_side,
+        parallel=parsed.parallel,
+        skip_bad=parsed.skip_bad,
+        restart=parsed.restart,
+        quiet=parsed.quiet,
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         "--parallel",
         metavar="N",
         type=_parallel,
-        help="videos at once; auto: as many as fit into memory, judged by the largest one, and at "
-        "most one per core (default: auto)",
+        help="videos at once; auto: as many as fit into memory, judged by the largest one, at "
+        "most one per core, and 4 (default: auto)",
     )
     add("--skip_bad", action="store_true", help="leave bad videos out and list them at the end")
     add("--restart", action="store_true", help="begin anew where an interrupted job would go on")
@@ -113,9 +138,4 @@ def _count(text: str) -> int:
 
 
 def _parallel(text: str) -> int | None:
-    if text == "auto":
-        return None
-    with suppress(ValueError):
-        if (count := int(text)) >= 1:
-            return count
-    raise argparse.ArgumentTypeError(f"{text!r} is neither auto nor a whole number from 1 on")
+    return None if text == "auto" else _count(text)

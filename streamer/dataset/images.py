@@ -131,6 +131,8 @@ def _named(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: no such file") from error
     except av.FFmpegError as error:
         raise SourceError(f"{path}: damaged JPEG data") from error
+    except MemoryError:
+        raise  # not the file's fault
     except Exception as error:  # PIL's plug-ins raise what they like
         raise SourceError(f"{path}: cannot be read as an image: {error}") from error
 

@@ -11,7 +11,7 @@ import torch
 
 from streamer.dataset.annotations import Video
 from streamer.dataset.memory import MemoryGauge
-from streamer.dataset.progress import Progress
+from streamer.dataset.progress import DatasetProgress
 from streamer.errors import DeviceError, SourceError
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class DatasetJob:
         self,
         segment: Callable[[Video, Callable[[], None]], None],
         device: torch.device,
-        progress: Progress,
+        progress: DatasetProgress,
         *,
         skip_bad: bool,
     ) -> None:
@@ -65,15 +65,16 @@ class DatasetJob:
             SinkError: Results cannot be written.
         """
         remaining = list(videos)
-        if parallel is None and remaining:
+        while parallel is None and remaining:
             largest = max(
                 remaining, key=lambda video: prod(video.size) * min(window, len(video.images))
             )
             remaining.remove(largest)
-            gauge = MemoryGauge(self._device)
+            gauge, skipped = MemoryGauge(self._device), len(self.skipped)
             self._work([largest], 1)
-            parallel = gauge.fitting()
-            log.info("up to %d videos at once", parallel)
+            if len(self.skipped) == skipped:  # one that was left out says nothing of the others
+                parallel = gauge.fitting()
+                log.info("up to %d videos at once", parallel)
         self._work(remaining, parallel or 1)
 
     def stop(self, number: int) -> None:

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import logging
 import time
-from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 import streamer
 from model import VisTR
 from model.checkpoint import DEFAULT_WEIGHTS
-from streamer.assembly import FILE_STRIDE
+from streamer.assembly import load, make_stages
 from streamer.dataset.annotations import Annotations, Video, check_categories, read_annotations
 from streamer.dataset.job import DatasetJob
+from streamer.dataset.options import DatasetOptions
 from streamer.dataset.parts import PartsFolder
-from streamer.dataset.progress import Progress
+from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
-from streamer.device import Expected, choose_device, choose_dtype, load_network
-from streamer.errors import ConfigError, SourceError, StreamError
+from streamer.errors import SourceError, StreamError
 from streamer.signals import handled
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_apart, check_writable
 
 log = logging.getLogger(__name__)
 
 
-def launch(options: Namespace) -> int:
+def launch(options: DatasetOptions) -> int:
     """Do what the options ask for; returns 0, or 128 + the signal that stopped it.
 
     What is cheap to refuse is refused before the weights load. Videos that are finished stay for
@@ -36,10 +35,10 @@ def launch(options: Namespace) -> int:
         KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the first video.
     """
     started_s = time.monotonic()
-    _check_save_path(options)
+    _check_paths(options)
     annotations = read_annotations(options.ann_path, options.img_path)
     _refuse_bad(options, annotations)
-    net = _load(options)
+    net = load(options.network)
     check_categories(options.ann_path, annotations.categories, net.categories)
     parts = PartsFolder(
         options.save_path, _settings(options, annotations, net), restart=options.restart
@@ -64,48 +63,32 @@ def launch(options: Namespace) -> int:
     return 0
 
 
-def _check_save_path(options: Namespace) -> None:
+def _check_paths(options: DatasetOptions) -> None:
     """Refuse a results file that cannot be written, or that would replace an input."""
     check_writable(options.save_path)
-    for name in ("ann_path", "weights", "category_file"):
-        path = getattr(options, name)
-        if path is not None and Path(path).resolve() == Path(options.save_path).resolve():
-            raise ConfigError(
-                f"save_path is {options.save_path!r}, which is also {name}; "
-                "allowed: a file of its own"
-            )
+    read = {
+        "ann_path": options.ann_path,
+        "weights": options.network.weights,
+        "category_file": options.network.category_file,
+    }
+    check_apart([options.save_path], read)
 
 
-def _refuse_bad(options: Namespace, annotations: Annotations) -> None:
+def _refuse_bad(options: DatasetOptions, annotations: Annotations) -> None:
     bad = [f"{options.ann_path}: {line}" for line in annotations.bad]
-    if options.skip_bad or not bad:
+    if not bad or (options.skip_bad and annotations.videos):
         return
     for line in bad[1:]:
         log.error("also %s", line)
     more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-    raise SourceError(f"{bad[0]}{more}; --skip_bad leaves bad videos out")
+    advice = "no good one is left" if options.skip_bad else "--skip_bad leaves bad videos out"
+    raise SourceError(f"{bad[0]}{more}; {advice}")
 
 
-def _load(options: Namespace) -> VisTR:
-    device = choose_device(options.device)
-    dtype = choose_dtype(options.precision, device)
-    expected = Expected(
-        options.num_frames, options.num_ins, options.backbone, options.category_file
-    )
-    net = load_network(options.weights, device, dtype, expected)
-    if options.stride is not None and options.stride > net.frames:
-        raise ConfigError(
-            f"stride is {options.stride}; allowed: from 1 to {net.frames}, the weights' window"
-        )
-    log.info("network on %s in %s, windows of %d frames", device, dtype, net.frames)
-    if not net.trained:
-        log.warning("these are untrained default weights: the results mean nothing")
-    return net
-
-
-def _settings(options: Namespace, annotations: Annotations, net: VisTR) -> dict[str, Any]:
+def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> dict[str, Any]:
     """What the results depend on, as JSON values."""
-    weights = DEFAULT_WEIGHTS if options.weights is None else Path(options.weights)
+    given = options.network.weights
+    weights = DEFAULT_WEIGHTS if given is None else Path(given)
     stat = weights.stat() if weights.exists() else None
     parameter = next(net.parameters())
     return {
@@ -118,22 +101,22 @@ def _settings(options: Namespace, annotations: Annotations, net: VisTR) -> dict[
         "categories": list(net.categories),
         "num_frames": net.frames,
         "num_ins": net.slots,
-        "short_side": _short_side(options, net),
-        "stride": _stride(options, net),
+        "short_side": options.short_side or net.short_side,
+        "stride": make_stages(options.network, net, live=False).scheduler.stride,
         "device": parameter.device.type,
         "precision": str(parameter.dtype).removeprefix("torch."),
     }
 
 
 def _work(
-    options: Namespace, annotations: Annotations, net: VisTR, parts: PartsFolder
+    options: DatasetOptions, annotations: Annotations, net: VisTR, parts: PartsFolder
 ) -> DatasetJob:
     """Segment the videos that are not finished yet."""
     finished = _finished(annotations, parts)
     remaining = [v for v in annotations.videos if not parts.finished(v.video_id)]
-    segmenter = VideoSegmenter(net, _short_side(options, net), _stride(options, net), parts)
+    segmenter = VideoSegmenter(net, options, parts)
     device = next(net.parameters()).device
-    with Progress(finished, remaining, options.quiet) as progress:
+    with DatasetProgress(finished, remaining, options.quiet) as progress:
         job = DatasetJob(segmenter.segment, device, progress, skip_bad=options.skip_bad)
         try:
             with handled(job.stop):
@@ -155,11 +138,3 @@ def _say_what_stays(annotations: Annotations, parts: PartsFolder) -> None:
 
 def _finished(annotations: Annotations, parts: PartsFolder) -> list[Video]:
     return [video for video in annotations.videos if parts.finished(video.video_id)]
-
-
-def _short_side(options: Namespace, net: VisTR) -> int:
-    return int(options.short_side or net.short_side)
-
-
-def _stride(options: Namespace, net: VisTR) -> int:
-    return int(options.stride or min(FILE_STRIDE, net.frames))

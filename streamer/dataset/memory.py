@@ -12,6 +12,11 @@ SHARE = 0.8
 """Of the memory that was free: the rest is for what the judged video did not need."""
 
 
+MOST = 4
+"""Videos at once at most. Each has PyTorch's threads of its own, one per core: more videos would
+only fight for the cores, and fewer threads for each would change the last digits of the results."""
+
+
 class MemoryGauge:
     """Judges by one video, which runs alone after this was made.
 
@@ -30,14 +35,15 @@ class MemoryGauge:
             self._free = _kibibytes("/proc/meminfo", "MemAvailable")
 
     def fitting(self) -> int:
-        """Videos like the one that has run that fit at once, from 1 to the number of cores."""
+        """Videos like the one that has run that fit at once: from 1 to `MOST`, or to the cores."""
         if self._device.type == "cuda":
             peak = torch.cuda.max_memory_allocated(self._device)
         else:
             # The process's peak: what loading the weights took counts, too, which errs safely.
             peak = _kibibytes("/proc/self/status", "VmHWM")
         growth = max(1, peak - self._before)
-        return max(1, min(int(SHARE * self._free / growth), len(os.sched_getaffinity(0))))
+        cores = len(os.sched_getaffinity(0))
+        return max(1, min(int(SHARE * self._free / growth), cores, MOST))
 
 
 def _kibibytes(path: str, name: str) -> int:

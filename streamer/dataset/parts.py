@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
 from streamer.errors import ConfigError, SinkError, SourceError
+from streamer.json_file import read_json
+from streamer.sinks.output_path import replacing, write_whole
 
 RECORD = "run.json"
 
@@ -45,12 +47,11 @@ class PartsFolder:
                     "move it away"
                 )
             if restart and record.exists():
-                shutil.rmtree(self.folder)
+                self._remove()
             self.folder.mkdir(exist_ok=True)
             if record.exists() and self._any_finished():
                 self._compare(settings)
-        with _replacing(record) as file:
-            json.dump(settings, file, indent=1)
+        write_whole(record, json.dumps(settings, indent=1).encode("ascii"))
 
     def path(self, video_id: int) -> Path:
         """Where a video's results belong, a JSON list as in the results file."""
@@ -66,7 +67,7 @@ class PartsFolder:
         Raises:
             SinkError: They cannot be written.
         """
-        with _replacing(self.path(video_id)) as file:
+        with replacing(self.path(video_id)) as partial, partial.open("w", encoding="ascii") as file:
             _dump(entries, file)
 
     def collect(self, video_ids: Iterable[int]) -> int:
@@ -82,11 +83,18 @@ class PartsFolder:
             SinkError: It cannot be written.
             SourceError: A video's results are damaged.
         """
-        with _replacing(self._target) as file:
+        with replacing(self._target) as partial, partial.open("w", encoding="ascii") as file:
             count = _dump((entry for each in video_ids for entry in self._entries(each)), file)
         with _written(self.folder):
-            shutil.rmtree(self.folder)
+            self._remove()
         return count
+
+    def _remove(self) -> None:
+        """Remove the folder, the record last, which says whose it is should this break off."""
+        for path in self.folder.iterdir():
+            if path.name != RECORD:
+                path.unlink()
+        shutil.rmtree(self.folder)
 
     def _entries(self, video_id: int) -> list[Mapping[str, Any]]:
         return list(_load(self.path(video_id)))
@@ -106,11 +114,9 @@ class PartsFolder:
 
 def _load(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise SourceError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
-        raise SourceError(f"{path}: is damaged: {error}; remove it, or use --restart") from error
+        return read_json(path)[0]
+    except SourceError as error:
+        raise SourceError(f"{error}; remove it, or use --restart") from error
 
 
 def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:
@@ -122,20 +128,6 @@ def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:
         count += 1
     file.write("\n]\n" if count else "[]\n")
     return count
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """A text file that gets its name only when it was written to the end."""
-    partial = path.with_name(path.name + ".part")
-    with _written(path):
-        try:
-            with partial.open("w", encoding="ascii") as file:
-                yield file
-            partial.replace(path)
-        finally:
-            with suppress(OSError):  # gone already where all went well
-                partial.unlink()
 
 
 @contextmanager

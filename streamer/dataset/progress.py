@@ -11,7 +11,7 @@ from tqdm import tqdm
 from streamer.dataset.annotations import Video
 
 
-class Progress:
+class DatasetProgress:
     """A bar over the frames of all videos, with the count of videos behind it.
 
     Args:

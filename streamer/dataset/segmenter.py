@@ -8,6 +8,7 @@ from model import VisTR
 from streamer.dataset.annotations import Video
 from streamer.dataset.clip import clip_entries, segment_clip
 from streamer.dataset.images import ImageSequence
+from streamer.dataset.options import DatasetOptions
 from streamer.dataset.parts import PartsFolder
 from streamer.dataset.stitched import VideoStitcher
 
@@ -17,16 +18,15 @@ class VideoSegmenter:
 
     Args:
         net: The network, on its device and in its dtype already.
-        short_side: Of its input, in pixels.
-        stride: New frames per window where a video is longer than one.
+        options: What the user asked for.
         parts: Where the results go.
     """
 
-    def __init__(self, net: VisTR, short_side: int, stride: int, parts: PartsFolder) -> None:
+    def __init__(self, net: VisTR, options: DatasetOptions, parts: PartsFolder) -> None:
         self._net = net
-        self._short_side = short_side
+        self._short_side = options.short_side or net.short_side
         self._parts = parts
-        self._stitcher = VideoStitcher(net, stride)
+        self._stitcher = VideoStitcher(net, options.network)
 
     def segment(self, video: Video, on_frame: Callable[[], None]) -> None:
         """Write the results of a video.

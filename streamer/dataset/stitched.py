@@ -8,21 +8,17 @@ from functools import partial
 from pathlib import Path
 
 from model import VisTR
-from streamer.assembly import FILE_EMIT_DELAY
-from streamer.config import StitchConfig
+from streamer.assembly import make_stages
+from streamer.config import StreamConfig
 from streamer.dataset.images import ImageSequence
 from streamer.output import StreamInfo
-from streamer.pipeline import Pipeline, Stages
-from streamer.predictor import VistrPredictor
+from streamer.pipeline import Pipeline
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
-from streamer.scheduler import WindowScheduler
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.sink import SinkThread
 from streamer.sources.decoder import DecoderThread
-from streamer.stitching.merger import FrameMerger
-from streamer.stitching.stitcher import Stitcher
 
 BEST_PER_CATEGORY = 100
 """Tracks of a category that are written, the best ones. Source: YouTube-VIS's evaluation, which
@@ -34,12 +30,12 @@ class VideoStitcher:
 
     Args:
         net: The network, on its device and in its dtype already.
-        stride: New frames per window, from 1 to the window's.
+        config: How windows, stitching and merging are wanted.
     """
 
-    def __init__(self, net: VisTR, stride: int) -> None:
+    def __init__(self, net: VisTR, config: StreamConfig) -> None:
         self._net = net
-        self._stride = stride
+        self._config = config
 
     def write(
         self,
@@ -66,29 +62,20 @@ class VideoStitcher:
         # Assembled only below: the sink would do it for a part of the video, too.
         open_sink = partial(ResultsSink, path, assemble=False, first_video_id=video_id)
         sink = SinkThread(f"results {path}", open_sink)
+        stages = make_stages(self._config, self._net, live=False)
+        stride = stages.scheduler.stride
         info = StreamInfo(
             stream=source.name,
             categories=tuple(self._net.categories),
             window=self._net.frames,
-            stride=self._stride,
+            stride=stride,
             live=False,
             run=str(uuid.uuid4()),
         )
-        decoder = DecoderThread(source, RingBuffer(self._stride))
-        pipeline = Pipeline(decoder, self._stages())
+        decoder = DecoderThread(source, RingBuffer(stride))
+        pipeline = Pipeline(decoder, stages)
         sink.start()
         Run(pipeline, [sink], info, lambda _: on_frame()).execute()
         lines = lines_path(path)
         assemble(lines, path, best=BEST_PER_CATEGORY)
         Path(lines).unlink()
-
-    def _stages(self) -> Stages:
-        stitch = StitchConfig()
-        return Stages(
-            scheduler=WindowScheduler(self._net.frames, self._stride),
-            predictor=VistrPredictor(self._net, threshold=0),
-            stitcher=Stitcher(
-                accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
-            ),
-            merger=FrameMerger(FILE_EMIT_DELAY, self._net.categories),
-        )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from streamer.errors import SinkError
+from streamer.errors import ConfigError, SinkError
 
 
 def check_writable(path: str) -> None:
@@ -76,17 +77,53 @@ def make_folder(folder: Path) -> None:
         raise SinkError(f"cannot make the folder {folder}: {error.strerror}") from error
 
 
+def check_apart(outputs: Iterable[str], inputs: Mapping[str, str | None]) -> None:
+    """See that no output is a place that is read from, or that of another output.
+
+    Args:
+        outputs: Files and folders to be written.
+        inputs: What is read, by its name in messages; None where there is none.
+
+    Raises:
+        ConfigError: Two of them are one place.
+    """
+    taken = {Path(path).resolve(): name for name, path in inputs.items() if path is not None}
+    for path in outputs:
+        place = Path(path).resolve()
+        if place in taken:
+            raise ConfigError(
+                f"{path} is also {taken[place]}; allowed: a place of its own for each"
+            )
+        taken[place] = "another output"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file that appears under its name only once it was written to its end.
+
+    Yields:
+        Where to write it: beside its place. Nothing is left there after an error.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    partial = path.with_name(path.name + ".part")
+    try:
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            with suppress(OSError):  # gone already where all went well
+                partial.unlink()
+    except OSError as error:
+        raise SinkError(f"{path}: {error.strerror or error}") from error
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that appears under its name only once it is whole.
 
     Raises:
         SinkError: It cannot be written; nothing of it is left.
     """
-    partial = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as partial:
         partial.write_bytes(data)
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise SinkError(f"cannot write {path}: {error.strerror}") from error

@@ -43,7 +43,7 @@ class OutputSpec:
         """
         prefix = re.match(r"([a-z_]+)=(.+)", text, re.DOTALL)
         style, path = (prefix[1], prefix[2]) if prefix else (None, text)
-        is_folder = path.endswith("/") or Path(path).is_dir()
+        is_folder = path.endswith("/") or _is_dir(path)
         kind = "images" if is_folder else SUFFIXES.get(Path(path).suffix.lower())
         if kind is None:
             raise ConfigError(
@@ -57,3 +57,10 @@ class OutputSpec:
                 "(a path that holds = begins with ./)"
             )
         return cls(path, cast(Literal["video", "preview", "images"], kind), cast(ImageStyle, style))
+
+
+def _is_dir(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except OSError:  # too long a name, or not to be looked at: said when it is to be written
+        return False

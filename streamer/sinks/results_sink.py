@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from streamer.errors import SinkError
-from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.output import (
+    EndOfStream,
+    FrameResult,
+    Gap,
+    Instance,
+    Output,
+    StreamInfo,
+    rle_as_json,
+)
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
@@ -155,10 +163,5 @@ class ResultsSink:
             "score": round(float(instance.score), 6),
             "bbox": list(instance.bbox_xywh),
             "area": instance.segment.area,
-            "segmentation": _rle_as_json(instance) if has_mask else None,
+            "segmentation": rle_as_json(instance.segment.rle()) if has_mask else None,
         }
-
-
-def _rle_as_json(instance: Instance) -> dict[str, Any]:
-    rle = instance.segment.rle()
-    return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}

@@ -10,8 +10,8 @@ import av
 from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import choose_video, open_container, translate
 from streamer.sources.picture import Picture

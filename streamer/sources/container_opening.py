@@ -8,8 +8,8 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
 

@@ -6,9 +6,9 @@ import time
 from fractions import Fraction
 
 from model.preprocess import network_size, resize
-from streamer.config import MAX_ASPECT
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
+from streamer.source_options import MAX_ASPECT
 from streamer.sources.frame_clock import FrameClock
 from streamer.sources.picture import Picture, RgbConverter
 

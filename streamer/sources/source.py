@@ -9,9 +9,9 @@ from fractions import Fraction
 from math import ceil
 from threading import Event
 
-from streamer.config import SourceConfig
 from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame
+from streamer.source_options import SourceConfig
 from streamer.sources.container_media import ContainerMedia
 from streamer.sources.frame_assembler import FrameAssembler
 from streamer.sources.image_media import ImageMedia

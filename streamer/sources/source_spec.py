@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from streamer.config import SourceConfig
 from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
 from streamer.sources.credentials import hide_credentials
 
 Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]

@@ -1,0 +1,58 @@
+"""What a user can set about the input; the attribute docstrings are the help texts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from streamer.option_check import check, check_positive
+
+Auto = Literal["auto"]
+
+MAX_ASPECT = 8.0
+"""Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """How the input is read."""
+
+    live: Auto | bool = "auto"
+    """Whether the source is live: frames are dropped rather than delayed. auto: live for rtsp(s),
+    rtmp, udp, tcp, rtp, srt, webcams and HLS without an end list."""
+
+    realtime: bool = False
+    """Pace a file like a camera, by its own timestamps."""
+
+    loop: bool = False
+    """Start a file over when it ends, for ever."""
+
+    fps: float = 10.0
+    """Frames per second of an image folder or pattern, which have no timing of their own."""
+
+    format: str | None = None
+    """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""
+
+    transport: Literal["tcp", "udp"] = "tcp"
+    """RTSP transport."""
+
+    open_timeout_s: float = 10.0
+    """Longest wait for a network source to open, in seconds."""
+
+    read_timeout_s: float = 10.0
+    """Longest wait for data from a network source or standard input, in seconds."""
+
+    buffer: Auto | int = "auto"
+    """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
+    more than the new frames of a window only add latency. auto: just those."""
+
+    def __post_init__(self) -> None:
+        check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")
+        check_positive("source.open_timeout_s", self.open_timeout_s)
+        check_positive("source.read_timeout_s", self.read_timeout_s)
+        check(
+            self.buffer == "auto" or self.buffer >= 1,
+            "source.buffer",
+            self.buffer,
+            "auto, or at least 1",
+        )
