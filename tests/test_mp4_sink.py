@@ -32,8 +32,9 @@ from streamer.output import (
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import color_of
-from streamer.sinks.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink, _SealingFile
+from streamer.sinks.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.sink import SinkThread
 
 SIZE = (48, 64)
@@ -358,9 +359,9 @@ def test_after_an_error_only_closing_is_left() -> None:
 
 
 def test_a_small_write_after_a_failed_one_is_refused_too(tmp_path: Path) -> None:
-    with _SealingFile(str(tmp_path / "file"), "w") as file:
+    with SealingFile(str(tmp_path / "file"), "w") as file:
         assert file.write(b"whole") == 5
-    with _SealingFile("/dev/full", "w") as file:
+    with SealingFile("/dev/full", "w") as file:
         with pytest.raises(OSError, match="No space left"):
             file.write(b"too much")
         with pytest.raises(OSError, match="an earlier write failed"):

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import pytest
 
-from streamer.config import SourceConfig
 from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.mp4_sink import Mp4Sink
+from streamer.source_options import SourceConfig
 from streamer.sources.container_opening import open_container
 from streamer.sources.source import Selection, open_source
 from streamer.sources.source_spec import SourceSpec
@@ -123,6 +123,43 @@ def test_sound_that_breaks_off_leaves_the_video_whole(tmp_path: Path) -> None:
     kept = streams(tmp_path / "out.mp4")
     assert kept["video"][1] == 4
     assert 1 < kept["audio"][1] < 3
+
+
+def test_damaged_sound_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_sounding_clip(tmp_path / "a.mkv", codec="flac")
+    data = bytearray((tmp_path / "a.mkv").read_bytes())
+    # Frames of FLAC begin with these 15 bits; those of the silence at the start are short.
+    place = data.index(b"\xff\xf8", data.index(b"\xff\xf8") + 2)
+    data[place + 4 : place + 12] = b"\x55" * 8
+    (tmp_path / "a.mkv").write_bytes(bytes(data))
+    carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4").close()
+    assert "1 packets of sound left out" in caplog.text
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["video"][1] == 4
+    assert kept["audio"][1] == pytest.approx(4, abs=0.2)
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=CLOSE_S)
+
+
+def test_sound_whose_time_starts_over_does_not_end_the_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sounding_clip(tmp_path / "a.ts")
+    once = (tmp_path / "a.ts").read_bytes()
+    (tmp_path / "a.ts").write_bytes(once + once)
+    carry_over(tmp_path / "a.ts", tmp_path / "out.mp4").close()
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert len(list(container.decode(video=0))) == 200
+    assert "packets of sound left out" in caplog.text
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=2 * CLOSE_S)
+
+
+def test_sound_that_cannot_be_opened_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sounding_clip(tmp_path / "a.mp4")
+    carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4", sound=tmp_path / "gone.mp4").close()
+    assert "without sound" in caplog.text
+    assert list(streams(tmp_path / "out.mp4")) == ["video"]
 
 
 KILLED = """

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import io
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -19,7 +17,7 @@ from av.video.frame import PictureType, VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
-from streamer.errors import SinkError
+from streamer.errors import SinkError, SourceError
 from streamer.frame import Frame
 from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
@@ -27,10 +25,10 @@ from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.output_path import check_writable
 from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.source_audio import SourceAudio
 
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+log = logging.getLogger(__name__)
 
 TICKS_PER_S = 90_000
 """Resolution of the timestamps written: MPEG's usual clock, fine enough for any frame rate."""
@@ -116,9 +114,12 @@ class Mp4Sink:
             name = f"{self._path.stem}.{self._opened}{self._path.suffix}"
             path = self._path.with_name(name) if self._opened else self._path
             self._file = Mp4File(str(path), size, self._config)
-            if self._open_source is not None and frame.pts is not None:
-                self._file.add_audio(self._open_source(), frame.pts * frame.time_base)
             self._opened += 1
+            if self._open_source is not None and frame.pts is not None:
+                try:
+                    self._file.add_audio(self._open_source(), frame.pts * frame.time_base)
+                except SourceError as error:
+                    log.warning("without sound: %s", error)
         return self._file
 
 
@@ -156,7 +157,7 @@ class Mp4File:
         hd = size[0] >= _HD_LINES
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
         with self._translating():
-            self._file = _SealingFile(path, "w")
+            self._file = SealingFile(path, "w")
             self._container = av.open(self._file, "w", format="mp4", options=_CRASH_SAFE)
             # Some rate is needed to set up the encoder; the times come from the pts.
             self._stream = self._container.add_stream("libx264", rate=30)
@@ -256,22 +257,3 @@ class Mp4File:
         except (FFmpegError, OSError) as error:
             self._failed = True
             raise SinkError(f"{self.path}: {error.strerror or error}") from error
-
-
-class _SealingFile(io.FileIO):
-    """A file without a buffer that takes nothing more after a write failed, as on a full disk.
-
-    A later and smaller write may succeed: an index in place, which hides the fragments before it.
-    """
-
-    _sealed = False
-
-    def write(self, data: ReadableBuffer, /) -> int:
-        if self._sealed:
-            raise OSError(errno.EIO, "an earlier write failed")
-        self._sealed = True
-        left = memoryview(data)
-        while left:
-            left = left[super().write(left) :]
-        self._sealed = False
-        return memoryview(data).nbytes
