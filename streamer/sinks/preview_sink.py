@@ -25,7 +25,7 @@ from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import PreviewConfig
 from streamer.sinks.drawing import render
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_writable, replacing
 from streamer.sinks.output_spec import PictureStyle
 
 TICKS_PER_S = 100
@@ -36,10 +36,10 @@ class PreviewSink:
     """The beginning of the results as an animation that repeats for ever.
 
     Frames of another size than the first are fitted into it. A GIF has one palette for all its
-    frames: they are kept, scaled, until the end. A run without frames writes none.
+    frames: they are kept, scaled, until it is complete. A run without frames writes none.
 
     Args:
-        path: The file, ``.gif`` or ``.webp``; an existing one is replaced.
+        path: The file, ``.gif`` or ``.webp``; it appears, or is replaced, once it is complete.
         style: How frames are shown.
         config: Size, rate and duration.
 
@@ -52,12 +52,12 @@ class PreviewSink:
         self._path = path
         self._style = style
         self._config = config
-        self._start_s = 0.0
+        self._start_s: float | None = None
         self._due_s = 0.0
         self._animation: _Animation | None = None
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
-        """Draw frames until the preview is long enough; takes the others until the buffer ends.
+        """Draw frames until the preview is long enough, and finish it; take the others, too.
 
         Raises:
             SinkError: A frame cannot be encoded or written.
@@ -67,30 +67,33 @@ class PreviewSink:
                 self._add(output)
 
     def close(self) -> None:
-        """Finish the file.
+        """Finish the file, where the run ended before it was long enough.
 
         Raises:
             SinkError: It cannot be written.
         """
-        if self._animation is not None:
-            self._animation.close()
+        animation, self._animation = self._animation, None
+        if animation is not None:
+            animation.close()
 
     def _add(self, result: FrameResult) -> None:
-        time_s = result.frame.time_s
+        if self._start_s is None:
+            self._start_s = result.frame.time_s
+            self._animation = _Animation(self._path, self._config.fps)
         if self._animation is None:
-            self._start_s = self._due_s = time_s
-        early_s = self._due_s - time_s
-        if early_s > 0.5 / TICKS_PER_S or time_s - self._start_s >= self._config.duration_s:
-            return
-        # Due times don't drift with the frames that happen to come a little late.
-        self._due_s = max(self._due_s + 1 / self._config.fps, time_s - 1 / self._config.fps)
-        picture = render(result, self._style)
-        if self._animation is None:
-            height, width = picture.shape[:2]
-            scaled = min(width, self._config.width)
-            size = (max(1, round(height * scaled / width)), scaled)
-            self._animation = _Animation(self._path, size)
-        self._animation.add(picture, round((time_s - self._start_s) * TICKS_PER_S))
+            return  # long enough already
+        time_s = result.frame.time_s - self._start_s
+        if time_s >= self._config.duration_s:
+            self.close()
+        elif self._due_s - time_s <= 0.5 / TICKS_PER_S:
+            # Due times don't drift with frames that come a little late, and don't catch up on
+            # those that never came.
+            interval_s = 1 / self._config.fps
+            self._due_s += interval_s
+            if self._due_s <= time_s:
+                self._due_s = time_s + interval_s
+            picture = render(result, self._style)
+            self._animation.add(_shrink(picture, self._config.width), round(time_s * TICKS_PER_S))
 
 
 class _Animation:
@@ -98,45 +101,59 @@ class _Animation:
 
     Args:
         path: The file; its ending decides the format.
-        size: (height, width) in pixels.
+        fps: Frames per second, for how long the last one is shown.
     """
 
-    def __init__(self, path: str, size: tuple[int, int]) -> None:
-        self._path = path
-        self._size = size
-        self._is_gif = Path(path).suffix.lower() == ".gif"
-        name, codec, pix_fmt = (
-            ("gif", "gif", "pal8") if self._is_gif else ("webp", "libwebp_anim", "yuv420p")
-        )
+    def __init__(self, path: str, fps: float) -> None:
+        self._path = Path(path)
+        self._partial = self._path.with_name(self._path.name + ".part")
+        self._is_gif = self._path.suffix.lower() == ".gif"
+        self._palette: Graph | None = None
+        self._stream: VideoStream | None = None
+        self._duration = round(TICKS_PER_S / fps)
+        name = "gif" if self._is_gif else "webp"
+        options = {"loop": "0"} | ({"final_delay": str(self._duration)} if self._is_gif else {})
         with self._translating():
-            self._file = Path(path).open("wb")  # noqa: SIM115 - closed by close
-            self._container = av.open(self._file, "w", format=name, options={"loop": "0"})
-            self._stream = cast(VideoStream, self._container.add_stream(codec, rate=TICKS_PER_S))
-            self._stream.height, self._stream.width = size
-            self._stream.pix_fmt = pix_fmt
-            self._stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
-            self._palette = _palette_graph(size) if self._is_gif else None
+            self._container = av.open(str(self._partial), "w", format=name, options=options)
 
     def add(self, picture: NDArray[np.uint8], pts: int) -> None:
-        """Append a uint8 [H, W, 3] RGB picture of any size, shown from `pts` ticks on."""
-        height, width = self._size
-        scaled = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        """Append a uint8 [H, W, 3] RGB picture, shown from `pts` ticks on.
+
+        The first one decides the size.
+        """
         with self._translating():
+            if self._stream is None:
+                self._stream = self._begin((picture.shape[0], picture.shape[1]))
+            size = (self._stream.width, self._stream.height)
+            scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             frame = VideoFrame.from_ndarray(np.asarray(scaled, np.uint8), format="rgb24")
             frame.pts, frame.time_base = pts, Fraction(1, TICKS_PER_S)
             if self._palette is None:
-                self._container.mux(self._stream.encode(frame))
+                self._mux(frame)
             else:
                 self._palette.push(frame)
 
     def close(self) -> None:
-        """Write what is kept, and close the file."""
-        with self._translating(), self._file, self._container:
+        """Write what is kept, and give the file its name."""
+        with self._translating(), replacing(self._path), self._container:
             if self._palette is not None:
                 self._palette.push(None)
                 for frame in _pull(self._palette):
-                    self._container.mux(self._stream.encode(frame))
-            self._container.mux(self._stream.encode(None))
+                    self._mux(frame)
+            self._mux(None)
+
+    def _begin(self, size: tuple[int, int]) -> VideoStream:
+        codec, pix_fmt = ("gif", "pal8") if self._is_gif else ("libwebp_anim", "yuv420p")
+        stream = cast(VideoStream, self._container.add_stream(codec, rate=TICKS_PER_S))
+        stream.height, stream.width = size
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        self._palette = _palette_graph(size) if self._is_gif else None
+        return stream
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(frame))
 
     @contextmanager
     def _translating(self) -> Iterator[None]:
@@ -144,6 +161,15 @@ class _Animation:
             yield
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{self._path}: {error.strerror or error}") from error
+
+
+def _shrink(picture: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
+    """A picture [H, W, 3] that is at most so many pixels wide."""
+    height, width = picture.shape[:2]
+    if width <= most:
+        return picture
+    size = (most, max(1, round(height * most / width)))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _palette_graph(size: tuple[int, int]) -> Graph:
