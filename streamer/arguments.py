@@ -22,7 +22,7 @@ from streamer.argument_errors import GROUPS, one_line_errors
 from streamer.config import StreamConfig
 from streamer.errors import SourceError
 from streamer.option_check import check
-from streamer.script_arguments import ScriptArguments, spell_booleans, translate
+from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
 
 CONFIGS = Path(__file__).parent / "configs"
 """Where the configs that ship with the project lie."""
@@ -162,6 +162,10 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
         if action.dest in GROUPS:
             # A group can also be a file of its own: one more thing to explain, for little.
             action.help = argparse.SUPPRESS
+        if action.dest in ALIASES:
+            # Not by `add_argument`: the options of dataclasses are made by jsonargparse.
+            action.option_strings += (ALIASES[action.dest],)
+            parser._option_string_actions[ALIASES[action.dest]] = action
     return parser, source
 
 
@@ -174,9 +178,12 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
     """
     parser, source = build_parser()
     with one_line_errors(parser):
-        values = parser.parse_args(spell_booleans(sys.argv[1:] if arguments is None else arguments))
+        arguments = spell_booleans(sys.argv[1:] if arguments is None else arguments)
+        values = parser.parse_args(arguments)
         if source.given is not None:
             values.input = source.given
+        elif any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments):
+            values.input = None  # a config file's: the command line wins
         return _build(parser, values)
 
 

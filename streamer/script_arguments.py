@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from streamer.config import WindowConfig
-from streamer.errors import ConfigError
 from streamer.option_check import check
 
 THRESHOLD = 0.8
@@ -19,13 +17,14 @@ MASKS_FOLDER = "data/result_masks"
 RESULTS = "results.json"
 """The script's own defaults, for command lines that count on them."""
 
-RENAMED = {
-    "mp4_clip_path": "input",
-    "model_path": "weights",
-    "ann_path": "annotations",
-    "num_ins": "slots",
+ALIASES = {
+    "weights": "--model_path",
+    "results": "--save_path",
+    "annotations": "--ann_path",
+    "window.size": "--num_frames",
+    "slots": "--num_ins",
 }
-"""Fields of `StreamConfig` by the script's names for them."""
+"""The script's names for options that do the same, by what they are called here."""
 
 BARE = ("--masks", "--masks_color", "--clean")
 """Switches that may stand alone or be followed by a boolean."""
@@ -35,23 +34,14 @@ BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 
 @dataclass(frozen=True)
 class ScriptArguments:
-    """Arguments of the older clip script that have another name here."""
+    """The arguments of the older clip script that have no single option here."""
 
     mp4_clip_path: str | None = None
     """The input clip: SOURCE, with the script's threshold of 0.8. Without any result asked for,
     masks go to data/result_masks and results to results.json, as the script's did."""
 
-    model_path: str | None = None
-    """Pretrained weights: --weights."""
-
     img_path: str | None = None
     """Folder to save the raw frames to, 0.jpg, 1.jpg, …: --output frame=FOLDER/."""
-
-    ann_path: str | None = None
-    """Where to save the input.json built from the clip: --annotations."""
-
-    save_path: str | None = None
-    """Where to save the results.json: --results."""
 
     masks_results_path: str | None = None
     """Folder for one mask image per frame, 0.png, 1.png, …: --output binary=FOLDER/."""
@@ -63,12 +53,6 @@ class ScriptArguments:
     clean: bool = False
     """First remove the images of earlier runs from img_path and masks_results_path: just files
     named by a number and .jpg or .png, and nothing anywhere else."""
-
-    num_frames: int | None = None
-    """Frames in a window: --window.size."""
-
-    num_ins: int | None = None
-    """Instance slots in a window: --slots."""
 
 
 def spell_booleans(arguments: Sequence[str]) -> list[str]:
@@ -96,8 +80,7 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
     """Fields of `StreamConfig` from the fields of both, those of `ScriptArguments` taken out.
 
     Raises:
-        ConfigError: Something is given under both of its names, a folder has no name, or ``clean``
-            has nothing to clean.
+        ConfigError: There are two inputs, a folder has no name, or ``clean`` has nothing to clean.
     """
     names = [field.name for field in fields(ScriptArguments)]
     asked = _with_results(ScriptArguments(**{name: options.pop(name) for name in names}), options)
@@ -111,18 +94,15 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
         asked.clean,
         "False without img_path and masks_results_path",
     )
-    if asked.mp4_clip_path is not None and options["threshold"] == "auto":
-        options["threshold"] = THRESHOLD
-    for name, other in RENAMED.items():
-        options[other] = _either(name, getattr(asked, name), other, options[other])
-    window: WindowConfig = options["window"]
-    size = _either("num_frames", asked.num_frames, "window.size", window.size)
-    options["window"] = replace(window, size=size)
+    if asked.mp4_clip_path is not None:
+        source = options["input"]
+        check(source is None, "mp4_clip_path", asked.mp4_clip_path, f"none beside SOURCE {source}")
+        options["input"] = asked.mp4_clip_path
+        if options["threshold"] == "auto":
+            options["threshold"] = THRESHOLD
     options["output"] = options["output"] + [
         f"{style}={folder.rstrip('/')}/" for style, folder in folders.items()
     ]
-    if asked.save_path is not None:
-        options["results"] = [*options["results"], asked.save_path]
     options["cleaned_folders"] = tuple(folders.values()) if asked.clean else ()
     return options
 
@@ -130,16 +110,7 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
 def _with_results(asked: ScriptArguments, options: dict[str, Any]) -> ScriptArguments:
     """The script's own places for results, where a clip is given and nothing says where to."""
     wanted = options["output"] or options["results"] or options["publish"]
-    named = (asked.save_path, asked.masks_results_path) != (None, None)
-    if asked.mp4_clip_path is None or wanted or named:
+    if asked.mp4_clip_path is None or asked.masks_results_path is not None or wanted:
         return asked
-    return replace(asked, save_path=RESULTS, masks_results_path=MASKS_FOLDER)
-
-
-def _either(name: str, value: Any, other: str, other_value: Any) -> Any:
-    """The value of an option that has two names."""
-    if value is not None and other_value is not None and value != other_value:
-        raise ConfigError(
-            f"{name} is {value!r} and {other} is {other_value!r}; allowed: one of them"
-        )
-    return other_value if value is None else value
+    options["results"] = [RESULTS]
+    return replace(asked, masks_results_path=MASKS_FOLDER)

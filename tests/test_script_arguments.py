@@ -89,12 +89,9 @@ def test_only_the_switches_are_spelled_out() -> None:
         ("--masks=maybe", "masks is 'maybe'; allowed: true or false"),
         ("--clean", "clean is True; allowed: False without img_path and masks_results_path"),
         ("--clean --img_path=", "img_path or masks_results_path is ''; allowed: a folder's"),
-        ("a.mp4 --mp4_clip_path b.mp4", "mp4_clip_path is 'b.mp4' and input is 'a.mp4'"),
-        ("--model_path a --weights b", "model_path is 'a' and weights is 'b'; allowed: one of"),
-        ("--num_frames 12 --window.size 36", "num_frames is 12 and window.size is 36"),
-        ("--num_frames 0", "window.size is 0"),
-        ("--num_ins x", "num_ins is 'x'; allowed: a whole number"),
-        ("--num_ins 0", "slots is 0"),
+        ("a.mp4 --mp4_clip_path b.mp4", "is 'b.mp4'; allowed: none beside SOURCE a.mp4"),
+        ("--num_frames 0", "window.size is 0; allowed: at least 1"),
+        ("--num_ins x", "slots is 'x'; allowed: a whole number"),
         ("--save_pth r.json", "did you mean --save_path?"),
     ],
 )
@@ -102,6 +99,25 @@ def test_contradictions_are_named(text: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(text.split())
     assert message in str(caught.value)
+
+
+def test_they_win_over_a_config_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "input: a.mp4\nweights: a.pth\nannotations: a.json\nslots: 3\nwindow: {size: 6}\n"
+    )
+    config = parse(
+        f"--config {file} --mp4_clip_path b.mp4 --model_path b.pth --ann_path b.json --num_ins 10 "
+        "--num_frames=36".split()
+    )
+    assert (config.input, config.weights, config.annotations) == ("b.mp4", "b.pth", "b.json")
+    assert (config.slots, config.window.size) == (10, 36)
+
+
+def test_old_and_new_names_are_one_option() -> None:
+    config = parse("--save_path a.json --results b.json --model_path a.pth --weights b.pth".split())
+    assert config.results == ["a.json", "b.json"]
+    assert config.weights == "b.pth"
 
 
 def test_they_may_stand_in_a_file(tmp_path: Path) -> None:
