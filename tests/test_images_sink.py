@@ -82,7 +82,7 @@ def test_a_cutout_keeps_the_objects_pixels_on_a_transparent_ground(tmp_path: Pat
     image = read(tmp_path / "0.png")
     assert image.shape == (*SIZE, 4)
     assert np.array_equal(image[..., 3], (LEFT | TOP) * 255)
-    assert np.array_equal(image[..., :3], photo)
+    assert np.array_equal(image[..., :3], photo * (LEFT | TOP)[..., None])
 
 
 def test_tracks_have_a_folder_each_with_the_frames_that_show_them(tmp_path: Path) -> None:
@@ -91,6 +91,15 @@ def test_tracks_have_a_folder_each_with_the_frames_that_show_them(tmp_path: Path
     assert names(tmp_path) == {"4/0.png", "4/1.png", "7/1.png"}
     assert np.array_equal(read(tmp_path / "4" / "1.png"), TOP * 255)
     assert np.array_equal(read(tmp_path / "7" / "1.png"), LEFT * 255)
+
+
+def test_tracks_of_earlier_runs_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, [frame_result(n, SIZE, {4: LEFT}) for n in range(3)], "tracks")
+    assert not caplog.text
+    write(tmp_path, [frame_result(0, SIZE, {4: TOP})], "tracks")
+    assert "holds 3 numbered images of earlier runs" in caplog.text
 
 
 @pytest.mark.parametrize("style", ["overlay", "side_by_side", "instances", "frame"])
@@ -169,5 +178,5 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"cannot make the folder .*file: File exists"):
         write(tmp_path / "file", [])
     (tmp_path / "masks" / "0.png").mkdir(parents=True)
-    with pytest.raises(SinkError, match=r"cannot write .*masks/0\.png: Is a directory"):
+    with pytest.raises(SinkError, match=r"masks/0\.png: Is a directory"):
         write(tmp_path / "masks", [frame_result(0)])

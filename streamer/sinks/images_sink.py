@@ -52,7 +52,8 @@ class ImagesSink:
         self._format = image_format(style, config)
         make_folder(self._folder)
         try:
-            old = [file for file in self._folder.iterdir() if _is_numbered_image(file)]
+            pattern = "*/*" if style == "tracks" else "*"
+            old = [file for file in self._folder.glob(pattern) if _is_numbered_image(file)]
             for file in old if clean else ():
                 file.unlink()
         except OSError as error:
@@ -104,5 +105,8 @@ def _image(result: FrameResult, style: ImageStyle) -> NDArray[np.uint8]:
     """What one image of a style shows: grey for ``binary``, RGBA for ``cutout``, else RGB."""
     if style in ("binary", "cutout"):
         shown = (result.label_map > 0).view(np.uint8) * np.uint8(255)
-        return shown if style == "binary" else np.dstack([result.frame.image, shown])
+        if style == "binary":
+            return shown
+        # What is transparent is black, too: it would give the ground away.
+        return np.dstack([result.frame.image * (shown > 0)[..., None], shown])
     return render(result, cast(PictureStyle, style))
