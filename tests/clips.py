@@ -154,7 +154,13 @@ def truncate(path: Path, fraction: float) -> None:
 
 
 def make_sounding_clip(
-    path: Path, *, codec: str = "aac", seconds: int = 4, sound_s: float = 4.0, beep_s: float = 2.0
+    path: Path,
+    *,
+    codec: str = "aac",
+    seconds: int = 4,
+    sound_s: float = 4.0,
+    beep_s: float = 2.0,
+    sound_from_s: float = 0.0,
 ) -> None:
     """Write a clip of 25 frames a second whose sound is silent up to a beep of half a second.
 
@@ -162,8 +168,9 @@ def make_sounding_clip(
         path: Where to; the ending decides the container.
         codec: FFmpeg encoder of the sound.
         seconds: Length of the video.
-        sound_s: Length of the sound.
+        sound_s: When the sound ends.
         beep_s: When the beep begins.
+        sound_from_s: When the sound begins.
     """
     rate, fps = 48_000, 25
     times = np.arange(int(sound_s * rate)) / rate
@@ -178,7 +185,7 @@ def make_sounding_clip(
             picture.pts, picture.time_base = index, Fraction(1, fps)
             out.mux(video.encode(picture))
             samples = wave[index * rate // fps : (index + 1) * rate // fps]
-            if len(samples):
+            if len(samples) and index >= sound_from_s * fps:
                 heard = av.AudioFrame.from_ndarray(np.stack([samples] * 2), "fltp", "stereo")
                 heard.sample_rate, heard.time_base = rate, Fraction(1, rate)
                 heard.pts = index * rate // fps

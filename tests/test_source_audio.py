@@ -162,6 +162,23 @@ def test_sound_that_cannot_be_opened_is_a_warning(
     assert list(streams(tmp_path / "out.mp4")) == ["video"]
 
 
+def test_sound_that_begins_late_has_silence_before(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mkv", beep_s=3.0, sound_from_s=2.0)
+    carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["audio"] == ("aac", pytest.approx(4, abs=2 * CLOSE_S))
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(3, abs=CLOSE_S)
+
+
+def test_a_track_without_sound_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sounding_clip(tmp_path / "a.mkv", sound_s=0.0)
+    carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4").close()
+    assert "a track of sound without any" in caplog.text
+    assert streams(tmp_path / "out.mp4") == {"video": ("h264", 4)}
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -172,10 +189,13 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("sound_s", [4.0, 1.0])
-def test_a_kill_costs_a_second_at_most_with_sound_too(tmp_path: Path, sound_s: float) -> None:
-    make_sounding_clip(tmp_path / "a.mp4", sound_s=sound_s, beep_s=0.5)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mp4"), str(tmp_path / "out.mp4")]
+@pytest.mark.parametrize(("sound_s", "from_s"), [(4.0, 0.0), (1.0, 0.0), (4.0, 3.4)])
+def test_a_kill_costs_a_second_at_most_with_sound_too(
+    tmp_path: Path, sound_s: float, from_s: float
+) -> None:
+    beep_s = max(0.5, from_s)
+    make_sounding_clip(tmp_path / "a.mkv", sound_s=sound_s, beep_s=beep_s, sound_from_s=from_s)
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mkv"), str(tmp_path / "out.mp4")]
     pipe = subprocess.PIPE
     root = Path(__file__).parents[1]
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
@@ -185,4 +205,5 @@ def test_a_kill_costs_a_second_at_most_with_sound_too(tmp_path: Path, sound_s: f
         writer.wait(30)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert len(list(container.decode(video=0))) >= 75
-    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(0.5, abs=CLOSE_S)
+    if beep_s < 1:
+        assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(beep_s, abs=CLOSE_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -118,7 +118,7 @@ class Mp4Sink:
             if self._open_source is not None and frame.pts is not None:
                 try:
                     self._file.add_audio(self._open_source(), frame.pts * frame.time_base)
-                except SourceError as error:
+                except (SourceError, LookupError) as error:
                     log.warning("without sound: %s", error)
         return self._file
 
@@ -180,9 +180,12 @@ class Mp4File:
 
         Raises:
             SinkError: Its sound cannot be encoded.
+            LookupError: It has a track of sound, but none that can be read.
         """
         self._opened.callback(source.close)
-        with self._translating(), suppress(LookupError):
+        if not source.streams.audio:
+            return
+        with self._translating():
             self._audio = SourceAudio(source, self._container, start_s)
             self._opened.callback(self._audio.close)
 

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Generator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from math import floor
 
-from av import AudioFrame, Packet
+import numpy as np
+from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
@@ -18,6 +20,13 @@ COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
 
 AAC_RATE = 48_000
 """Samples per second of what is encoded anew: a rate that every player knows."""
+
+LATE_S = 0.5
+"""Sound that begins later than this is encoded behind silence: FFmpeg writes nothing of an MP4
+before every track has begun."""
+
+SAMPLES = 1024
+"""Of one channel in a frame of AAC."""
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +43,7 @@ class SourceAudio:
         start_s: Presentation time of the MP4's first frame, as the file counts it.
 
     Raises:
-        LookupError: The file has no sound, or of an unknown kind.
+        LookupError: The file has no sound, or none that can be read.
         FFmpegError: Its sound cannot be written.
     """
 
@@ -43,19 +52,27 @@ class SourceAudio:
     ) -> None:
         self._input = source
         self._container = container
-        self._start_s = start_s
         if not source.streams.audio:
             raise LookupError(f"{source.name}: no sound")
         self._source: AudioStream = source.streams.audio[0]
         context = self._source.codec_context
-        if context is None:  # the stubs don't know, but PyAV has none where FFmpeg has no decoder
-            raise LookupError(f"{source.name}: no decoder for its sound")
-        self._is_copied = context.codec.canonical_name in COPIED_CODECS
+        # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
+        if context is None or not context.sample_rate or not context.channels:
+            raise LookupError(f"{source.name}: sound of an unknown kind")
+        time_base = self._source.time_base or Fraction(1, 10**6)
+        self._start = floor(start_s / time_base)
+        with suppress(FFmpegError):  # without seeking, it is read from its beginning
+            source.seek(self._start, stream=self._source)
+        self._packets = source.demux(self._source)
+        self._first = self._find_first()
+        self._late_s = ((self._first.pts or 0) - self._start) * time_base
+        name = context.codec.canonical_name
+        self._is_copied = name in COPIED_CODECS and self._late_s < LATE_S
+        self._layout = "mono" if context.channels == 1 else "stereo"
         if self._is_copied:
             self._target = container.add_stream_from_template(self._source)
         else:
-            layout = "mono" if context.channels == 1 else "stereo"
-            self._target = container.add_stream("aac", rate=AAC_RATE, layout=layout)
+            self._target = container.add_stream("aac", rate=AAC_RATE, layout=self._layout)
         self._sound = self._read()
         self._waiting: Packet[AudioStream] | None = None
         self._passed = 0  # packets left out
@@ -82,15 +99,20 @@ class SourceAudio:
             log.warning("%s: %d packets of sound left out", self._input.name, self._passed)
             self._passed = 0
 
+    def _find_first(self) -> Packet[AudioStream]:
+        try:
+            for packet in self._packets:
+                if packet.pts is not None and packet.pts >= self._start:
+                    return packet
+        except FFmpegError as error:
+            raise LookupError(f"{self._input.name}: {error.strerror}") from error
+        raise LookupError(f"{self._input.name}: a track of sound without any")
+
     def _read(self) -> Generator[Packet[AudioStream]]:
         """Packets for the MP4, from its first frame on, in order."""
-        time_base = self._source.time_base or Fraction(1, 10**6)
-        start = floor(self._start_s / time_base)
-        with suppress(FFmpegError):  # without seeking, it is read from its beginning
-            self._input.seek(start, stream=self._source)
         last_dts = -1
         try:
-            for packet in self._copied(start) if self._is_copied else self._encoded(start):
+            for packet in self._copied() if self._is_copied else self._encoded():
                 if packet.dts is not None and packet.dts > last_dts:
                     last_dts = packet.dts
                     yield packet
@@ -100,27 +122,44 @@ class SourceAudio:
         except (FFmpegError, ValueError) as error:
             log.warning("%s: the sound breaks off: %s", self._input.name, error)
 
-    def _copied(self, start: int) -> Generator[Packet[AudioStream]]:
-        for packet in self._input.demux(self._source):
-            if packet.pts is None or packet.dts is None or packet.pts < start:
+    def _copied(self) -> Generator[Packet[AudioStream]]:
+        for packet in chain([self._first], self._packets):
+            if packet.pts is None or packet.dts is None or packet.pts < self._start:
                 continue
-            packet.pts -= start
-            packet.dts -= start
+            packet.pts -= self._start
+            packet.dts -= self._start
             packet.stream = self._target
             yield packet
 
-    def _encoded(self, start: int) -> Generator[Packet[AudioStream]]:
-        for frame in self._decoded():
-            if frame.pts is None or frame.pts < start:
-                continue
-            frame.pts -= start
+    def _encoded(self) -> Generator[Packet[AudioStream]]:
+        resampler = AudioResampler("fltp", self._layout, AAC_RATE)
+        heard = chain.from_iterable(map(resampler.resample, self._decoded()))
+        silent = self._silence() if self._late_s >= LATE_S else iter(())
+        for frame in chain(silent, heard):
             # Before 0 lies what the encoder needs to begin; it would push the pictures back.
             yield from (p for p in self._target.encode(frame) if p.pts is None or p.pts >= 0)
         yield from self._target.encode(None)
 
+    def _silence(self) -> Generator[AudioFrame]:
+        """Up to where the sound begins: without any, no player could open the MP4 before."""
+        channels = self._target.codec_context.channels
+        for start in range(0, floor(self._late_s * AAC_RATE) - SAMPLES, SAMPLES):
+            silence = np.zeros((channels, SAMPLES), np.float32)
+            frame = AudioFrame.from_ndarray(silence, "fltp", self._layout)
+            frame.sample_rate, frame.pts, frame.time_base = AAC_RATE, start, Fraction(1, AAC_RATE)
+            yield frame
+
     def _decoded(self) -> Generator[AudioFrame]:
-        for packet in self._input.demux(self._source):
+        for packet in chain([self._first], self._packets):
             try:
-                yield from packet.decode()
+                frames = packet.decode()
             except FFmpegError:
                 self._passed += 1
+                continue
+            for frame in frames:
+                if frame.pts is not None and frame.pts >= self._start:
+                    # In the encoder's time, as PyAV takes the first frame's for that of all.
+                    rate = frame.sample_rate
+                    frame.pts = round((frame.pts - self._start) * (frame.time_base or 0) * rate)
+                    frame.time_base = Fraction(1, rate)
+                    yield frame

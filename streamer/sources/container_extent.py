@@ -51,7 +51,9 @@ def _stream_duration_s(container: InputContainer, stream: VideoStream) -> Fracti
     tag = stream.metadata.get("DURATION", "")  # Matroska, "00:00:06.000000000"
     if tag.count(":") == 2:
         hours, minutes, seconds = tag.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+        end_s = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
+        # FFmpeg writes when the video ends, not how long it lasts.
+        return end_s - (stream.start_time or 0) * (stream.time_base or 0)
     if stream.duration is not None and stream.time_base is not None:
         return stream.duration * stream.time_base
     if container.duration is not None and len(container.streams) == 1:
