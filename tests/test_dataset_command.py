@@ -125,7 +125,9 @@ def test_an_interrupted_job_goes_on_where_it_was(
     capsys.readouterr()
 
     last = fails(capsys, 1, *arguments)
-    assert last == f"error: video 30: {broken}: damaged JPEG data"
+    assert (
+        last == f"error: video 30: {broken}: damaged JPEG data; --skip_bad leaves such videos out"
+    )
     assert computed == [12, 5]
     assert (
         dataset.save_path.read_text() == expected

@@ -12,6 +12,7 @@ from PIL import Image
 from model.preprocess import network_size, resize
 from streamer.dataset.images import ImageSequence, check_header, read_image
 from streamer.errors import SourceError
+from streamer.image_encoding import encode_png
 from tests.datasets import damage, jpeg, pictures
 
 SIZE = (40, 61)
@@ -59,6 +60,13 @@ def test_png(tmp_path: Path, mode: str) -> None:
     IMAGE.convert(mode).save(tmp_path / "a.png")
     expected = np.asarray(IMAGE.convert(mode).convert("RGB"))
     assert np.array_equal(read_image(tmp_path / "a.png", SIZE), expected)
+
+
+def test_16_bits_of_grey_are_scaled(tmp_path: Path) -> None:
+    grey = np.linspace(0, 65_535, 48, dtype=np.uint16).reshape(6, 8)
+    (tmp_path / "a.png").write_bytes(encode_png(grey))
+    found = read_image(tmp_path / "a.png", (6, 8))
+    assert np.array_equal(found, np.repeat((grey >> 8)[..., None], 3, axis=2))
 
 
 def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from streamer.dataset.parts import PartsFolder
+from streamer.dataset.parts import PartsFolder, only_job
 from streamer.errors import ConfigError, SinkError, SourceError
 
 SETTINGS = {"short_side": 300, "categories": ["background", "person"], "time of weights": None}
@@ -103,3 +103,15 @@ def test_a_full_disk_is_named_and_leaves_nothing_torn(tmp_path: Path) -> None:
         parts.write(8, [entry(8)])
     assert not parts.finished(8)
     assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
+
+
+def test_two_jobs_at_once_are_refused(tmp_path: Path) -> None:
+    save_path = str(tmp_path / "r.json")
+    with only_job(save_path):
+        other = only_job(save_path)
+        with pytest.raises(SinkError, match=r"r\.json: another job is at work on it"):
+            other.__enter__()
+        assert (tmp_path / "r.json.lock").exists()
+    with only_job(save_path):
+        pass
+    assert list(tmp_path.iterdir()) == []

@@ -125,7 +125,8 @@ def _video(entry: object, ids: Counter[str], folder: Path) -> Video:
 def _whole(entry: Mapping[str, Any], key: str, *, least: int | None) -> int:
     value = entry.get(key)
     # type() and not isinstance: JSON's true is an int in Python.
-    if type(value) is not int or (least is not None and value < least):
+    too_large = type(value) is int and abs(value) >= 2**63
+    if type(value) is not int or too_large or (least is not None and value < least):
         allowed = "a whole number" if least is None else f"a whole number from {least} on"
         raise SourceError(f"{key} is {value!r:.50}, expected {allowed}")
     return value

@@ -57,6 +57,9 @@ def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             _check_size(image, size)
             if image.format in JPEG_FORMATS:
                 _check_jpeg(data)
+            if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip and not scale
+                grey = np.asarray(image).astype(np.uint16) >> 8
+                return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
             return np.asarray(image.convert("RGB"))
 
 

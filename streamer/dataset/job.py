@@ -122,7 +122,7 @@ class DatasetJob:
         except SourceError as error:
             line = f"video {video.video_id}: {error}"
             if not self._skip_bad:
-                raise SourceError(line) from error
+                raise SourceError(f"{line}; --skip_bad leaves such videos out") from error
             self.skipped.append(line)
             self._progress.count_frames(len(video.images) - done)
         except DeviceError as error:

@@ -14,7 +14,7 @@ from streamer.assembly import load, make_stages
 from streamer.dataset.annotations import Annotations, Video, check_categories, read_annotations
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.options import DatasetOptions
-from streamer.dataset.parts import PartsFolder
+from streamer.dataset.parts import PartsFolder, only_job
 from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
 from streamer.errors import SourceError, StreamError
@@ -34,8 +34,13 @@ def launch(options: DatasetOptions) -> int:
         StreamError: The job could not begin, or failed.
         KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the first video.
     """
-    started_s = time.monotonic()
     _check_paths(options)
+    with only_job(options.save_path):
+        return _launch(options)
+
+
+def _launch(options: DatasetOptions) -> int:
+    started_s = time.monotonic()
     annotations = read_annotations(options.ann_path, options.img_path)
     _refuse_bad(options, annotations)
     net = load(options.network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -110,6 +111,25 @@ class PartsFolder:
                     f"{name} is {value!r:.80}, but {before.get(name)!r:.80} for the videos that "
                     f"are finished in {self.folder}; allowed: the same, or --restart"
                 )
+
+
+@contextmanager
+def only_job(save_path: str) -> Iterator[None]:
+    """Keep other jobs away from a results file and its parts.
+
+    Raises:
+        SinkError: Another job is at work there, or the lock beside the file cannot be made.
+    """
+    lock = Path(save_path + ".lock")
+    with _written(lock), lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SinkError(f"{save_path}: another job is at work on it") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _load(path: Path) -> Any:
