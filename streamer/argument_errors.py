@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
@@ -54,6 +54,21 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
         elif "Unable to load config" in text:
             text += "; expected a YAML file (SOURCE stands without a flag)"
         raise ConfigError(text) from error
+
+
+def refuse_empty(values: Mapping[str, Any]) -> None:
+    """Refuse options that a file names and gives no value, where none is no value of theirs.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    groups = {"": StreamConfig} | GROUPS
+    for group, kind in groups.items():
+        for field, hint in get_type_hints(kind).items():
+            name = f"{group}.{field}" if group else field
+            if name in values and values[name] is None and NoneType not in get_args(hint):
+                allowed = " or ".join(_words(hint))
+                raise ConfigError(f"{name} is empty; allowed: {allowed}")
 
 
 def _similar_options(parser: ArgumentParser, name: str) -> list[str]:

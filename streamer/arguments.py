@@ -14,11 +14,12 @@ from jsonargparse import (
     ActionConfigFile,
     ArgumentParser,
     DefaultHelpFormatter,
+    Namespace,
     set_parsing_settings,
 )
 
 from streamer import __version__
-from streamer.argument_errors import GROUPS, one_line_errors
+from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
 from streamer.config import StreamConfig
 from streamer.errors import SourceError
 from streamer.option_check import check
@@ -203,7 +204,9 @@ def configure(options: Mapping[str, Any]) -> StreamConfig:
 
 def _build(parser: ArgumentParser, values: Any) -> StreamConfig:
     for name in GROUPS:
-        check(not isinstance(values[name], list), name, values[name], "a mapping of its options")
+        is_group = isinstance(values[name], (Namespace, Mapping))
+        check(is_group, name, values[name], "a mapping of its options")
+    refuse_empty(values)
     options = vars(parser.instantiate(values))
     options.pop("config")
     for name in REPEATABLE:

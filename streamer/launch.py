@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from streamer.assembly import assemble, file_sinks, input_of, load, publishers
+from streamer.assembly import assemble, file_sinks, load, publishers
 from streamer.config import StreamConfig
-from streamer.errors import SinkError, StreamError
+from streamer.errors import ConfigError, SinkError, StreamError
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
@@ -21,7 +22,7 @@ from streamer.signals import handled, interrupt
 from streamer.sinks.output_path import check_apart, check_folder, check_writable
 from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
-from streamer.sources.source_spec import SourceSpec
+from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
 T = TypeVar("T")
 
@@ -59,6 +60,8 @@ def launch(config: StreamConfig) -> int:
                 if not signals:
                     raise
                 log.error("%s", error)
+    if corrupt := assembly.pipeline.summary().corrupt:
+        log.warning("%d packets or images could not be decoded and were left out", corrupt)
     if not config.quiet:
         print(assembly.pipeline.summary())
         for path in _written_files(config, live=live) + _written_folders(config):
@@ -87,14 +90,16 @@ def _check_paths(config: StreamConfig) -> None:
         SinkError: A path cannot be written.
         ConfigError: Two of them are one file or folder.
     """
-    spec = SourceSpec.parse(input_of(config), config.source)
     read = {
         "the source": config.input,
         "the weights": config.weights,
         "the category file": config.category_file,
     }
-    if spec.kind == "images" and not Path(spec.target).is_dir():
-        read["the folder of the source"] = str(Path(spec.target).parent)
+    # The file that a `file:` URL means.
+    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
+    read["the source"] = local
+    if local is not None and Path(local).suffix.lower() in IMAGE_SUFFIXES:
+        read["the folder of the source"] = str(Path(local).parent)
     for path in config.results:
         check_writable(path)  # before asking where its lines go
     files, folders = _written_files(config, live=False), _written_folders(config)
@@ -103,6 +108,20 @@ def _check_paths(config: StreamConfig) -> None:
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
+    for video in config.outputs("video"):
+        _check_later_parts(Path(video.path).resolve(), read)
+
+
+def _check_later_parts(video: Path, read: Mapping[str, str | None]) -> None:
+    """Refuse an MP4 that would go on, after a change of size, where something is read from."""
+    later = re.compile(rf"{re.escape(video.stem)}\.[0-9]+{re.escape(video.suffix)}")
+    for name, path in read.items():
+        place = None if path is None else Path(path).resolve()
+        if place is not None and place.parent == video.parent and later.fullmatch(place.name):
+            raise ConfigError(
+                f"{video} would go on in {place.name} if the frame size changed, which is {name}; "
+                "allowed: another name"
+            )
 
 
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:

@@ -123,6 +123,11 @@ def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, mess
         ("input: ''", "input is ''"),
         ("quiet: hello", "quiet is 'hello'"),
         ("window: [1]", "window is [1]; allowed: a mapping of its options"),
+        ("mp4: 3", "mp4 is 3; allowed: a mapping of its options"),
+        ("window:  # stride: 3", "window is None; allowed: a mapping of its options"),
+        ("start: null", "start is empty; allowed: a number"),
+        ("window: {stride: null}", "window.stride is empty; allowed: auto or a whole number"),
+        ("start: 0\nmasks:", "masks is empty; allowed: true or false"),
         ("threshold: high", "threshold is 'high'; allowed: auto or a number"),
     ],
 )

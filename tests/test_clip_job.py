@@ -197,6 +197,10 @@ def test_cleaning_reaches_just_the_two_folders(job: Job) -> None:
         ("images/%d.png --masks_results_path images --clean", 2, "the folder of the source"),
         ("images/1.png --img_path images --clean", 2, "the folder of the source"),
         ("clip.mp4 --category_file n.txt --ann_path n.txt", 2, "n.txt is also the category file"),
+        ("file:clip.mp4 --output clip.mp4", 2, "clip.mp4 is also the source"),
+        ("file:images/1.png --masks_results_path images --clean", 2, "the folder of the source"),
+        ("clip.mp4 --output linked.mp4", 2, "linked.mp4 is also the source"),
+        ("clip.1.mp4 --output clip.mp4", 2, "would go on in clip.1.mp4 if the frame size changed"),
         (f"clip.mp4 --output {'x' * 300}", 2, "or a folder with a slash at its end"),
         (f"clip.mp4 --output {'x' * 300}/", 1, "File name too long"),
     ],
@@ -207,6 +211,8 @@ def test_what_cannot_be_done_leaves_everything_as_it_was(
     make_clip("clip.mp4", frames=4)
     make_images(Path("images"), frames=3)
     Path("n.txt").write_text("a\nb\nc\nd\ne\n")
+    Path("linked.mp4").hardlink_to("clip.mp4")
+    make_clip("clip.1.mp4", frames=4)
     before = sorted(str(path) for path in Path().rglob("*"))
     got, err = job(text)
     assert (got, message in err.splitlines()[-1]) == (code, True), err

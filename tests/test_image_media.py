@@ -68,3 +68,10 @@ def test_broken_to_the_end(tmp_path: Path, count: int) -> None:
     with pytest.raises(SourceError, match="images in a row cannot be read"):
         next(pictures)
     assert media.corrupt == min(count, MAX_FAILURES)
+
+
+def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_images(tmp_path / "f", frames=5)
+    (tmp_path / "f" / "3.png").write_text("no image")
+    assert len(list(ImageMedia(str(tmp_path / "f"), 10).pictures(Fraction(0)))) == 4
+    assert "3.png: cannot be read and is left out" in caplog.text

@@ -104,6 +104,7 @@ def test_an_overloaded_live_source_drops_frames_and_counts_each(weights: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_memory_stays_flat_over_thousands_of_frames(weights: str) -> None:
     source = "lavfi:testsrc2=size=320x240:rate=25:duration=160"
     megabytes = []

@@ -87,14 +87,22 @@ def check_apart(outputs: Iterable[str], inputs: Mapping[str, str | None]) -> Non
     Raises:
         ConfigError: Two of them are one place.
     """
-    taken = {Path(path).resolve(): name for name, path in inputs.items() if path is not None}
+    taken = {_place(path): name for name, path in inputs.items() if path is not None}
     for path in outputs:
-        place = Path(path).resolve()
+        place = _place(path)
         if place in taken:
             raise ConfigError(
                 f"{path} is also {taken[place]}; allowed: a place of its own for each"
             )
         taken[place] = "another output"
+
+
+def _place(path: str) -> object:
+    """What two names of one file or folder have in common, hard links too."""
+    with suppress(OSError):
+        stat = Path(path).stat()
+        return stat.st_dev, stat.st_ino
+    return Path(path).resolve()
 
 
 @contextmanager

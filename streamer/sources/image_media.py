@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,6 +15,8 @@ from streamer.errors import SourceError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.picture import Picture
 from streamer.sources.source_spec import IMAGE_SUFFIXES, is_pattern
+
+log = logging.getLogger(__name__)
 
 
 class ImageMedia:
@@ -48,6 +51,7 @@ class ImageMedia:
                 with av.open(str(self._paths[index])) as container:
                     frame = next(container.decode(video=0))
             except (av.FFmpegError, StopIteration, IndexError):
+                log.warning("%s: cannot be read and is left out", self._paths[index])
                 self.corrupt += 1
                 failures += 1
                 if failures == MAX_FAILURES:
