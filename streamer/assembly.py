@@ -105,7 +105,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
-        input_of(config),
+        _input_of(config),
         config.source,
         selection,
         net.short_side,
@@ -128,6 +128,13 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
 
 
+def choose_stride(config: StreamConfig, net: VisTR, *, live: bool) -> int:
+    """New frames per window: as asked for, or what ``auto`` is for the source and the weights."""
+    if config.window.stride != "auto":
+        return config.window.stride
+    return min(LIVE_STRIDE if live else FILE_STRIDE, net.frames)
+
+
 def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
     """The stages of one run, as a configuration asks for them.
 
@@ -137,8 +144,7 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
         live: Whether the source is live, which decides what ``auto`` is.
     """
     window, stitch = config.window, config.stitch
-    stride = min(LIVE_STRIDE if live else FILE_STRIDE, net.frames)
-    stride = stride if window.stride == "auto" else window.stride
+    stride = choose_stride(config, net, live=live)
     delay = LIVE_EMIT_DELAY if live else FILE_EMIT_DELAY
     delay = delay if window.emit_delay == "auto" else window.emit_delay
     threshold = THRESHOLD if config.threshold == "auto" else config.threshold
@@ -187,14 +193,14 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
     return [SinkThread(name, opener) for name, opener in sinks]
 
 
-def input_of(config: StreamConfig) -> str:
+def _input_of(config: StreamConfig) -> str:
     """What is to be read: the shipped clip where nothing is named."""
     return str(SHIPPED_CLIP) if config.input is None else config.input
 
 
 def _sound_source(config: StreamConfig, *, live: bool) -> Callable[[], InputContainer] | None:
     """Opens the input once more for its sound, if it is a file that is read once."""
-    spec = SourceSpec.parse(input_of(config), config.source)
+    spec = SourceSpec.parse(_input_of(config), config.source)
     if not config.mp4.audio or live or config.source.loop or spec.kind != "file":
         return None
     # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.

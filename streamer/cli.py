@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 
@@ -11,6 +10,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.arguments import parse
 from streamer.errors import StreamError
+from streamer.signals import exit_code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,9 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamError as error:
         print(f"vistr-stream: error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt as interrupt:
-        number: int = interrupt.args[0] if interrupt.args else signal.SIGINT
-        return 128 + number
+    except KeyboardInterrupt as interruption:
+        return exit_code(interruption)
 
 
 if __name__ == "__main__":

@@ -90,14 +90,13 @@ def _check_paths(config: StreamConfig) -> None:
         SinkError: A path cannot be written.
         ConfigError: Two of them are one file or folder.
     """
+    # The file that a `file:` URL means.
+    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
     read = {
-        "the source": config.input,
+        "the source": local,
         "the weights": config.weights,
         "the category file": config.category_file,
     }
-    # The file that a `file:` URL means.
-    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
-    read["the source"] = local
     if local is not None and Path(local).suffix.lower() in IMAGE_SUFFIXES:
         read["the folder of the source"] = str(Path(local).parent)
     for path in config.results:

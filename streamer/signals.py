@@ -33,3 +33,9 @@ def handled(first: Callable[[int], None]) -> Iterator[None]:
 def interrupt(number: int) -> None:
     """For `handled`: raise a KeyboardInterrupt that carries the signal's number."""
     raise KeyboardInterrupt(number)
+
+
+def exit_code(interruption: KeyboardInterrupt) -> int:
+    """What a process that a signal ended returns: 128 + its number (SIGINT where none is told)."""
+    number: int = interruption.args[0] if interruption.args else signal.SIGINT
+    return 128 + number

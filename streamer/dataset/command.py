@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from streamer.config import Precision, StreamConfig, WindowConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.errors import StreamError
-from streamer.signals import handled, interrupt
+from streamer.signals import exit_code, handled, interrupt
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interruption:
-        number: int = interruption.args[0] if interruption.args else signal.SIGINT
-        return 128 + number
+        return exit_code(interruption)
 
 
 def _options(parsed: argparse.Namespace) -> DatasetOptions:

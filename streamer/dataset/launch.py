@@ -10,7 +10,7 @@ from typing import Any
 import streamer
 from model import VisTR
 from model.checkpoint import DEFAULT_WEIGHTS
-from streamer.assembly import load, make_stages
+from streamer.assembly import choose_stride, load
 from streamer.dataset.annotations import Annotations, Video, check_categories, read_annotations
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.options import DatasetOptions
@@ -107,7 +107,7 @@ def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> 
         "num_frames": net.frames,
         "num_ins": net.slots,
         "short_side": options.short_side or net.short_side,
-        "stride": make_stages(options.network, net, live=False).scheduler.stride,
+        "stride": choose_stride(options.network, net, live=False),
         "device": parameter.device.type,
         "precision": str(parameter.dtype).removeprefix("torch."),
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from contextlib import ExitStack
 from pathlib import Path
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.images_sink import ImageFormat
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_writable, replacing
 
 
 class AnnotationSink:
@@ -31,18 +31,17 @@ class AnnotationSink:
     def __init__(self, path: str, image_format: ImageFormat) -> None:
         check_writable(path)
         self._path = Path(path)
-        # Written as the frames come, so that memory does not grow with the video.
-        self._partial = self._path.with_name(self._path.name + ".part")
         self._image_format = image_format
         self._size: tuple[int, int] | None = None
         self._videos = 0
         self._length = 0
-        try:
+        with ExitStack() as opened:
+            # Written as the frames come, so that memory does not grow with the video.
+            partial = opened.enter_context(replacing(self._path))
             self._path.unlink(missing_ok=True)
-            self._file = self._partial.open("w", encoding="ascii")
+            self._file = opened.enter_context(partial.open("w", encoding="ascii"))
             self._file.write('{"videos": [')
-        except OSError as error:
-            raise SinkError(f"{path}: {error.strerror}") from error
+            self._opened = opened.pop_all()
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Note the frames among the outputs until the buffer ends.
@@ -63,15 +62,9 @@ class AnnotationSink:
         Raises:
             SinkError: It cannot be written.
         """
-        try:
-            with self._file:
-                self._end_video()
-                self._file.write("]}\n")
-            self._partial.replace(self._path)
-        except OSError as error:
-            with suppress(OSError):
-                self._partial.unlink()
-            raise SinkError(f"{self._path}: {error.strerror}") from error
+        with self._opened:
+            self._end_video()
+            self._file.write("]}\n")
 
     def _add(self, result: FrameResult) -> None:
         size = result.frame.epoch.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -79,7 +79,7 @@ class PreviewSink:
     def _add(self, result: FrameResult) -> None:
         if self._start_s is None:
             self._start_s = result.frame.time_s
-            self._animation = _Animation(self._path, self._config.fps)
+            self._animation = _Animation(self._path, self._config)
         if self._animation is None:
             return  # long enough already
         time_s = result.frame.time_s - self._start_s
@@ -92,8 +92,7 @@ class PreviewSink:
             self._due_s += interval_s
             if self._due_s <= time_s:
                 self._due_s = time_s + interval_s
-            picture = render(result, self._style)
-            self._animation.add(_shrink(picture, self._config.width), round(time_s * TICKS_PER_S))
+            self._animation.add(render(result, self._style), round(time_s * TICKS_PER_S))
 
 
 class _Animation:
@@ -101,20 +100,23 @@ class _Animation:
 
     Args:
         path: The file; its ending decides the format.
-        fps: Frames per second, for how long the last one is shown.
+        config: Its width, and its rate, for how long the last frame is shown.
     """
 
-    def __init__(self, path: str, fps: float) -> None:
+    def __init__(self, path: str, config: PreviewConfig) -> None:
         self._path = Path(path)
-        self._partial = self._path.with_name(self._path.name + ".part")
+        self._width = config.width
         self._is_gif = self._path.suffix.lower() == ".gif"
         self._palette: Graph | None = None
         self._stream: VideoStream | None = None
-        self._duration = round(TICKS_PER_S / fps)
-        name = "gif" if self._is_gif else "webp"
-        options = {"loop": "0"} | ({"final_delay": str(self._duration)} if self._is_gif else {})
-        with self._translating():
-            self._container = av.open(str(self._partial), "w", format=name, options=options)
+        name, options = "webp", {"loop": "0"}
+        if self._is_gif:
+            name, options["final_delay"] = "gif", str(round(TICKS_PER_S / config.fps))
+        with self._translating(), ExitStack() as opened:
+            partial = opened.enter_context(replacing(self._path))
+            self._container = av.open(str(partial), "w", format=name, options=options)
+            opened.enter_context(self._container)
+            self._opened = opened.pop_all()
 
     def add(self, picture: NDArray[np.uint8], pts: int) -> None:
         """Append a uint8 [H, W, 3] RGB picture, shown from `pts` ticks on.
@@ -123,7 +125,10 @@ class _Animation:
         """
         with self._translating():
             if self._stream is None:
-                self._stream = self._begin((picture.shape[0], picture.shape[1]))
+                height, width = picture.shape[:2]
+                scaled_width = min(width, self._width)
+                scaled_height = max(1, round(height * scaled_width / width))
+                self._stream = self._begin((scaled_height, scaled_width))
             size = (self._stream.width, self._stream.height)
             scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             frame = VideoFrame.from_ndarray(np.asarray(scaled, np.uint8), format="rgb24")
@@ -135,7 +140,7 @@ class _Animation:
 
     def close(self) -> None:
         """Write what is kept, and give the file its name."""
-        with self._translating(), replacing(self._path), self._container:
+        with self._translating(), self._opened:
             if self._palette is not None:
                 self._palette.push(None)
                 for frame in _pull(self._palette):
@@ -161,15 +166,6 @@ class _Animation:
             yield
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{self._path}: {error.strerror or error}") from error
-
-
-def _shrink(picture: NDArray[np.uint8], most: int) -> NDArray[np.uint8]:
-    """A picture [H, W, 3] that is at most so many pixels wide."""
-    height, width = picture.shape[:2]
-    if width <= most:
-        return picture
-    size = (most, max(1, round(height * most / width)))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _palette_graph(size: tuple[int, int]) -> Graph:

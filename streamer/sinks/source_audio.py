@@ -38,12 +38,12 @@ class SourceAudio:
     warning.
 
     Args:
-        source: The file, opened for this alone.
+        source: The file, opened for this alone; it has a track of sound.
         container: The MP4, before anything is written to it; a stream is added.
         start_s: Presentation time of the MP4's first frame, as the file counts it.
 
     Raises:
-        LookupError: The file has no sound, or none that can be read.
+        LookupError: The sound cannot be read.
         FFmpegError: Its sound cannot be written.
     """
 
@@ -52,8 +52,6 @@ class SourceAudio:
     ) -> None:
         self._input = source
         self._container = container
-        if not source.streams.audio:
-            raise LookupError(f"{source.name}: no sound")
         self._source: AudioStream = source.streams.audio[0]
         context = self._source.codec_context
         # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
