@@ -31,6 +31,8 @@ class Architecture:
         frames: Frames T in a window.
         slots: Instance slots K; the queries are T·K.
         dilation: Whether the last backbone stage is dilated instead of strided (DC5).
+        deformable: Whether the mask head's last convolution moves its taps. On a CPU that costs more
+            than the rest of the heads together.
         short_side: Shorter side of the input in pixels.
 
     Raises:
@@ -49,6 +51,7 @@ class Architecture:
     frames: int = 36
     slots: int = 10
     dilation: bool = False
+    deformable: bool = True
     short_side: int = 300
 
     def __post_init__(self) -> None:
@@ -90,6 +93,7 @@ LIGHT = Architecture(
     ffn_dim=768,
     encoder_layers=3,
     decoder_layers=4,
+    deformable=False,
     short_side=160,
 )
 """The default for machines without a GPU: about a tenth of the parameters of `RESNET50`."""

@@ -144,6 +144,7 @@ def _architecture(stored: StoredWeights, frames: int | None, slots: int | None) 
             frames=frames,
             slots=slots,
             dilation=stored.dilation,
+            deformable="mask_head.conv_offset.weight" in stored.tensors,
             short_side=stored.short_side or RESNET50.short_side,
         )
     except CheckpointError:

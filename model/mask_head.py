@@ -76,9 +76,13 @@ class MaskHead(nn.Module):
         self.lay4 = nn.Conv2d(quarter, eighth, 3, padding=1)
         self.gn4 = _group_norm(eighth)
         self.gn5 = _group_norm(sixteenth)
-        # Two offsets for each of the 3×3 taps.
-        self.conv_offset = nn.Conv2d(eighth, 18, 1)
-        self.dcn = DeformableConv(eighth, sixteenth)
+        self.deformable = architecture.deformable
+        if self.deformable:
+            # Two offsets for each of the 3×3 taps.
+            self.conv_offset = nn.Conv2d(eighth, 18, 1)
+            self.dcn: nn.Module = DeformableConv(eighth, sixteenth)
+        else:
+            self.dcn = nn.Conv2d(eighth, sixteenth, 3, padding=1, bias=False)
         self.adapter1 = nn.Conv2d(stride16, half, 1)
         self.adapter2 = nn.Conv2d(stride8, quarter, 1)
         self.adapter3 = nn.Conv2d(stride4, eighth, 1)
@@ -127,7 +131,8 @@ class MaskHead(nn.Module):
         x = _merge(F.relu(self.gn2(self.lay2(F.relu(self.gn1(x))))), level1)
         x = _merge(F.relu(self.gn3(self.lay3(x))), level2)
         x = _merge(F.relu(self.gn4(self.lay4(x))), level3)
-        return F.relu(self.gn5(self.dcn(x, self.conv_offset(x))))
+        x = self.dcn(x, self.conv_offset(x)) if self.deformable else self.dcn(x)
+        return F.relu(self.gn5(x))
 
 
 class DeformableConv(nn.Module):

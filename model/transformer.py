@@ -1,10 +1,12 @@
 """The transformer that relates all tokens of a window and reads the queries' answers off them.
 
-Everything is post-norm with ReLU, one window at a time and without dropout or masks: the frames of
-a window have one size, so nothing is padded. Source: VisTR's ``models/transformer.py``.
+Everything is post-norm with ReLU, without dropout or masks: the frames of a window have one size,
+so nothing is padded. B windows of one size go through together. Source: VisTR's ``models/transformer.py``.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -30,21 +32,21 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Answers [n, D] to the queries [n, D] from keys and values [m, D]."""
+        """Answers [B, n, D] to the queries [B, n, D] from keys and values [B, m, D]."""
         weights = self.in_proj_weight.chunk(3)
         biases = self.in_proj_bias.chunk(3)
         q, k, v = (
             self._split(F.linear(tokens, weight, bias))
             for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
-        # The fused kernels never hold the [heads, n, m] scores, and want a batch dimension.
-        answers = F.scaled_dot_product_attention(q, k, v)[0]
-        projected: Tensor = self.out_proj(answers.transpose(0, 1).flatten(1))
+        # The fused kernels never hold the [heads, n, m] scores.
+        answers = F.scaled_dot_product_attention(q, k, v)
+        projected: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return projected
 
     def _split(self, tokens: Tensor) -> Tensor:
-        # [n, D] -> [1, heads, n, D / heads]
-        return tokens.view(len(tokens), self.heads, -1).transpose(0, 1)[None]
+        # [B, n, D] -> [B, heads, n, D / heads]
+        return tokens.view(*tokens.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class EncoderLayer(nn.Module):
@@ -60,7 +62,7 @@ class EncoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """New [n, D] tokens from [n, D] tokens at [n, D] positions."""
+        """New tokens [B, n, D] from tokens [B, n, D] at positions [n, D] or [B, n, D]."""
         placed = tokens + positions
         tokens = self.norm1(tokens + self.self_attn(placed, placed, tokens))
         update = self.linear2(F.relu(self.linear1(tokens)))
@@ -86,13 +88,13 @@ class DecoderLayer(nn.Module):
         """One decoding step.
 
         Args:
-            target: [q, D], what is known of each query so far.
-            queries: [q, D] learned query embeddings.
-            keys: [n, D] memory with the positions added.
-            memory: [n, D] output of the encoder.
+            target: [B, q, D], what is known of each query so far.
+            queries: [q, D] or [B, q, D], learned query embeddings.
+            keys: [B, n, D] memory with the positions added.
+            memory: [B, n, D] output of the encoder.
 
         Returns:
-            The next target, [q, D].
+            The next target, [B, q, D].
         """
         placed = target + queries
         target = self.norm1(target + self.self_attn(placed, placed, target))
@@ -111,7 +113,7 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(architecture) for _ in range(count))
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
-        """Memory [n, D] from [n, D] tokens at [n, D] positions."""
+        """Memory [B, n, D] from tokens [B, n, D] at positions [n, D] or [B, n, D]."""
         for layer in self.layers:
             tokens = layer(tokens, positions)
         return tokens
@@ -127,13 +129,27 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(architecture.hidden_dim)
 
     def forward(self, queries: Tensor, memory: Tensor, positions: Tensor) -> Tensor:
-        """Embeddings [q, D] of [q, D] queries, given [n, D] memory at [n, D] positions."""
+        """Embeddings [B, q, D] of the queries, as `stages` takes them."""
+        *_, last = self._targets(queries, memory, positions)
+        embeddings: Tensor = self.norm(last)
+        return embeddings
+
+    def stages(self, queries: Tensor, memory: Tensor, positions: Tensor) -> list[Tensor]:
+        """Embeddings [B, q, D] after each layer; training judges them all.
+
+        Args:
+            queries: [q, D] or [B, q, D].
+            memory: [B, n, D].
+            positions: [n, D] or [B, n, D].
+        """
+        return [self.norm(target) for target in self._targets(queries, memory, positions)]
+
+    def _targets(self, queries: Tensor, memory: Tensor, positions: Tensor) -> Iterator[Tensor]:
         keys = memory + positions
-        target = torch.zeros_like(queries)
+        target = memory.new_zeros(len(memory), *queries.shape[-2:])
         for layer in self.layers:
             target = layer(target, queries, keys, memory)
-        embeddings: Tensor = self.norm(target)
-        return embeddings
+            yield target
 
 
 class Transformer(nn.Module):
@@ -152,12 +168,12 @@ class Transformer(nn.Module):
         """Relate the tokens of a window and answer the queries.
 
         Args:
-            tokens: [n, D], frame-major.
-            positions: [n, D].
-            queries: [q, D].
+            tokens: [B, n, D], frame-major.
+            positions: [n, D] or [B, n, D].
+            queries: [q, D] or [B, q, D].
 
         Returns:
-            Embeddings [q, D] and memory [n, D].
+            Embeddings [B, q, D] and memory [B, n, D].
         """
         memory = self.encoder(tokens, positions)
         return self.decoder(queries, memory, positions), memory

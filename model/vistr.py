@@ -157,7 +157,7 @@ class VisTR(nn.Module):
         tokens = features.projected.permute(0, 2, 3, 1).reshape(-1, dim)  # frame-major
         positions = self._positions.get((frames, height, width), tokens)
         embeddings, memory = self.vistr.transformer(
-            tokens, positions, self.vistr.query_embed.weight
+            tokens[None], positions, self.vistr.query_embed.weight
         )
         embeddings = embeddings.view(frames, self.slots, dim)
         return WindowState(
