@@ -31,8 +31,8 @@ class Architecture:
         frames: Frames T in a window.
         slots: Instance slots K; the queries are T·K.
         dilation: Whether the last backbone stage is dilated instead of strided (DC5).
-        deformable: Whether the mask head's last convolution moves its taps. On a CPU that costs more
-            than the rest of the heads together.
+        deformable: Whether the mask head's last convolution moves its taps. On a CPU that costs
+            more than the rest of the heads together.
         short_side: Shorter side of the input in pixels.
 
     Raises:

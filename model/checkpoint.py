@@ -74,6 +74,7 @@ def load_vistr(
     try:
         with torch.device("meta"):  # no memory and no random numbers for what gets replaced
             net = VisTR(architecture, names, trained=stored.trained)
+            net.facts = stored.facts
     except ValueError as error:
         raise CheckpointError(f"{stored.name}: {error}") from error
     tensors = _checked(stored, net.state_dict())
@@ -85,7 +86,7 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
     """Write a network to a safetensors file that `load_vistr` reads without further arguments.
 
     Args:
-        net: Any precision, any device.
+        net: Any precision, which is the file's, any device.
         path: File to write, ending in ``.safetensors``.
 
     Raises:
@@ -100,6 +101,7 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
         "dilation": net.architecture.dilation,
         "trained": net.trained,
         "categories": net.categories[1:],
+        "facts": dict(net.facts),
     }
     tensors = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
     save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})

@@ -8,7 +8,7 @@ import re
 import warnings
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class StoredWeights:
         short_side: Shorter side of the input in pixels.
         categories: Names of the category ids from 1 on.
         trained: Whether the weights were trained.
+        facts: What else is known of them, such as what they were trained on.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StoredWeights:
     short_side: int | None = None
     categories: tuple[str, ...] | None = None
     trained: bool = True
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_weights(path: Path) -> StoredWeights:
@@ -77,6 +79,7 @@ def _read_safetensors(path: Path) -> StoredWeights:
     facts["trained"] = _metadata(path, metadata, "trained", "true or false", _is_bool) is not False
     names = _metadata(path, metadata, "categories", "a JSON list of names", _is_names)
     facts["categories"] = None if names is None else tuple(names)
+    facts["facts"] = _metadata(path, metadata, "facts", "a JSON object", _is_object) or {}
     return StoredWeights(str(path), tensors, **facts)
 
 
@@ -101,6 +104,10 @@ def _is_count(value: object) -> bool:
 
 def _is_bool(value: object) -> bool:
     return isinstance(value, bool)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
 
 
 def _is_names(value: object) -> bool:

@@ -1,7 +1,9 @@
 """The transformer that relates all tokens of a window and reads the queries' answers off them.
 
 Everything is post-norm with ReLU, without dropout or masks: the frames of a window have one size,
-so nothing is padded. B windows of one size go through together. Source: VisTR's ``models/transformer.py``.
+so nothing is padded. B windows of one size go through together.
+
+Source: VisTR's ``models/transformer.py``.
 """
 
 from __future__ import annotations

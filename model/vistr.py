@@ -6,7 +6,8 @@ names are those of the published checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,8 @@ class VisTR(nn.Module):
 
     Attributes:
         categories: Names by category id, a dummy at position 0.
+        facts: What the weights' file says of them beyond what the network needs, as JSON has it:
+            what they were trained on, how, and what they are worth.
 
     Raises:
         ValueError: The number of names is not that of the categories.
@@ -90,6 +93,7 @@ class VisTR(nn.Module):
         self.architecture = architecture
         self.categories = (BACKGROUND, *names)
         self.trained = trained
+        self.facts: Mapping[str, Any] = {}
         self.vistr = Detector(architecture)
         self.bbox_attention = BoxAttention(architecture.hidden_dim, architecture.heads)
         self.mask_head = MaskHead(architecture)

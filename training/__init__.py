@@ -1,0 +1,1 @@
+"""Training of VisTR: data, losses, the loop, and how the default weights were made."""

@@ -1,0 +1,226 @@
+"""Labelled clips from nothing: people and sprites that move over backgrounds, with exact masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.actors import Actor, View, mover, walker, walker_in_place
+from training.clip import Clip
+from training.effects import Effects
+from training.library import Library
+
+VISIBLE = 12
+"""Pixels that an object shows in at least one frame, or it is no object of the clip."""
+
+SCENE_HEIGHT = 576.0
+"""Height that other backgrounds are scaled to, that of the scene, in pixels of the world."""
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What clips show.
+
+    Attributes:
+        objects: Fewest and most objects.
+        people: Share of the clips with people only.
+        sprites: Share of the clips with sprites only; what remains mixes them.
+        scene: Share of the clips with people that play in the video's own scene.
+        heights: Smallest and largest height of an object, in heights of the frame.
+        still: Share of the clips whose camera does not move.
+    """
+
+    objects: tuple[int, int] = (1, 5)
+    people: float = 0.4
+    sprites: float = 0.4
+    scene: float = 0.5
+    heights: tuple[float, float] = (0.12, 0.65)
+    still: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Camera:
+    """Left upper corner [T, 2] and height [T] of the view, in pixels of the world, over time."""
+
+    corners: NDArray[np.float64]
+    heights: NDArray[np.float64]
+
+
+@dataclass(slots=True, eq=False)
+class Composer:
+    """Makes clips; the same random numbers give the same clip.
+
+    Args:
+        library: The parts.
+        composition: What clips show.
+    """
+
+    library: Library
+    composition: Composition
+    _worlds: tuple[NDArray[np.uint8], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._worlds = tuple(
+            _scaled(picture, SCENE_HEIGHT / picture.shape[0])
+            for picture in self.library.backgrounds
+        )
+
+    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
+        """One clip.
+
+        Args:
+            rng: Decides everything about it.
+            frames: Frames T.
+            size: (height, width) in pixels.
+        """
+        people, sprites = self.composition.people, self.composition.sprites
+        kind = rng.choice(3, p=(people, sprites, max(0, 1 - people - sprites)))
+        scene = kind != 1 and rng.random() < self.composition.scene
+        world = self.library.scene if scene else self._worlds[rng.integers(len(self._worlds))]
+        camera = self._camera(world.shape[:2], frames, size, rng)
+        view = View(
+            x=float(camera.corners[0, 0]),
+            y=float(camera.corners[0, 1]),
+            width=float(camera.heights[0]) * size[1] / size[0],
+            height=float(camera.heights[0]),
+        )
+        low, high = self.composition.objects
+        count = int(rng.integers(low, high + 1))
+        actors = []
+        for _ in range(count):
+            person = kind == 0 or (kind == 2 and rng.random() < 0.5)
+            actors.append(self._actor(person, scene, view, frames, rng))
+        actors.sort(key=lambda actor: float(actor.feet[0, 1] + rng.normal(0, 0.1) * view.height))
+        if rng.random() < 0.3:
+            actors.insert(
+                int(rng.integers(len(actors) + 1)), self._screen(world, view, frames, rng)
+            )
+        return _render(world, camera, actors, size, rng)
+
+    def _actor(
+        self, person: bool, scene: bool, view: View, frames: int, rng: np.random.Generator
+    ) -> Actor:
+        low, high = self.composition.heights
+        height = view.height * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        if not person:
+            category_id = int(rng.choice(list(self.library.sprites)))
+            pictures = self.library.sprites[category_id]
+            picture = pictures[rng.integers(len(pictures))]
+            return mover((category_id, picture), height, view, frames, rng)
+        tracklet = self.library.people[rng.integers(len(self.library.people))]
+        if scene and rng.random() < 0.8:
+            return walker_in_place(tracklet, frames, rng.uniform(0.3, 1.2), rng)
+        return walker(tracklet, height, view, frames, rng)
+
+    def _screen(
+        self, world: NDArray[np.uint8], view: View, frames: int, rng: np.random.Generator
+    ) -> Actor:
+        """A still patch of some background that hides what is behind it: a post, a wall."""
+        source = self._worlds[rng.integers(len(self._worlds))]
+        height, width = source.shape[:2]
+        patch_width = int(rng.uniform(0.03, 0.15) * height)
+        x = int(rng.integers(width - patch_width))
+        patch = np.ascontiguousarray(source[:, x : x + patch_width])
+        opaque = np.full((*patch.shape[:2], 1), 255, np.uint8)
+        still = mover((0, np.dstack((patch, opaque))), 1.0, view, frames, rng)
+        tall = view.height * rng.uniform(0.3, 1.2)
+        return Actor(
+            category_id=0,
+            pictures=still.pictures,
+            shown=still.shown,
+            feet=np.repeat(still.feet[:1] + np.array([0, tall / 2]), frames, axis=0),
+            heights=np.full(frames, tall),
+            angles=np.zeros(frames),
+            mirrored=np.repeat(still.mirrored[:1], frames),
+            gains=still.gains,
+        )
+
+    def _camera(
+        self, world: tuple[int, ...], frames: int, size: tuple[int, int], rng: np.random.Generator
+    ) -> _Camera:
+        """A view that stays inside the world, still or panning."""
+        tallest = min(world[0], world[1] * size[0] / size[1])
+        heights = np.full(frames, tallest * rng.uniform(0.5, 1.0))
+        room = np.array([world[1] - heights[0] * size[1] / size[0], world[0] - heights[0]])
+        start = rng.uniform(0, 1, 2)
+        end = start
+        if rng.random() >= self.composition.still:
+            # Never faster than a tenth of the view in a second of ten frames.
+            furthest = 0.01 * frames * heights[0] / np.maximum(room, 1)
+            end = np.clip(start + rng.uniform(-1, 1, 2) * furthest, 0, 1)
+        times = np.linspace(0, 1, frames)[:, None]
+        return _Camera(room * (start + (end - start) * times), heights)
+
+
+def _render(
+    world: NDArray[np.uint8],
+    camera: _Camera,
+    actors: list[Actor],
+    size: tuple[int, int],
+    rng: np.random.Generator,
+) -> Clip:
+    """Draw the actors, from back to front, into what the camera sees."""
+    effects = Effects.draw(rng)
+    mirror = rng.random() < 0.5
+    zoom = size[0] / camera.heights[0]
+    scaled = _scaled(world, zoom)
+    frames = np.empty((len(camera.heights), *size, 3), np.uint8)
+    masks = np.zeros((len(actors), len(frames), *size), np.bool_)
+    for t, corner in enumerate(camera.corners):
+        move = np.array([[1, 0, -corner[0] * zoom], [0, 1, -corner[1] * zoom]])
+        shown = cv2.warpAffine(scaled, move, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+        frame = shown.astype(np.uint8, copy=False)
+        for layer, actor in enumerate(actors):
+            _paste(frame, masks[: layer + 1, t], actor, t, (corner, zoom))
+        if mirror:
+            frame = np.ascontiguousarray(frame[:, ::-1])
+        frames[t] = effects.apply(frame, rng)
+    if mirror:
+        masks = masks[..., ::-1]
+    category_ids = np.array([actor.category_id for actor in actors], np.int64)
+    kept = (masks.sum(axis=(2, 3)).max(axis=1, initial=0) >= VISIBLE) & (category_ids > 0)
+    return Clip(frames, np.ascontiguousarray(masks[kept]), category_ids[kept])
+
+
+def _scaled(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
+    scaled = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    return scaled.astype(np.uint8, copy=False)
+
+
+def _paste(
+    frame: NDArray[np.uint8],
+    masks: NDArray[np.bool_],
+    actor: Actor,
+    t: int,
+    view: tuple[NDArray[np.float64], float],
+) -> None:
+    """Draw an actor into a frame [H, W, 3]; its mask, the last of [n, H, W], hides the others."""
+    corner, zoom = view
+    picture = actor.pictures[actor.shown[t]]
+    scale = actor.heights[t] * zoom / picture.shape[0]
+    if scale < 0.7:  # an affine map does not average what it leaves out
+        shape = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
+        picture = cv2.resize(picture, shape, interpolation=cv2.INTER_AREA)
+        scale = actor.heights[t] * zoom / picture.shape[0]
+    height, width = picture.shape[:2]
+    middle = (actor.feet[t] - corner) * zoom - [0, height * scale / 2]
+    reach = 0.5 * np.hypot(height, width) * scale + 2
+    left, top = np.maximum(0, np.floor(middle - reach)).astype(int)
+    right, bottom = np.minimum(frame.shape[1::-1], np.ceil(middle + reach)).astype(int)
+    if left >= right or top >= bottom:
+        return
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), actor.angles[t], scale)
+    if actor.mirrored[t]:
+        turn = turn @ np.array([[-1, 0, width], [0, 1, 0], [0, 0, 1]])
+    turn[:, 2] += middle - [width / 2, height / 2] - [left, top]
+    lit = picture * np.array([*actor.gains, 1 / 255], np.float32)
+    drawn = cv2.warpAffine(lit, turn, (int(right - left), int(bottom - top)))
+    under = frame[top:bottom, left:right]
+    blended = under * (1 - drawn[..., 3:]) + drawn[..., :3]
+    under[:] = np.clip(blended, 0, 255).astype(np.uint8)
+    solid = drawn[..., 3] >= 0.5
+    masks[:-1, top:bottom, left:right] &= ~solid
+    masks[-1, top:bottom, left:right] = solid

@@ -1,0 +1,80 @@
+"""A picture of how a run went: ``python -m training.curves FOLDER``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.errors import SourceError
+
+mpl.use("Agg")  # no screen is needed
+
+from matplotlib import pyplot as plt
+
+SMOOTHED = 25
+"""Steps that a point of a loss curve is the mean of."""
+
+SHOWN = ("AP", "AP50", "person_AP50")
+
+
+def draw_curves(folder: Path) -> Path:
+    """Draw the losses and the figures of a run into ``curves.png``.
+
+    Args:
+        folder: Of the run: ``losses.jsonl``, and ``figures.jsonl`` where there was an evaluation.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        SourceError: There are no losses.
+    """
+    losses = _columns(folder / "losses.jsonl")
+    if not losses:
+        raise SourceError(f"{folder}: no losses.jsonl with losses, expected the folder of a run")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    steps = losses.pop("step")
+    for name, values in losses.items():
+        left.plot(_means(steps), _means(values), label=name)
+    left.set(xlabel="step", ylabel="weighted loss", yscale="log", title="training")
+    left.legend()
+    figures = _columns(folder / "figures.jsonl")
+    for name in SHOWN if figures else ():
+        right.plot(figures["step"], figures[name], marker="o", label=name)
+    right.set(xlabel="step", ylim=(0, 1), title="held-out composites")
+    right.legend() if figures else right.text(0.5, 0.5, "no evaluation yet", ha="center")
+    path = folder / "curves.png"
+    figure.savefig(path, dpi=90)
+    plt.close(figure)
+    return path
+
+
+def _columns(log: Path) -> dict[str, NDArray[np.float64]]:
+    """The values of each key of a file of JSON lines, over its lines."""
+    if not log.exists():
+        return {}
+    rows: list[dict[str, Any]] = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    return {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+
+
+def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    whole = len(values) // SMOOTHED * SMOOTHED
+    if not whole:
+        return values
+    means: NDArray[np.float64] = values[:whole].reshape(-1, SMOOTHED).mean(1)
+    return means
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m training.curves FOLDER")
+    try:
+        print(draw_curves(Path(sys.argv[1])))
+    except SourceError as error:
+        sys.exit(f"error: {error}")

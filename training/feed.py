@@ -1,0 +1,97 @@
+"""Batches for the steps of a training run, composed in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from training.clip import Clip
+from training.network import window_times
+from training.targets import Batch
+
+AHEAD = 4
+"""Batches that are ready before they are asked for."""
+
+
+class ClipSource(Protocol):
+    """Where clips come from."""
+
+    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
+        """A clip of `frames` frames of `size` (height, width); `rng` decides everything else."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchShape:
+    """Sizes of the batches.
+
+    Attributes:
+        frames: Frames T of a clip.
+        window: Frames of the network's full window, a multiple of T.
+        pixels: Pixels of all frames of a batch together: as many clips as fit, at least one.
+        short_sides: Shorter sides of the frames in pixels, one of them for each batch.
+        aspects: Ratios of width to height, one of them for each batch.
+    """
+
+    frames: int
+    window: int
+    pixels: int
+    short_sides: Sequence[int]
+    aspects: Sequence[float]
+
+
+class StepBatches(Dataset[Batch]):
+    """The batch of each step: the same for the same seed and step, whatever came before.
+
+    Args:
+        source: Of the clips.
+        shape: Of the batches.
+        seed: Any integer from 0 on.
+        steps: How many there are.
+    """
+
+    def __init__(self, source: ClipSource, shape: BatchShape, seed: int, steps: int) -> None:
+        self._source, self._shape, self._seed, self._steps = source, shape, seed, steps
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def __getitem__(self, step: int) -> Batch:
+        shape = self._shape
+        rng = np.random.default_rng((self._seed, step))
+        short, aspect = rng.choice(shape.short_sides), rng.choice(shape.aspects)
+        long = round(float(short * max(aspect, 1 / aspect)))
+        size = (int(short), long) if aspect >= 1 else (long, int(short))
+        count = max(1, shape.pixels // (shape.frames * size[0] * size[1]))
+        clips = [self._source.draw(rng, shape.frames, size) for _ in range(count)]
+        times = window_times(shape.frames, shape.window).expand(count, -1)
+        if shape.frames == 1:  # a frame by itself may stand anywhere in the window
+            times = torch.from_numpy(rng.integers(shape.window, size=(count, 1)))
+        return Batch.of(clips, times)
+
+
+def batches(dataset: StepBatches, first: int) -> Iterator[Batch]:
+    """The batches of the steps from `first` on."""
+    loader = DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=range(first, len(dataset)),
+        num_workers=1,
+        prefetch_factor=AHEAD,
+        worker_init_fn=_single_threaded,
+        # A forked process would wait for ever for the threads that OpenCV had before.
+        multiprocessing_context="spawn",
+    )
+    return iter(loader)
+
+
+def _single_threaded(_: int) -> None:
+    # The network's threads need the cores.
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)

@@ -1,0 +1,113 @@
+"""Composites of held-out parts, apart by what they show, and the AP of a network on each kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmarks.annotations import GroundTruth, Result, Truth, Video
+from benchmarks.average_precision import average_precision
+from model import VisTR
+from streamer.errors import ConfigError
+from training.composer import Composer, Composition
+from training.feed import ClipSource
+from training.library import Library
+from training.tube_figures import results_of, truths_of
+
+Rows = dict[str, dict[str, float]]
+"""Figures by their names, for each thing that was evaluated; -1 where there is nothing to find."""
+
+SEED = 2 * 10**6
+"""Seed of the clips: apart from those of training and of its evaluations."""
+
+ASPECT = 4 / 3
+"""Width over height of the frames."""
+
+
+def held_out_composers(library: Library) -> dict[str, Composer]:
+    """What makes the clips, by what they show.
+
+    That is people, sprites that training has not seen, sprites that it has, and people among all
+    sprites. Of the two kinds of sprites one that the library does not have is left out.
+
+    Args:
+        library: Of the split ``val``.
+    """
+    composers = {"people": Composer(library, Composition(people=1, sprites=0))}
+    unseen = {i: pictures for i, pictures in library.sprites.items() if i in library.unseen}
+    seen = {i: pictures for i, pictures in library.sprites.items() if i not in library.unseen}
+    for kind, pictures in {"sprites unseen": unseen, "sprites seen": seen}.items():
+        if pictures:
+            only = replace(library, sprites=pictures)
+            composers[kind] = Composer(only, Composition(people=0, sprites=1))
+    return composers | {"mixed": Composer(library, Composition(people=0, sprites=0))}
+
+
+def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows:
+    """AP on clips of the window's length, for each source of clips.
+
+    ``any category`` counts all objects as one category, so that naming them does not matter.
+
+    Args:
+        net: In float32, on its device.
+        sources: By what their clips show.
+        clips: How many from each source.
+    """
+    rows = {}
+    for kind, source in sources.items():
+        videos, truths, results = {}, [], []
+        for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip"):
+            rng = np.random.default_rng((SEED, video_id))
+            clip = source.draw(rng, net.frames, frame_size(net))
+            videos[video_id] = Video(clip.size, net.frames)
+            truths += truths_of(video_id, clip)
+            results += results_of(video_id, net, clip)
+        truth = GroundTruth(videos, named_categories(net), tuple(truths))
+        stats = average_precision(truth, results).stats
+        unnamed = average_precision(*without_categories(truth, results)).stats
+        rows[kind] = {
+            "AP": stats["AP"],
+            "AP50": stats["AP50"],
+            "AP any category": unnamed["AP"],
+            "AP50 any category": unnamed["AP50"],
+            "objects": len(truths),
+        }
+    return rows
+
+
+def frame_size(net: VisTR) -> tuple[int, int]:
+    """(height, width) in pixels of the clips for a network: as it expects them, 4:3."""
+    return net.short_side, round(net.short_side * ASPECT)
+
+
+def named_categories(net: VisTR) -> dict[int, str]:
+    """All categories that a network knows, by their ids."""
+    return dict(list(enumerate(net.categories))[1:])
+
+
+def check_categories(net: VisTR, library: Library) -> None:
+    """See that a network has every category that composites of a library may show.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    most = max(library.sprites, default=1)
+    if most >= len(net.categories):
+        raise ConfigError(
+            f"the weights have categories 1 to {len(net.categories) - 1}, the composites go up to "
+            f"{most}; leave out --parts tubes and streaming"
+        )
+
+
+def without_categories(
+    truth: GroundTruth, results: Sequence[Result]
+) -> tuple[GroundTruth, list[Result]]:
+    """The same objects, all of one category."""
+    truths: list[Truth] = [replace(found, category_id=1) for found in truth.truths]
+    return (
+        GroundTruth(truth.videos, {1: "object"}, tuple(truths)),
+        [replace(found, category_id=1) for found in results],
+    )

@@ -1,0 +1,145 @@
+"""VisTR as it is trained: on batches of clips, with the answers of every decoder layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from model import FrameFeatures, VisTR
+from model.position import sine_positions
+from model.preprocess import normalise
+from training.targets import Batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What the network says of B clips of T frames, in G groups of K slots.
+
+    Attributes:
+        logits: [L, B, G, T, K, num_classes + 1], after each of L decoder layers.
+        boxes: [L, B, G, T, K, 4], cxcywh in [0, 1].
+        embeddings: [B, T, K, D], the first group's after the last layer.
+        memory: [B, T, D, h, w].
+        features: Of the B·T frames.
+    """
+
+    logits: Tensor
+    boxes: Tensor
+    embeddings: Tensor
+    memory: Tensor
+    features: FrameFeatures
+
+
+class Trainee(nn.Module):
+    """A VisTR with what helps it to learn, which `export` leaves behind.
+
+    The published network learns each of its T·K queries by itself. Here a query is the sum of its
+    own row, of what its slot's queries share, and of what its frame's queries share: clips of a
+    few frames, or single ones, then train all frames' queries.
+
+    Args:
+        net: The network to train; its queries are the rows of their own.
+        groups: Groups of slots that learn side by side on the same clips, each by an assignment of
+            its own. Only the first is kept. Source: Group DETR (Chen et al., ICCV 2023).
+    """
+
+    def __init__(self, net: VisTR, groups: int = 1) -> None:
+        super().__init__()
+        dim = net.architecture.hidden_dim
+        self.net = net.requires_grad_(True)
+        self.shared = nn.Parameter(torch.zeros(groups, net.slots, dim))
+        self.moments = nn.Parameter(torch.zeros(net.frames, dim))
+        self.token_head = nn.Linear(dim, net.architecture.num_classes)
+        if groups > 1:
+            nn.init.normal_(self.shared[1:])
+        # So that the rare positives are not drowned at first. Source: RetinaNet's prior of 0.01.
+        nn.init.constant_(self.token_head.bias, -4.6)
+
+    @property
+    def groups(self) -> int:
+        """Groups G."""
+        return len(self.shared)
+
+    def forward(self, batch: Batch) -> Answers:
+        """Everything but masks."""
+        net = self.net
+        count, frames = batch.times.shape
+        images = normalise(batch.frames.flatten(0, 1), net.vistr.input_proj.weight.dtype)
+        features = net.encode(images.contiguous(memory_format=torch.channels_last))
+        _, dim, height, width = features.projected.shape
+        # [B·T, D, h, w] -> [B, T·h·w, D]
+        tokens = features.projected.permute(0, 2, 3, 1).reshape(count, -1, dim)
+        table = sine_positions((net.frames, height, width), dim).to(tokens.device)
+        positions = table.view(net.frames, height * width, dim)[batch.times].flatten(1, 2)
+        memory = net.vistr.transformer.encoder(tokens, positions)
+        stages = net.vistr.transformer.decoder.stages(
+            self.queries(batch.times).flatten(0, 1).flatten(1, 2),
+            memory.repeat_interleave(self.groups, 0),
+            positions.repeat_interleave(self.groups, 0),
+        )
+        embeddings = torch.stack(stages).view(
+            len(stages), count, self.groups, frames, net.slots, dim
+        )
+        return Answers(
+            logits=net.vistr.class_embed(embeddings),
+            boxes=net.vistr.bbox_embed(embeddings).sigmoid(),
+            embeddings=embeddings[-1, :, 0],
+            memory=memory.view(count, frames, height, width, dim).permute(0, 1, 4, 2, 3),
+            features=features,
+        )
+
+    def queries(self, times: Tensor) -> Tensor:
+        """Query embeddings [B, G, T, K, D] of the places [B, T] in a full window."""
+        net = self.net
+        own = net.vistr.query_embed.weight.view(net.frames, net.slots, -1)[times]
+        shared = self.shared[:, None] + self.moments[times][:, None, :, None]
+        return torch.cat((shared[:, :1] + own[:, None], shared[:, 1:]), dim=1)
+
+    def masks(self, answers: Answers, slots: Tensor) -> Tensor:
+        """Mask logits [B, S, T, h4, w4] of slots [B, S] of the first group."""
+        count, frames, _, dim = answers.embeddings.shape
+        index = slots[:, None, :, None].expand(-1, frames, -1, dim)
+        chosen = answers.embeddings.gather(2, index).flatten(0, 1)
+        memory = answers.memory.flatten(0, 1)
+        head = self.net.mask_head
+        attention = self.net.bbox_attention(chosen, memory)
+        pixels = head(head.context(memory), attention, answers.features.adapted)
+        # [B·T, S, C, h, w] -> [B·S, C, T, h, w]
+        pixels = pixels.view(count, frames, *pixels.shape[1:]).permute(0, 2, 3, 1, 4, 5)
+        masks: Tensor = self.net.insmask_head(pixels.flatten(0, 1))
+        return masks.view(*slots.shape, *masks.shape[2:])
+
+    def tokens(self, answers: Answers) -> Tensor:
+        """Logits [B, T, num_classes, h, w] of which categories each token of the memory covers."""
+        logits: Tensor = self.token_head(answers.memory.movedim(2, -1))
+        return logits.movedim(-1, 2)
+
+    @torch.no_grad()
+    def export(self, frames: int) -> VisTR:
+        """The plain network for windows of `frames` frames, a divisor of the full window's.
+
+        Its frames stand at the times that `window_times` says.
+        """
+        times = window_times(frames, self.net.frames)
+        rows = self.queries(times[None].to(self.moments.device))[0, 0].flatten(0, 1)
+        architecture = replace(self.net.architecture, frames=frames)
+        net = VisTR(architecture, self.net.categories[1:], trained=True)
+        tensors = {key: tensor.detach().clone() for key, tensor in self.net.state_dict().items()}
+        net.load_state_dict(tensors | {"vistr.query_embed.weight": rows}, assign=True)
+        return net.eval().requires_grad_(False)
+
+
+def window_times(frames: int, full: int) -> Tensor:
+    """Places, int64 [frames], in a full window that a shorter window's frames take.
+
+    Positions are divided by the window's length, so frame i of n has the position of frame
+    (i + 1) · full / n - 1.
+
+    Raises:
+        ValueError: `frames` does not divide `full`.
+    """
+    if frames < 1 or full % frames:
+        raise ValueError(f"frames is {frames}, expected a divisor of the window's {full}")
+    return torch.arange(1, frames + 1) * (full // frames) - 1

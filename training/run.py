@@ -1,0 +1,164 @@
+"""A training run: from its configuration to weights, checkpoints, losses and figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from model import save_vistr
+from streamer.device import choose_device
+from training.assets import Assets
+from training.clip import Clip
+from training.criterion import losses
+from training.feed import BatchShape, StepBatches, batches
+from training.optimiser import hold_taps_in_time, make_optimiser
+from training.run_config import TrainConfig
+from training.schedule import rate
+from training.sources import open_sources
+from training.state import (
+    checkpoint,
+    fresh_network,
+    load_trainee,
+    read_checkpoint,
+    short_sided,
+    with_categories,
+    with_groups,
+    write_checkpoint,
+)
+from training.targets import Batch
+from training.tube_figures import tube_figures
+
+VAL_SEED = 10**6
+"""Seed of the evaluation's clips: apart from those of training, whatever their seed."""
+
+
+class Run:
+    """A run in a folder; one that was interrupted there goes on where its last checkpoint was.
+
+    Args:
+        config: What to do.
+
+    Attributes:
+        step: Steps done.
+        stopping: Set it, and the run ends after the step that it is at, with a checkpoint.
+
+    Raises:
+        ConfigError: An option is out of range.
+        SourceError: Data cannot be read.
+        CheckpointError: Weights cannot be read.
+        DeviceError: There is no such device.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.step = 0
+        self.stopping = False
+        self._device = choose_device(config.device)
+        self._checkpoint = config.out / "checkpoint.pt"
+        saved = read_checkpoint(self._checkpoint) if self._checkpoint.exists() else None
+        if config.start is not None:
+            trainee = load_trainee(config.start)
+        else:
+            trainee = fresh_network(Assets(config.data.assets).backbone, config.seed)
+        self._sources = open_sources(config.data, trainee.net.slots)
+        trainee = with_categories(trainee, self._sources.categories, config.seed)
+        self._trainee = with_groups(trainee, config.groups, config.seed).to(self._device)
+        # The layout that convolutions are fastest in.
+        self._trainee.net.vistr.backbone.to(memory_format=torch.channels_last)
+        if config.frames < trainee.net.frames:
+            hold_taps_in_time(trainee.net)
+        self._optimiser = make_optimiser(self._trainee, config)
+        config.out.mkdir(parents=True, exist_ok=True)
+        if saved is not None:
+            self._resume(saved)
+
+    def go(self) -> None:
+        """Train up to the last step, or until `stopping` is set."""
+        config = self.config
+        with (config.out / "losses.jsonl").open("a", encoding="utf-8") as log:
+            progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
+            for batch in progress:
+                parts = self._learn(batch.to(self._device))
+                self.step += 1
+                log.write(json.dumps({"step": self.step, **parts}) + "\n")
+                progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
+                last = self.step == config.steps
+                if self.step % config.checkpoint_every == 0 or last or self.stopping:
+                    log.flush()  # first, or a resumed run would miss lines
+                    state = checkpoint(self._trainee, self._optimiser, self.step)
+                    write_checkpoint(self._checkpoint, state)
+                if self.step % config.evaluate_every == 0 or last:
+                    progress.write(self._evaluate())
+                if self.stopping:
+                    return
+
+    def _batches(self) -> Iterator[Batch]:
+        config = self.config
+        shape = BatchShape(
+            config.frames,
+            self._trainee.net.frames,
+            config.pixels,
+            config.short_sides,
+            config.aspects,
+        )
+        steps = StepBatches(self._sources.train, shape, config.seed, config.steps)
+        return batches(steps, self.step)
+
+    def _learn(self, batch: Batch) -> dict[str, float]:
+        config = self.config
+        factor = rate(self.step, config.steps, config.warmup)
+        for group in self._optimiser.param_groups:
+            group["lr"] = group["full_rate"] * factor
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            parts = losses(self._trainee, batch, config.losses)
+        total = torch.stack(list(parts.values())).sum()
+        self._optimiser.zero_grad()
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
+        self._optimiser.step()
+        return {name: round(float(part.detach()), 5) for name, part in parts.items()}
+
+    def _evaluate(self) -> str:
+        """Write the network and what it is worth by now; a line about it."""
+        config = self.config
+        net = short_sided(self._trainee.export(config.frames), config.short_sides[-1])
+        save_vistr(net, config.out / "network.safetensors")
+        figures = tube_figures(net, self._held_out())
+        people = figures.categories.get(1, {}).get("AP50", -1)
+        report = {"step": self.step, **figures.stats, "person_AP50": people}
+        with (config.out / "figures.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(report) + "\n")
+        return f"step {self.step}: AP {report['AP']:.3f}, AP50 {report['AP50']:.3f}"
+
+    def _held_out(self) -> Iterator[Clip]:
+        """The evaluation's clips, always the same ones."""
+        config = self.config
+        side = config.short_sides[-1]
+        size = (side, round(side * config.aspects[0]))
+        for position in range(config.evaluate_clips):
+            rng = np.random.default_rng((VAL_SEED, position))
+            yield self._sources.val.draw(rng, config.frames, size)
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        self.step = saved["step"]
+        self._trainee.load_state_dict(saved["trainee"])
+        self._optimiser.load_state_dict(saved["optimiser"])
+        for name in ("losses.jsonl", "figures.jsonl"):
+            _cut(self.config.out / name, self.step)
+
+
+def _cut(log: Path, step: int) -> None:
+    """Drop a log's lines of later steps, which are about to be written again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        # A line that was being written when the run was killed has no end.
+        whole = [line for line in lines if line.endswith("\n")]
+        kept = [line for line in whole if json.loads(line)["step"] <= step]
+        log.write_text("".join(kept), encoding="utf-8")

@@ -1,0 +1,100 @@
+"""What a training run is to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from streamer.errors import ConfigError
+from training.composer import Composition
+from training.criterion import LossConfig
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where clips come from: composed from assets, unless YouTube-VIS annotations are given.
+
+    Attributes:
+        assets: Folder of the parts of composed clips, as `training.fetch` fills it.
+        composition: What composed clips show.
+        annotations: YouTube-VIS JSON to train on.
+        images: Folder that its file names are relative to.
+        val_annotations: YouTube-VIS JSON to evaluate on during training.
+        val_images: Folder of those.
+        skip_bad: Whether to leave bad videos and annotations out, counted, instead of stopping.
+    """
+
+    assets: Path = Path("training/assets")
+    composition: Composition = field(default_factory=Composition)
+    annotations: Path | None = None
+    images: Path | None = None
+    val_annotations: Path | None = None
+    val_images: Path | None = None
+    skip_bad: bool = False
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A run.
+
+    Attributes:
+        out: Folder for checkpoints, losses and curves; a run that was interrupted there goes on.
+        start: Weights to start from: a checkpoint of an earlier run, or a VisTR's weights as
+            `load_vistr` reads them. None: a light network whose backbone knows ImageNet.
+        data: Where clips come from.
+        frames: Frames T of a clip, a divisor of the window's 36.
+        pixels: Pixels of all frames in a step.
+        short_sides: Shorter sides of the frames in pixels, one of them for each step. The last one
+            is what the finished network expects.
+        aspects: Ratios of width to height, one of them for each step.
+        steps: Steps of the run.
+        rate: Learning rate at its highest.
+        backbone_rate: The same for the backbone.
+        warmup: Steps in which the rates rise.
+        weight_decay: Of AdamW.
+        clip_norm: Longest gradient.
+        groups: Groups of slots that learn side by side.
+        seed: Of data and initial parameters.
+        losses: Weights of the losses.
+        checkpoint_every: Steps between checkpoints.
+        evaluate_every: Steps between evaluations.
+        evaluate_clips: Held-out clips of each evaluation.
+        precision: Arithmetic of the network: ``bf16`` (autocast) or ``fp32``.
+        device: Where the network runs.
+        threads: Threads on the CPU; 0 leaves it to torch.
+    """
+
+    out: Path
+    start: Path | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    frames: int = 36
+    pixels: int = 24 * 160 * 213
+    short_sides: tuple[int, ...] = (160,)
+    aspects: tuple[float, ...] = (4 / 3, 16 / 9)
+    steps: int = 1000
+    rate: float = 1e-4
+    backbone_rate: float = 1e-5
+    warmup: int = 100
+    weight_decay: float = 1e-4
+    clip_norm: float = 0.1
+    groups: int = 1
+    seed: int = 0
+    losses: LossConfig = field(default_factory=LossConfig)
+    checkpoint_every: int = 100
+    evaluate_every: int = 500
+    evaluate_clips: int = 50
+    precision: Literal["bf16", "fp32"] = "bf16"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("frames", "pixels", "steps", "groups", "checkpoint_every", "evaluate_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if not self.short_sides or min(self.short_sides) < 32:
+            raise ConfigError(
+                f"short_sides are {self.short_sides}, expected one or more, from 32 on"
+            )
+        if not self.aspects or min(self.aspects) <= 0:
+            raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")

@@ -1,0 +1,80 @@
+"""Turn a run into weights that are shipped: ``python -m training.ship RUN WEIGHTS``.
+
+The file says of itself what it was trained on and how, and what it is worth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model import save_vistr
+from streamer.errors import SourceError, StreamError
+from streamer.json_file import read_json
+from training.state import load_trainee, short_sided
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the weights; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        facts = {
+            "trained_on": _json(options.facts),
+            "commit": _commit(),
+            "evaluation": _json(options.evaluation),
+        }
+        trainee = load_trainee(options.checkpoint)
+        net = short_sided(trainee.export(trainee.net.frames), options.short_side)
+        net.facts = {key: value for key, value in facts.items() if value}
+        save_vistr(net.to(torch.float16), options.weights)
+    except (StreamError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    size = options.weights.stat().st_size
+    print(f"{options.weights}: {size / 1e6:.1f} MB, {len(net.categories) - 1} categories")
+    return 0
+
+
+def _json(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    content, _ = read_json(path)
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: expected an object, found {type(content).__name__}")
+    return content
+
+
+def _commit() -> str:
+    """The commit of the code, or nothing outside a repository."""
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
+    )
+    return found.stdout.strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.ship",
+        description="Write the weights of a training run, in half precision.",
+    )
+    add = parser.add_argument
+    add("checkpoint", type=Path, help="checkpoint.pt of the run")
+    add("weights", type=Path, help="file to write, ending in .safetensors")
+    add("--short_side", type=int, required=True, help="shorter side of the input, in pixels")
+    add("--facts", type=Path, help="JSON file: what the weights were trained on, and how")
+    add("--evaluation", type=Path, help="evaluation.json of training.evaluate")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Where a run's clips come from, as its configuration says."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from model.categories import YOUTUBE_VIS_2019
+from streamer.errors import ConfigError, SourceError
+from streamer.json_file import read_json
+from training.assets import Assets
+from training.clip import Clip
+from training.composer import Composer
+from training.effects import Effects
+from training.feed import ClipSource
+from training.library import load_library
+from training.run_config import DataConfig
+from training.youtube_vis import YouTubeVis
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """Clips to learn from, clips to evaluate on, and the names of their category ids from 1 on."""
+
+    train: ClipSource
+    val: ClipSource
+    categories: tuple[str, ...]
+
+
+def open_sources(config: DataConfig, slots: int) -> Sources:
+    """Open what a run trains and evaluates on.
+
+    Args:
+        config: Where it is.
+        slots: Objects that a clip has at most: those with the fewest pixels are left out.
+
+    Raises:
+        ConfigError: Options contradict each other.
+        SourceError: Something cannot be read.
+    """
+    if config.annotations is None:
+        if config.composition.objects[1] > slots:
+            raise ConfigError(
+                f"objects are {config.composition.objects}, the network has {slots} slots"
+            )
+        assets = Assets(config.assets)
+        train, val = (
+            Composer(load_library(assets, split), config.composition) for split in ("train", "val")
+        )
+        return Sources(train, val, YOUTUBE_VIS_2019)
+    if config.images is None:
+        raise ConfigError("images is not given, annotations needs the folder of its images")
+    if config.val_annotations is None or config.val_images is None:
+        raise ConfigError("annotations needs val_annotations and val_images, to evaluate on")
+    names = category_names(config.annotations)
+    if category_names(config.val_annotations) != names:
+        raise ConfigError(
+            f"{config.val_annotations} has other categories than {config.annotations}"
+        )
+    videos = [
+        YouTubeVis(path, folder, categories=len(names), skip_bad=config.skip_bad)
+        for path, folder in (
+            (config.annotations, config.images),
+            (config.val_annotations, config.val_images),
+        )
+    ]
+    return Sources(
+        DrawnVideos(videos[0], slots, augment=True),
+        DrawnVideos(videos[1], slots, augment=False),
+        names,
+    )
+
+
+def category_names(annotations: Path) -> tuple[str, ...]:
+    """Names of the category ids from 1 on that a YouTube-VIS file lists.
+
+    Raises:
+        SourceError: The file cannot be read, or its ids are not 1, 2, 3 and on.
+    """
+    content, _ = read_json(annotations)
+    listed = content.get("categories") if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise SourceError(f"{annotations}: there is no list of categories")
+    names = {entry.get("id"): entry.get("name") for entry in listed if isinstance(entry, dict)}
+    if not names or sorted(names, key=str) != sorted(range(1, len(listed) + 1), key=str):
+        raise SourceError(
+            f"{annotations}: the category ids are {sorted(names, key=str)}, expected 1 to "
+            f"{len(listed)}, each once"
+        )
+    return tuple(str(names[category_id]) for category_id in range(1, len(listed) + 1))
+
+
+@dataclass(slots=True)
+class DrawnVideos:
+    """Clips of random videos of a YouTube-VIS data set.
+
+    Args:
+        videos: The data set.
+        slots: Most objects of a clip.
+        augment: Whether clips are mirrored at random, and look as other cameras would show them.
+
+    Attributes:
+        crowded: Clips so far that lost objects, which had too many.
+    """
+
+    videos: YouTubeVis
+    slots: int
+    augment: bool
+    crowded: int = field(default=0, init=False)
+
+    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
+        """A clip; see `YouTubeVis.clip`."""
+        index = int(rng.integers(len(self.videos)))
+        clip = self._with_room(index, self.videos.clip(index, frames, size, rng))
+        if not self.augment:
+            return clip
+        pixels, masks = clip.frames, clip.masks
+        if rng.random() < 0.5:
+            pixels, masks = pixels[:, :, ::-1], np.ascontiguousarray(masks[..., ::-1])
+        effects = Effects.draw(rng)
+        seen = np.stack([effects.apply(np.ascontiguousarray(frame), rng) for frame in pixels])
+        return Clip(seen, masks, clip.category_ids)
+
+    def _with_room(self, index: int, clip: Clip) -> Clip:
+        if len(clip.masks) <= self.slots:
+            return clip
+        if not self.crowded:
+            log.warning(
+                "video %d (from 0) has a clip of %d objects, the network has %d slots: only the "
+                "largest are kept, here and in clips like it",
+                *(index, len(clip.masks), self.slots),
+            )
+        self.crowded += 1
+        largest = np.sort(np.argsort(-clip.masks.sum(axis=(1, 2, 3)))[: self.slots])
+        return Clip(clip.frames, clip.masks[largest], clip.category_ids[largest])

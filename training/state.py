@@ -1,0 +1,165 @@
+"""What a run starts from, and what it keeps to go on after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from model import LIGHT, Architecture, VisTR, load_vistr
+from model import CheckpointError as ModelCheckpointError
+from model.initialise import random_tensors
+from streamer.errors import CheckpointError
+from training.network import Trainee
+
+BACKBONE = "vistr.backbone.0.body."
+
+
+def fresh_network(imagenet: Path, seed: int) -> Trainee:
+    """A light network to train from the start.
+
+    Args:
+        imagenet: MobileNetV2 features, tensors in torchvision's order.
+        seed: Of everything that ImageNet does not give.
+
+    Raises:
+        CheckpointError: The file is not that.
+    """
+    tensors = random_tensors(LIGHT, seed)
+    # The step counters of batch norm are no part of ours, nor is the last convolution.
+    pretrained = [
+        tensor
+        for key, tensor in read_tensors(imagenet).items()
+        if not key.endswith("num_batches_tracked")
+    ]
+    names = [key for key in tensors if key.startswith(BACKBONE)]
+    if len(pretrained) < len(names):
+        raise CheckpointError(
+            f"{imagenet}: {len(pretrained)} tensors, expected at least {len(names)}"
+        )
+    for name, tensor in zip(names, pretrained, strict=False):
+        if tensor.shape != tensors[name].shape:
+            raise CheckpointError(
+                f"{imagenet}: the tensor for {name} has shape {list(tensor.shape)}, expected "
+                f"{list(tensors[name].shape)}"
+            )
+        tensors[name] = tensor
+    for key, tensor in tensors.items():
+        if key.startswith("insmask_head") and tensor.ndim == 5:
+            # Frames apart at first: of the taps in time, only the middle one.
+            tensor[:, :, [t for t in range(tensor.shape[2]) if t != tensor.shape[2] // 2]] = 0
+    # What the slots differ in is shared by their queries; see `Trainee`.
+    shared = tensors["vistr.query_embed.weight"][: LIGHT.slots].clone()
+    tensors["vistr.query_embed.weight"].zero_()
+    net = VisTR(LIGHT)
+    net.load_state_dict(tensors)
+    trainee = Trainee(net)
+    trainee.shared.data[0] = shared
+    return trainee
+
+
+def load_trainee(start: Path) -> Trainee:
+    """A network to train on: of a run's checkpoint (.pt), or a VisTR's weights.
+
+    Raises:
+        CheckpointError: The file cannot be read or is neither.
+    """
+    if start.suffix != ".pt":
+        try:
+            return Trainee(load_vistr(start))
+        except ModelCheckpointError as error:
+            raise CheckpointError(str(error)) from error
+    saved = read_checkpoint(start)
+    net = VisTR(Architecture(**saved["architecture"]), saved["categories"], trained=True)
+    trainee = Trainee(net, len(saved["trainee"]["shared"]))
+    trainee.load_state_dict(saved["trainee"])
+    return trainee
+
+
+def with_groups(trainee: Trainee, groups: int, seed: int) -> Trainee:
+    """The same with another number of groups of slots; new ones begin at random."""
+    shared = trainee.shared.detach()[:groups]
+    generator = torch.Generator().manual_seed(seed)
+    new = torch.randn(groups - len(shared), *shared.shape[1:], generator=generator)
+    trainee.shared = nn.Parameter(torch.cat((shared, new)))
+    return trainee
+
+
+def with_categories(trainee: Trainee, names: Sequence[str], seed: int) -> Trainee:
+    """The same for other categories: what tells them apart begins at random."""
+    net = trainee.net
+    if net.categories[1:] == tuple(names):
+        return trainee
+    architecture = replace(net.architecture, num_classes=len(names) + 1)
+    fresh = random_tensors(architecture, seed)
+    kept = {
+        key: tensor
+        for key, tensor in net.state_dict().items()
+        if not key.startswith("vistr.class_embed.")
+    }
+    renamed = VisTR(architecture, names, trained=net.trained)
+    renamed.load_state_dict(fresh | kept)
+    other = Trainee(renamed, trainee.groups)
+    other.shared.data[:] = trainee.shared.data
+    other.moments.data[:] = trainee.moments.data
+    return other
+
+
+def checkpoint(trainee: Trainee, optimiser: torch.optim.Optimizer, step: int) -> dict[str, Any]:
+    """Everything that a run needs to go on."""
+    return {
+        "step": step,
+        "architecture": asdict(trainee.net.architecture),
+        "categories": list(trainee.net.categories[1:]),
+        "trainee": trainee.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: It cannot be read, or is none.
+    """
+    content = read_tensors(path)
+    missing = {"step", "architecture", "categories", "trainee", "optimiser"} - set(content)
+    if missing:
+        raise CheckpointError(f"{path}: not a checkpoint of a run: no {', '.join(sorted(missing))}")
+    return content
+
+
+def read_tensors(path: Path) -> dict[str, Any]:
+    """A dict that `torch.save` wrote, without running any code that it may hold.
+
+    Raises:
+        CheckpointError: It cannot be read, or is none.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and the file system raise all sorts
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path}: cannot be read: {reason}") from error
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: holds {type(content).__name__}, expected a dict")
+    return content
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Replace a checkpoint, whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(path)
+
+
+def short_sided(net: VisTR, short_side: int) -> VisTR:
+    """The same network, expecting inputs of another short side."""
+    tensors: dict[str, Tensor] = net.state_dict()
+    architecture = replace(net.architecture, short_side=short_side)
+    other = VisTR(architecture, net.categories[1:], trained=net.trained)
+    other.load_state_dict(tensors, assign=True)
+    return other.eval().requires_grad_(False)

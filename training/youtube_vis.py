@@ -1,0 +1,217 @@
+"""Clips of a data set in YouTube-VIS's layout: a JSON file, and folders of images."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from benchmarks.annotations import NAMING_KEYS
+from model.preprocess import resize
+from streamer.dataset.images import read_image
+from streamer.errors import ConfigError, SourceError
+from streamer.json_file import read_json
+from streamer.output import Rle
+from training.clip import Clip
+from training.youtube_vis_entries import LabelledVideo, UnusableError, read_object, read_video
+
+ALWAYS_SKIPPED = ("crowd region", "no segmentation")
+"""Reasons that are no error: the published data has such annotations."""
+
+log = logging.getLogger(__name__)
+
+
+class YouTubeVis:
+    """The videos of a YouTube-VIS 2019 or 2021 file, as clips to train on.
+
+    Images are read when a clip is drawn; masks stay run lengths until then. A mask of a frame may
+    be compressed or uncompressed RLE, or polygons; null or ``[]`` is "not visible".
+
+    Bad entries are errors, or with `skip_bad` left out. ``skipped`` counts them by reason, and the
+    log has one warning for each reason, with its first entry:
+
+    - ``malformed video``, ``missing image``: the whole video; images are only seen to be there.
+    - ``malformed annotation``, ``list of wrong length``, ``category out of range``, ``no such
+      video`` (or one that is left out), ``unusable mask`` (malformed, or not of the video's size).
+    - ``unusable image`` (damaged, or not of the video's size): found when it is drawn; the clip
+      then comes from the next video. Each image counts once.
+    - ``crowd region``, ``no segmentation`` (no pixel in any frame): no error, always left out.
+    - ``video without objects``: only where `keep_empty` is false.
+
+    Args:
+        annotations: The JSON file.
+        images: The folder that the videos' ``file_names`` start from.
+        categories: The category ids are 1 to this.
+        skip_bad: Leave bad entries out; otherwise the first one is an error.
+        keep_empty: Keep videos without objects: they teach what nothing looks like. Not so those
+            whose objects were left out; where these are many, say false.
+
+    Raises:
+        ConfigError: `categories` is not positive.
+        SourceError: The file or the folder cannot be read, an entry is bad, or no video is left.
+    """
+
+    def __init__(
+        self,
+        annotations: Path,
+        images: Path,
+        *,
+        categories: int,
+        skip_bad: bool = False,
+        keep_empty: bool = True,
+    ) -> None:
+        if categories < 1:
+            raise ConfigError(f"categories is {categories}, allowed are 1 and more")
+        if not images.is_dir():
+            raise SourceError(f"{images}: is not a folder")
+        self.skipped: Counter[str] = Counter()
+        self._path = annotations
+        self._skip_bad = skip_bad
+        self._examples: dict[str, str] = {}
+        self._unusable_images: set[str] = set()
+        labelled = self._read(images, categories)
+        for each in labelled.values():
+            if not each.objects and not keep_empty:
+                self._count("video without objects", f"{annotations}: video {each.video.video_id}")
+        self._videos = [each for each in labelled.values() if each.objects or keep_empty]
+        for reason in self.skipped:
+            self._warn(reason)
+        if not self._videos:
+            raise SourceError(f"{annotations}: there is no video to train on")
+
+    def __len__(self) -> int:
+        """How many videos there are."""
+        return len(self._videos)
+
+    def clip(
+        self, index: int, frames: int, size: tuple[int, int] | None, rng: np.random.Generator
+    ) -> Clip:
+        """Draw a clip: consecutive frames from a random one on.
+
+        A shorter video is repeated cyclically from any of its frames on. The clip depends on the
+        arguments and the files alone.
+
+        Args:
+            index: Of the video, from 0, in the file's order.
+            frames: Of the clip.
+            size: (height, width) of the clip in pixels; None keeps the video's. A pixel belongs to
+                a mask that is scaled down if at least half of its area does.
+            rng: Decides where the clip starts.
+
+        Returns:
+            The clip, with the objects that have a pixel in it, in the file's order.
+
+        Raises:
+            ConfigError: `frames` or `size` is not positive.
+            SourceError: An image is damaged or not of its video's size; with `skip_bad`, in every
+                video.
+            IndexError: There is no such video.
+        """
+        if frames < 1 or (size is not None and min(size) < 1):
+            raise ConfigError(f"{frames} frames of size {size}, allowed are 1 and more")
+        first = range(len(self))[index]
+        for position in (*range(first, len(self)), *range(first)):
+            labelled = self._videos[position]
+            try:
+                return _draw(labelled, frames, size, rng)
+            except SourceError as error:
+                line = f"{self._path}: video {labelled.video.video_id}: {error}"
+                if not self._skip_bad:
+                    raise SourceError(line) from error
+                self._count_image(line)
+        raise SourceError(f"{self._path}: no video is left whose images can be read")
+
+    def _read(self, images: Path, categories: int) -> dict[int, LabelledVideo]:
+        content, _ = read_json(self._path)
+        if not isinstance(content, dict):
+            raise SourceError(f"{self._path}: expected an object, found {type(content).__name__}")
+        videos: dict[int, LabelledVideo] = {}
+        for name, record in self._entries(content, "videos"):
+            with self._checked(name):
+                video = read_video(record, images, videos)
+                videos[video.video_id] = LabelledVideo(video)
+        taken: set[int] = set()
+        for name, record in self._entries(content, "annotations"):
+            with self._checked(name):
+                found = read_object(record, videos, categories, taken)
+                taken.add(record["id"])
+                videos[record["video_id"]].objects.append(found)
+        return videos
+
+    def _entries(self, content: dict[str, Any], part: str) -> Iterator[tuple[str, Any]]:
+        """The entries of a list in the file, each with its name in messages."""
+        records = content.get(part)
+        if not isinstance(records, list):
+            raise SourceError(f"{self._path}: {part} is {records!r:.60}, expected a list")
+        for position, record in enumerate(records):
+            keys = NAMING_KEYS if isinstance(record, dict) else ()
+            naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
+            yield f"{self._path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
+
+    @contextmanager
+    def _checked(self, name: str) -> Iterator[None]:
+        """Count an entry that cannot be used, or raise where that is an error."""
+        try:
+            yield
+        except UnusableError as error:
+            line = f"{name}: {error}"
+            if error.reason not in ALWAYS_SKIPPED and not self._skip_bad:
+                raise SourceError(line) from error
+            self._count(error.reason, line)
+
+    def _count(self, reason: str, line: str) -> None:
+        self.skipped[reason] += 1
+        self._examples.setdefault(reason, line)
+
+    def _count_image(self, line: str) -> None:
+        if line not in self._unusable_images:
+            self._unusable_images.add(line)
+            self._count("unusable image", line)
+            if len(self._unusable_images) == 1:
+                self._warn("unusable image")
+
+    def _warn(self, reason: str) -> None:
+        count, example = self.skipped[reason], self._examples[reason]
+        log.warning("left out: %s, %d so far; the first is %s", reason, count, example)
+
+
+def _draw(
+    labelled: LabelledVideo, frames: int, size: tuple[int, int] | None, rng: np.random.Generator
+) -> Clip:
+    video = labelled.video
+    length = len(video.images)
+    start = int(rng.integers(length - frames + 1 if frames <= length else length))
+    shown = [(start + offset) % length for offset in range(min(frames, length))]
+    target = size or video.size
+    images = np.stack([resize(read_image(video.images[i], video.size), target) for i in shown])
+    objects = [each for each in labelled.objects if each[1].areas[shown].any()]
+    masks = np.zeros((len(objects), *images.shape[:3]), dtype=np.bool_)
+    for row, (_, tube) in enumerate(objects):
+        for column, frame in enumerate(shown):
+            rle = tube.masks[frame]
+            if rle is not None:
+                masks[row, column] = _scaled(rle, target)
+    visible = masks.any(axis=(1, 2, 3))  # the smallest objects vanish when they are scaled
+    category_ids = np.array([category_id for category_id, _ in objects], dtype=np.int64)
+    masks = masks[visible]
+    if len(shown) < frames:
+        repeated = np.arange(frames) % len(shown)
+        images, masks = images[repeated], masks[:, repeated]
+    return Clip(images, masks, category_ids[visible])
+
+
+def _scaled(rle: Rle, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """A mask at `size` (height, width): bool [height, width]."""
+    mask = coco_mask.decode(cast("Any", rle))
+    if mask.shape == size:
+        return mask.astype(np.bool_)
+    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(share >= 0.5)
