@@ -28,7 +28,7 @@ def trackeval() -> ModuleType:
     try:
         import trackeval as package  # noqa: PLC0415 - not every installation has it
     except ImportError as error:
-        raise ConfigError(f"--tracking needs trackeval: {INSTALL}") from error
+        raise ConfigError(f"HOTA and IDF1 need trackeval: {INSTALL}") from error
     return cast("ModuleType", package)
 
 

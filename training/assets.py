@@ -6,7 +6,8 @@ from pathlib import Path
 
 from streamer.errors import SourceError
 
-DEFAULT_FOLDER = Path(__file__).parent / "assets"
+DEFAULT_FOLDER = Path("training/assets")
+"""Where `training.fetch` puts them, from the current folder."""
 VIDEO = "video/vtest.avi"
 BACKBONE = "weights/mobilenet_v2_features_imagenet.pt"
 BACKGROUNDS = "backgrounds"

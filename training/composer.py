@@ -68,19 +68,23 @@ class Composer:
             for picture in self.library.backgrounds
         )
 
-    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
+    def draw(
+        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
+    ) -> Clip:
         """One clip.
 
         Args:
             rng: Decides everything about it.
             frames: Frames T.
             size: (height, width) in pixels.
+            spacing: Every how many frames of what happens the clip shows one.
         """
+        span = frames * spacing
         people, sprites = self.composition.people, self.composition.sprites
         kind = rng.choice(3, p=(people, sprites, max(0, 1 - people - sprites)))
         scene = kind != 1 and rng.random() < self.composition.scene
         world = self.library.scene if scene else self._worlds[rng.integers(len(self._worlds))]
-        camera = self._camera(world.shape[:2], frames, size, rng)
+        camera = self._camera(world.shape[:2], span, size, rng)
         view = View(
             x=float(camera.corners[0, 0]),
             y=float(camera.corners[0, 1]),
@@ -92,13 +96,12 @@ class Composer:
         actors = []
         for _ in range(count):
             person = kind == 0 or (kind == 2 and rng.random() < 0.5)
-            actors.append(self._actor(person, scene, view, frames, rng))
+            actors.append(self._actor(person, scene, view, span, rng))
         actors.sort(key=lambda actor: float(actor.feet[0, 1] + rng.normal(0, 0.1) * view.height))
         if rng.random() < 0.3:
-            actors.insert(
-                int(rng.integers(len(actors) + 1)), self._screen(world, view, frames, rng)
-            )
-        return _render(world, camera, actors, size, rng)
+            actors.insert(int(rng.integers(len(actors) + 1)), self._screen(world, view, span, rng))
+        shown = range(spacing - 1, span, spacing)
+        return _render(world, camera, actors, (shown, size), rng)
 
     def _actor(
         self, person: bool, scene: bool, view: View, frames: int, rng: np.random.Generator
@@ -159,25 +162,27 @@ def _render(
     world: NDArray[np.uint8],
     camera: _Camera,
     actors: list[Actor],
-    size: tuple[int, int],
+    picture: tuple[range, tuple[int, int]],
     rng: np.random.Generator,
 ) -> Clip:
-    """Draw the actors, from back to front, into what the camera sees."""
+    """Draw the actors, from back to front, into what the camera sees at some times."""
+    times, size = picture
     effects = Effects.draw(rng)
     mirror = rng.random() < 0.5
     zoom = size[0] / camera.heights[0]
     scaled = _scaled(world, zoom)
-    frames = np.empty((len(camera.heights), *size, 3), np.uint8)
+    frames = np.empty((len(times), *size, 3), np.uint8)
     masks = np.zeros((len(actors), len(frames), *size), np.bool_)
-    for t, corner in enumerate(camera.corners):
+    for position, t in enumerate(times):
+        corner = camera.corners[t]
         move = np.array([[1, 0, -corner[0] * zoom], [0, 1, -corner[1] * zoom]])
         shown = cv2.warpAffine(scaled, move, size[::-1], borderMode=cv2.BORDER_REPLICATE)
         frame = shown.astype(np.uint8, copy=False)
         for layer, actor in enumerate(actors):
-            _paste(frame, masks[: layer + 1, t], actor, t, (corner, zoom))
+            _paste(frame, masks[: layer + 1, position], actor, t, (corner, zoom))
         if mirror:
             frame = np.ascontiguousarray(frame[:, ::-1])
-        frames[t] = effects.apply(frame, rng)
+        frames[position] = effects.apply(frame, rng)
     if mirror:
         masks = masks[..., ::-1]
     category_ids = np.array([actor.category_id for actor in actors], np.int64)

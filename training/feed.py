@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +23,13 @@ AHEAD = 4
 class ClipSource(Protocol):
     """Where clips come from."""
 
-    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
-        """A clip of `frames` frames of `size` (height, width); `rng` decides everything else."""
+    def draw(
+        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
+    ) -> Clip:
+        """A clip of `frames` frames of `size` (height, width), every `spacing`-th of what happens.
+
+        `rng` decides everything else.
+        """
         ...
 
 
@@ -69,7 +75,8 @@ class StepBatches(Dataset[Batch]):
         long = round(float(short * max(aspect, 1 / aspect)))
         size = (int(short), long) if aspect >= 1 else (long, int(short))
         count = max(1, shape.pixels // (shape.frames * size[0] * size[1]))
-        clips = [self._source.draw(rng, shape.frames, size) for _ in range(count)]
+        spacing = shape.window // shape.frames if shape.frames > 1 else 1
+        clips = [self._source.draw(rng, shape.frames, size, spacing) for _ in range(count)]
         times = window_times(shape.frames, shape.window).expand(count, -1)
         if shape.frames == 1:  # a frame by itself may stand anywhere in the window
             times = torch.from_numpy(rng.integers(shape.window, size=(count, 1)))
@@ -84,14 +91,16 @@ def batches(dataset: StepBatches, first: int) -> Iterator[Batch]:
         sampler=range(first, len(dataset)),
         num_workers=1,
         prefetch_factor=AHEAD,
-        worker_init_fn=_single_threaded,
+        worker_init_fn=_prepare,
         # A forked process would wait for ever for the threads that OpenCV had before.
         multiprocessing_context="spawn",
     )
     return iter(loader)
 
 
-def _single_threaded(_: int) -> None:
+def _prepare(_: int) -> None:
+    # Ctrl-C reaches this process too, but the step that the run is at still needs it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The network's threads need the cores.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -81,12 +81,19 @@ def load_library(assets: Assets, split: Split) -> Library:
         if (position % HELD_OUT_BACKGROUND == HELD_OUT_BACKGROUND - 1) == (split == "val")
     ]
     people = cut_tracklets(assets.video, PEOPLE[split], scene, GROUPS)
+    if not people or not backgrounds:
+        missing = "people in the video" if not people else "backgrounds"
+        raise SourceError(f"{assets.video.parents[1]}: too few {missing} for the {split} split")
     return Library(scene, people, sprites, frozenset(unseen), tuple(backgrounds))
 
 
 def _picture(path: Path, mode: Literal["RGB", "RGBA"]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            return np.array(image.convert(mode))
+            picture = np.array(image.convert(mode))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read as a picture: {error}") from error
+    if mode == "RGBA":
+        # Or the colours of transparent pixels would show: the composer adds them as they are.
+        picture[..., :3] = np.rint(picture[..., :3] * (picture[..., 3:] / 255))
+    return picture

@@ -54,6 +54,8 @@ class Trainee(nn.Module):
         self.token_head = nn.Linear(dim, net.architecture.num_classes)
         if groups > 1:
             nn.init.normal_(self.shared[1:])
+        # No random numbers but those of the caller's seed; there is nothing to tell apart here.
+        nn.init.zeros_(self.token_head.weight)
         # So that the rare positives are not drowned at first. Source: RetinaNet's prior of 0.01.
         nn.init.constant_(self.token_head.bias, -4.6)
 

@@ -82,7 +82,7 @@ class Run:
     def go(self) -> None:
         """Train up to the last step, or until `stopping` is set."""
         config = self.config
-        with (config.out / "losses.jsonl").open("a", encoding="utf-8") as log:
+        with (config.out / "losses.jsonl").open("a", encoding="utf-8", buffering=1) as log:
             progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
             for batch in progress:
                 parts = self._learn(batch.to(self._device))
@@ -91,7 +91,6 @@ class Run:
                 progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
                 last = self.step == config.steps
                 if self.step % config.checkpoint_every == 0 or last or self.stopping:
-                    log.flush()  # first, or a resumed run would miss lines
                     state = checkpoint(self._trainee, self._optimiser, self.step)
                     write_checkpoint(self._checkpoint, state)
                 if self.step % config.evaluate_every == 0 or last:
@@ -144,7 +143,9 @@ class Run:
         size = (side, round(side * config.aspects[0]))
         for position in range(config.evaluate_clips):
             rng = np.random.default_rng((VAL_SEED, position))
-            yield self._sources.val.draw(rng, config.frames, size)
+            full = self._trainee.net.frames
+            spacing = full // config.frames if config.frames > 1 else 1
+            yield self._sources.val.draw(rng, config.frames, size, spacing)
 
     def _resume(self, saved: dict[str, Any]) -> None:
         self.step = saved["step"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigError
+from training.assets import DEFAULT_FOLDER
 from training.composer import Composition
 from training.criterion import LossConfig
 
@@ -25,7 +26,7 @@ class DataConfig:
         skip_bad: Whether to leave bad videos and annotations out, counted, instead of stopping.
     """
 
-    assets: Path = Path("training/assets")
+    assets: Path = DEFAULT_FOLDER
     composition: Composition = field(default_factory=Composition)
     annotations: Path | None = None
     images: Path | None = None

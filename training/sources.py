@@ -113,8 +113,13 @@ class DrawnVideos:
     augment: bool
     crowded: int = field(default=0, init=False)
 
-    def draw(self, rng: np.random.Generator, frames: int, size: tuple[int, int]) -> Clip:
-        """A clip; see `YouTubeVis.clip`."""
+    def draw(
+        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
+    ) -> Clip:
+        """A clip of consecutive frames, whatever `spacing` is; see `YouTubeVis.clip`.
+
+        The published data is annotated every fifth frame already, in clips shorter than a window.
+        """
         index = int(rng.integers(len(self.videos)))
         clip = self._with_room(index, self.videos.clip(index, frames, size, rng))
         if not self.augment:

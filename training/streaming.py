@@ -17,6 +17,7 @@ from benchmarks.tracking import tracking_figures
 from model import VisTR
 from streamer.assembly import assemble, file_sinks
 from streamer.config import StreamConfig, WindowConfig
+from streamer.errors import SinkError
 from streamer.output import FrameResult
 from streamer.result_lines import survey
 from streamer.run import Run
@@ -52,6 +53,7 @@ def streaming_rows(
 
     Raises:
         ConfigError: TrackEval is not installed.
+        SinkError: There is no room for a clip's frames, or for results, in the temporary folder.
     """
     rows = {}
     strides = _allowed(STRIDES, net)
@@ -167,5 +169,7 @@ def _draw(
     """Write a clip as images, without loss; of its masks only the run lengths are kept."""
     clip = source.draw(np.random.default_rng((SEED, video_id)), frames, size)
     for index, frame in enumerate(clip.frames):
-        cv2.imwrite(str(folder / f"{index}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        path = str(folder / f"{index}.png")
+        if not cv2.imwrite(path, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):
+            raise SinkError(f"{path}: cannot be written")
     return truths_of(video_id, clip)

@@ -57,7 +57,7 @@ def _parse(arguments: Sequence[str] | None) -> TrainConfig:
     parser.add_class_arguments(TrainConfig)
     parsed = parser.parse_args(arguments)
     try:
-        options = parser.instantiate_classes(parsed).as_dict()
+        options = parser.instantiate(parsed).as_dict()
     except ValueError as error:
         raise ConfigError(str(error)) from error
     options.pop("config")

@@ -1,0 +1,112 @@
+"""`training.held_out`: what each kind of clip shows, and the figures of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+from benchmarks.annotations import GroundTruth, Result, Truth, Video
+from benchmarks.average_precision import average_precision
+from model import VisTR
+from streamer.errors import ConfigError
+from tests.evaluated import SIZE, pictures, sure_vistr, write_assets
+from training.assets import Assets
+from training.clip import Clip
+from training.held_out import (
+    SEED,
+    check_categories,
+    frame_size,
+    held_out_composers,
+    tube_rows,
+    without_categories,
+)
+from training.library import Library, load_library
+from training.tube_figures import results_of, tube_figures, tube_of
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    folder = tmp_path_factory.mktemp("assets")
+    write_assets(folder)
+    return load_library(Assets(folder), "val")
+
+
+class Answers:
+    """Clips in which exactly that is there what a network finds."""
+
+    def __init__(self, net: VisTR) -> None:
+        self.net = net
+
+    def draw(
+        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
+    ) -> Clip:
+        assert (size, spacing) == (SIZE, 1)
+        shown = pictures(int(rng.integers(1000)), frames)
+        nothing = Clip(shown, np.zeros((0, *shown.shape[:3]), bool), np.zeros(0, np.int64))
+        found = results_of(1, self.net, nothing)
+        empty = np.zeros(size, bool)
+        masks = [
+            [empty if mask is None else coco_mask.decode(mask).astype(bool) for mask in tube.masks]
+            for tube in (result.tube for result in found)
+        ]
+        ids = np.array([result.category_id for result in found], np.int64)
+        return Clip(shown, np.array(masks), ids)
+
+
+def shown(library: Library, kind: str) -> set[int]:
+    """Category ids in some clips of a kind."""
+    composer = held_out_composers(library)[kind]
+    clips = [composer.draw(np.random.default_rng(i), 3, SIZE) for i in range(8)]
+    return {int(category_id) for clip in clips for category_id in clip.category_ids}
+
+
+def test_each_kind_of_clip_shows_what_its_name_says(library: Library) -> None:
+    assert library.unseen == {2}
+    assert shown(library, "people") == {1}
+    assert shown(library, "sprites unseen") == {2}
+    assert shown(library, "sprites seen") == {3}
+    assert shown(library, "mixed") == {1, 2, 3}
+
+
+def test_kinds_without_a_sprite_are_left_out(library: Library) -> None:
+    few = replace(library, sprites={3: library.sprites[3]})
+    assert list(held_out_composers(few)) == ["people", "sprites seen", "mixed"]
+
+
+def test_what_is_found_counts_in_full() -> None:
+    net = sure_vistr(4)
+    row = tube_rows(net, {"own": Answers(net)}, 2)["own"]
+    assert row.pop("objects") == 8
+    assert row == pytest.approx(dict.fromkeys(row, 1.0))
+
+
+def test_figures_are_those_of_training_and_the_same_again(library: Library) -> None:
+    net, composers = sure_vistr(4), held_out_composers(library)
+    rows = tube_rows(net, composers, 3)
+    assert list(rows) == ["people", "sprites unseen", "sprites seen", "mixed"]
+    for kind, row in rows.items():
+        rngs = [np.random.default_rng((SEED, i)) for i in (1, 2, 3)]
+        clips = [composers[kind].draw(rng, 4, frame_size(net)) for rng in rngs]
+        stats = tube_figures(net, clips).stats
+        assert (row["AP"], row["AP50"]) == (stats["AP"], stats["AP50"])
+        assert row["objects"] == sum(len(clip.masks) for clip in clips) > 0
+    assert tube_rows(net, held_out_composers(library), 3) == rows
+
+
+def test_without_categories_a_wrong_name_costs_nothing() -> None:
+    tube = tube_of(np.ones((2, 4, 4), bool))
+    truth = GroundTruth({1: Video((4, 4), 2)}, {1: "a", 2: "b"}, (Truth(1, 2, tube, 16, False),))
+    results = [Result(1, 1, 0.9, tube)]
+    assert average_precision(truth, results).stats["AP"] == 0
+    unnamed = average_precision(*without_categories(truth, results)).stats
+    assert unnamed["AP"] == pytest.approx(1)
+
+
+def test_weights_that_lack_a_category_are_refused(library: Library, tmp_path: Path) -> None:
+    check_categories(sure_vistr(2, classes=3), library)
+    with pytest.raises(ConfigError, match=r"categories 1 to 2, the composites go up to 3; leave"):
+        check_categories(sure_vistr(2, classes=2), library)

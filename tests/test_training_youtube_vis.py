@@ -1,0 +1,481 @@
+"""`training.youtube_vis` and its writer: what is written comes back, and bad entries are named."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from benchmarks import vis_ap
+from model.preprocess import resize
+from streamer.errors import ConfigError, SinkError, SourceError
+from tests.datasets import damage, pictures
+from tests.vis_files import rle
+from training.clip import Clip
+from training.youtube_vis import YouTubeVis
+from training.youtube_vis_writer import write_youtube_vis
+
+SIZE = (48, 64)
+NAMES = ("person", "dog", "cat")
+LONG, SHORT, EMPTY = 0, 1, 2
+"""The videos of `root` by index: 8 frames with two objects, 3 frames with one, 4 without any."""
+
+Edit = Callable[[dict[str, Any]], None]
+
+
+def blobs(frames: int, seed: int) -> NDArray[np.bool_]:
+    """Ragged masks [frames, H, W] that have a pixel in each frame."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((frames, SIZE[0] // 8, SIZE[1] // 8)) < 0.4
+    coarse[:, 1, 1] = True
+    masks = coarse.repeat(8, axis=1).repeat(8, axis=2)
+    return np.asarray(masks & (rng.random(masks.shape) < 0.97))
+
+
+def shades(frames: int, seed: int) -> NDArray[np.uint8]:
+    """Frames [frames, H, W, 3] that JPEG hardly changes, each of a colour of its own."""
+    colours = np.random.default_rng(seed).integers(30, 200, (frames, 1, 1, 3))
+    ramp = np.linspace(0, 30, SIZE[1])[:, None]
+    return np.broadcast_to(colours + ramp, (frames, *SIZE, 3)).astype(np.uint8)
+
+
+def make_clip(frames: int, category_ids: tuple[int, ...], seed: int) -> Clip:
+    masks = [blobs(frames, seed + i) for i in range(len(category_ids))]
+    shape = (len(masks), frames, *SIZE)
+    ids = np.array(category_ids, dtype=np.int64)
+    return Clip(shades(frames, seed), np.array(masks, bool).reshape(shape), ids)
+
+
+def half_seen() -> Clip:
+    """Like `make_clip`, but the second object is only in the first three frames."""
+    clip = make_clip(8, (3, 1), seed=10)
+    clip.masks[1, 3:] = False
+    return clip
+
+
+CLIPS = {"long": half_seen(), "short": make_clip(3, (2,), 20), "empty": make_clip(4, (), 30)}
+
+
+NO_FRAMES = make_clip(0, (), 0)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_youtube_vis(tmp_path, CLIPS.items(), NAMES)
+    return tmp_path
+
+
+def open_set(root: Path, **options: Any) -> YouTubeVis:
+    options = {"categories": len(NAMES)} | options
+    return YouTubeVis(root / "annotations.json", root / "JPEGImages", **options)
+
+
+def edited(root: Path, edit: Edit) -> None:
+    path = root / "annotations.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+def draw(
+    source: YouTubeVis, index: int, frames: int, size: tuple[int, int] | None = None, seed: int = 0
+) -> Clip:
+    return source.clip(index, frames, size, np.random.default_rng(seed))
+
+
+def start_of(clip: Clip, whole: Clip) -> int:
+    """The frame of a clip that another one begins with, by its first object."""
+    equal = (whole.masks[0] == clip.masks[0, 0]).all(axis=(1, 2))
+    assert equal.sum() == 1
+    return int(equal.argmax())
+
+
+@pytest.mark.parametrize("index", [LONG, SHORT, EMPTY])
+def test_whole_clips_come_back(root: Path, index: int) -> None:
+    written = list(CLIPS.values())[index]
+    found = draw(open_set(root), index, len(written.frames))
+    assert np.array_equal(found.masks, written.masks)
+    assert np.array_equal(found.category_ids, written.category_ids)
+    assert np.abs(found.frames.astype(int) - written.frames).max() <= 5
+
+
+def test_the_evaluation_reads_what_is_written(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = json.loads((root / "annotations.json").read_text())
+    (root / "results.json").write_text(
+        json.dumps([each | {"score": 0.9} for each in content["annotations"]])
+    )
+    paths = ("--gt", root / "annotations.json", "--results", root / "results.json")
+    code = vis_ap.main([*map(str, paths), "--json", str(root / "ap.json")])
+    assert code == 0, capsys.readouterr().err
+    assert json.loads((root / "ap.json").read_text())["stats"]["AP"] == pytest.approx(1)
+
+
+def test_entries_have_what_the_published_ones_have(root: Path) -> None:
+    content = json.loads((root / "annotations.json").read_text())
+    assert content["categories"] == [
+        {"id": 1, "name": "person"},
+        {"id": 2, "name": "dog"},
+        {"id": 3, "name": "cat"},
+    ]
+    assert content["videos"][SHORT] == {
+        "id": 2,
+        "height": 48,
+        "width": 64,
+        "length": 3,
+        "file_names": ["short/00000.jpg", "short/00001.jpg", "short/00002.jpg"],
+    }
+    entry = content["annotations"][1]
+    mask = CLIPS["long"].masks[1, 0]
+    assert {key: entry[key] for key in ("id", "video_id", "category_id", "iscrowd")} == {
+        "id": 2,
+        "video_id": 1,
+        "category_id": 1,
+        "iscrowd": 0,
+    }
+    assert entry["segmentations"][0] == rle(mask)
+    assert entry["areas"] == [*CLIPS["long"].masks[1, :3].sum(axis=(1, 2)).tolist(), *[None] * 5]
+    assert entry["bboxes"][0] == coco_mask.toBbox(entry["segmentations"][0]).tolist()
+    assert entry["segmentations"][3:] == entry["bboxes"][3:] == [None] * 5
+
+
+def test_frames_are_consecutive_from_a_random_one_on(root: Path) -> None:
+    source, starts = open_set(root), set()
+    for seed in range(40):
+        clip = draw(source, LONG, 5, seed=seed)
+        start = start_of(clip, CLIPS["long"])
+        starts.add(start)
+        assert np.array_equal(clip.masks[0], CLIPS["long"].masks[0, start : start + 5])
+    assert starts == {0, 1, 2, 3}
+
+
+def test_short_videos_are_repeated_cyclically(root: Path) -> None:
+    source, starts = open_set(root), set()
+    for seed in range(30):
+        clip = draw(source, SHORT, 8, seed=seed)
+        start = start_of(clip, CLIPS["short"])
+        starts.add(start)
+        shown = (start + np.arange(8)) % 3
+        assert np.array_equal(clip.masks[0], CLIPS["short"].masks[0, shown])
+        assert np.array_equal(clip.frames[3:], clip.frames[:-3])
+    assert starts == {0, 1, 2}
+
+
+def test_the_same_generator_draws_the_same_clips(root: Path) -> None:
+    source, again = open_set(root), open_set(root)
+    for seed in range(5):
+        one, other = (draw(each, LONG, 3, (24, 32), seed=seed) for each in (source, again))
+        assert np.array_equal(one.frames, other.frames)
+        assert np.array_equal(one.masks, other.masks)
+
+
+def test_objects_that_the_drawn_frames_do_not_show_are_left_out(root: Path) -> None:
+    source = open_set(root)
+    clips = [draw(source, LONG, 2, seed=seed) for seed in range(40)]
+    for clip in clips:
+        seen = start_of(clip, CLIPS["long"]) < 3
+        assert clip.category_ids.tolist() == ([3, 1] if seen else [3])
+    assert {len(clip.masks) for clip in clips} == {1, 2}
+
+
+@pytest.mark.parametrize("size", [(24, 32), (30, 50), (48, 40), (96, 128), (60, 40)])
+def test_scaling(root: Path, size: tuple[int, int]) -> None:
+    source = open_set(root)
+    native, scaled = draw(source, LONG, 8), draw(source, LONG, 8, size)
+    assert scaled.size == size
+    assert np.array_equal(scaled.frames[5], resize(native.frames[5], size))
+    fine = native.masks.repeat(size[0], axis=2).repeat(size[1], axis=3)
+    share = fine.reshape(*native.masks.shape[:2], size[0], SIZE[0], size[1], SIZE[1]).mean((3, 5))
+    if size[0] <= SIZE[0] and size[1] <= SIZE[1]:
+        clear = np.abs(share - 0.5) > 1e-6
+        assert np.array_equal(scaled.masks[clear], share[clear] > 0.5)
+    assert (scaled.masks == (share >= 0.5)).mean() > 0.97
+
+
+def test_half_of_a_pixel_is_enough_and_objects_may_vanish(tmp_path: Path) -> None:
+    masks = np.zeros((3, 1, 4, 8), dtype=bool)
+    masks[0, 0, :, 1:3] = True  # half of the pixels 0 and 1, each 2 wide
+    masks[1, 0, 0, 5] = True  # a quarter of a pixel
+    masks[2, 0, 2:, 6:] = True  # a pixel
+    frames, ids = np.zeros((1, 4, 8, 3), np.uint8), np.array([1, 2, 3])
+    write_youtube_vis(tmp_path, [("a", Clip(frames, masks, ids))], NAMES)
+    clip = draw(open_set(tmp_path), 0, 1, (2, 4))
+    assert clip.category_ids.tolist() == [1, 3]
+    assert clip.masks[:, 0].astype(int).tolist() == [
+        [[1, 1, 0, 0], [1, 1, 0, 0]],
+        [[0, 0, 0, 0], [0, 0, 0, 1]],
+    ]
+
+
+def test_notations_may_be_mixed_within_an_annotation(root: Path) -> None:
+    boxes = np.zeros((3, *SIZE), dtype=bool)
+    boxes[:, 8:24, 16:40] = True
+    flat = boxes[1].flatten("F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    lengths = np.diff([0, *edges, flat.size]).tolist()
+    halves = [[16, 8, 30, 8, 30, 24, 16, 24], [30, 8, 40, 8, 40, 24, 30, 24]]
+
+    def mix(content: dict[str, Any]) -> None:
+        content["annotations"][2]["segmentations"] = [
+            rle(boxes[0]),
+            {"size": list(SIZE), "counts": lengths},
+            halves,
+        ]
+
+    edited(root, mix)
+    assert np.array_equal(draw(open_set(root), SHORT, 3).masks, boxes[None])
+
+
+def put(part: str, position: int, **fields: Any) -> Edit:
+    def edit(content: dict[str, Any]) -> None:
+        content[part][position] |= fields
+
+    return edit
+
+
+def shorten(part: str, position: int, key: str) -> Edit:
+    def edit(content: dict[str, Any]) -> None:
+        content[part][position][key].pop()
+
+    return edit
+
+
+def mask_of(size: tuple[int, int], counts: object = None) -> Edit:
+    def edit(content: dict[str, Any]) -> None:
+        found = rle(np.ones(size))
+        found["counts"] = found["counts"] if counts is None else counts
+        content["annotations"][1]["segmentations"][2] = found
+
+    return edit
+
+
+BAD_ENTRIES = [
+    (put("videos", 1, height="48"), "malformed video", r"videos\[1\] \(id 2\): height is '48'"),
+    (put("videos", 1, width=0), "malformed video", r"\(id 2\): 0x48 pixels, allowed are 1"),
+    (put("videos", 1, width=2**40), "malformed video", r"\(id 2\): 1099511627776x48 pixels"),
+    (put("videos", 1, id=1), "malformed video", r"videos\[1\] \(id 1\): id 1 is taken"),
+    (put("videos", 1, file_names=[]), "malformed video", r"file_names is \[\], expected a list"),
+    (put("videos", 1, file_names=["../a.jpg"], length=1), "malformed video", r"has '\.\./a\.jpg'"),
+    (put("videos", 1, file_names=[7], length=1), "malformed video", r"file_names has 7"),
+    (put("videos", 1, length=4), "list of wrong length", r"\(id 2\): 3 file_names, .* is 4"),
+    (
+        put("videos", 1, file_names=["short/9.jpg"], length=1),
+        "missing image",
+        r"\(id 2\): .*JPEGImages/short/9\.jpg: no such file",
+    ),
+    (
+        put("videos", 1, file_names=["x" * 999], length=1),
+        "missing image",
+        r"xxx: no such file",
+    ),
+    (
+        put("annotations", 1, id=None),
+        "malformed annotation",
+        r"annotations\[1\] \(id None, video_id 1, category_id 1\): id is None",
+    ),
+    (put("annotations", 1, id=1), "malformed annotation", r"id 1 is taken by an earlier entry"),
+    (put("annotations", 1, iscrowd="no"), "malformed annotation", r"iscrowd is 'no'"),
+    (put("annotations", 1, segmentations=None), "malformed annotation", "segmentations is None"),
+    (put("annotations", 1, video_id=9), "no such video", r"there is no usable video 9"),
+    (
+        put("annotations", 1, category_id=4),
+        "category out of range",
+        r"annotations\[1\] \(id 2, video_id 1, .*: category_id is 4, allowed are 1 to 3",
+    ),
+    (put("annotations", 1, category_id=0), "category out of range", r"category_id is 0"),
+    (
+        shorten("annotations", 1, "segmentations"),
+        "list of wrong length",
+        r"\(id 2, .*: 7 segmentations, the video has 8 frames",
+    ),
+    (shorten("annotations", 1, "bboxes"), "list of wrong length", r"7 bboxes, the video has 8"),
+    (shorten("annotations", 1, "areas"), "list of wrong length", r"7 areas, the video has 8"),
+    (
+        mask_of((64, 48)),
+        "unusable mask",
+        r"\(id 2, video_id 1, .*: segmentations\[2\]: size \[64, 48\], the video has \[48, 64\]",
+    ),
+    (mask_of(SIZE, [5]), "unusable mask", r"segmentations\[2\]: counts cover 5 pixels"),
+    (mask_of(SIZE, "\u00e9"), "unusable mask", r"segmentations\[2\]: counts '.*expected run"),
+]
+
+
+@pytest.mark.parametrize(("edit", "reason", "message"), BAD_ENTRIES)
+def test_bad_entries_are_named_or_left_out(
+    root: Path, caplog: pytest.LogCaptureFixture, edit: Edit, reason: str, message: str
+) -> None:
+    edited(root, edit)
+    with pytest.raises(SourceError, match=r"annotations\.json: .*" + message):
+        open_set(root)
+    source = open_set(root, skip_bad=True)
+    assert source.skipped.pop(reason) == 1
+    # The object of a video that is left out goes with it.
+    gone = reason in ("malformed video", "missing image") or "file_names" in message
+    assert source.skipped == ({"no such video": 1} if gone else {})
+    [line] = [record.message for record in caplog.records if reason in record.message]
+    assert "left out: " + reason + ", 1 so far; the first is " in line
+    assert len(source) == (2 if gone else 3)
+    assert draw(source, LONG, 8).category_ids.tolist() == ([3, 1] if gone else [3])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"iscrowd": 1}, "crowd region"),
+        ({"segmentations": [None, [], None]}, "no segmentation"),
+        ({"segmentations": [rle(np.zeros(SIZE))] * 3}, "no segmentation"),
+    ],
+)
+def test_crowds_and_empty_annotations_are_no_error(
+    root: Path, caplog: pytest.LogCaptureFixture, fields: dict[str, Any], reason: str
+) -> None:
+    edited(root, put("annotations", 2, **fields))
+    source = open_set(root)
+    assert source.skipped == {reason: 1}
+    assert len(caplog.records) == 1
+    assert draw(source, SHORT, 3).masks.shape == (0, 3, *SIZE)
+    without = open_set(root, keep_empty=False)
+    assert len(without) == 1
+    assert without.skipped == {reason: 1, "video without objects": 2}
+
+
+def test_a_warning_for_each_reason(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for position in range(3):
+        edited(root, put("annotations", position, iscrowd=1))
+    assert open_set(root).skipped == {"crowd region": 3}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "crowd region, 3 so far; the first is" in caplog.messages[0]
+
+
+def damaged(path: Path) -> None:
+    Image.fromarray(pictures(1, SIZE)[0]).save(path)
+    damage(path)
+
+
+def wrong_size(path: Path) -> None:
+    Image.fromarray(pictures(1, (24, 32))[0]).save(path)
+
+
+def cut_off(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (damaged, "damaged JPEG data"),
+        (cut_off, ""),
+        (wrong_size, "is 32x24, expected 64x48"),
+        (Path.unlink, "no such file"),
+    ],
+)
+def test_unusable_images_are_named_or_another_video_is_drawn(
+    root: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], object], message: str
+) -> None:
+    strict, source = open_set(root), open_set(root, skip_bad=True)
+    spoil(root / "JPEGImages" / "short" / "00001.jpg")
+    with pytest.raises(SourceError, match=rf"annotations\.json: video 2: .*00001\.jpg.*{message}"):
+        draw(strict, SHORT, 3)
+    for seed in range(3):
+        assert draw(source, SHORT, 3, seed=seed).category_ids.size == 0  # of the video after it
+    assert source.skipped == {"unusable image": 1}
+    assert len(caplog.records) == 1
+    single = [draw(source, SHORT, 1, seed=seed) for seed in range(20)]
+    assert {tuple(clip.category_ids) for clip in single} == {(2,), ()}  # its other frames are used
+
+
+def test_an_error_once_no_image_can_be_read(root: Path) -> None:
+    source = open_set(root, skip_bad=True)
+    for image in (root / "JPEGImages").rglob("*.jpg"):
+        cut_off(image)
+    with pytest.raises(SourceError, match="no video is left whose images can be read"):
+        draw(source, EMPTY, 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[]", "expected an object, found list"),
+        ("{", "is not JSON"),
+        ('{"videos": 3, "annotations": []}', "videos is 3, expected a list"),
+        ('{"videos": []}', "annotations is None, expected a list"),
+        ('{"videos": [], "annotations": []}', "there is no video to train on"),
+        ('{"videos": [4], "annotations": []}', r"videos\[0\]: expected an object, found 4"),
+    ],
+)
+def test_files_that_are_no_data_set(root: Path, content: str, message: str) -> None:
+    (root / "annotations.json").write_text(content)
+    with pytest.raises(SourceError, match=r"annotations\.json: " + message):
+        open_set(root)
+
+
+def test_wrong_arguments(root: Path) -> None:
+    with pytest.raises(SourceError, match=r"nowhere: is not a folder"):
+        YouTubeVis(root / "annotations.json", root / "nowhere", categories=3)
+    with pytest.raises(SourceError, match=r"nowhere\.json: No such file"):
+        YouTubeVis(root / "nowhere.json", root, categories=3)
+    with pytest.raises(ConfigError, match="categories is 0"):
+        open_set(root, categories=0)
+    source = open_set(root)
+    with pytest.raises(ConfigError, match="0 frames"):
+        draw(source, 0, 0)
+    with pytest.raises(ConfigError, match=r"size \(0, 5\)"):
+        draw(source, 0, 1, (0, 5))
+    with pytest.raises(IndexError):
+        draw(source, 3, 1)
+
+
+def test_objects_without_a_pixel_are_not_written(tmp_path: Path) -> None:
+    clip = make_clip(2, (1, 2), seed=0)
+    clip.masks[0] = False
+    write_youtube_vis(tmp_path, [("a", clip)], NAMES)
+    [entry] = json.loads((tmp_path / "annotations.json").read_text())["annotations"]
+    assert (entry["id"], entry["category_id"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "clip", "message"),
+    [
+        ("../a", make_clip(1, (), 0), r"clip '\.\./a': allowed are names"),
+        ("", make_clip(1, (), 0), "clip '': allowed are names"),
+        ("ok", make_clip(1, (), 0), "clip 'ok': allowed are names not used before"),
+        ("a", make_clip(1, (4,), 0), "clip a: category 4, allowed are 1 to 3"),
+        ("a", NO_FRAMES, "clip a: frames are"),
+    ],
+)
+def test_clips_that_are_refused(tmp_path: Path, name: str, clip: Clip, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        write_youtube_vis(tmp_path, [("ok", CLIPS["short"]), (name, clip)], NAMES)
+    assert not (tmp_path / "annotations.json").exists()
+
+
+def test_what_the_writer_refuses(root: Path, tmp_path: Path) -> None:
+    with pytest.raises(SinkError, match=r"annotations\.json: is there already"):
+        write_youtube_vis(root, CLIPS.items(), NAMES)
+    with pytest.raises(ConfigError, match="there are no clips"):
+        write_youtube_vis(tmp_path / "new", [], NAMES)
+    with pytest.raises(ConfigError, match="quality is 101, allowed are 0 to 100"):
+        write_youtube_vis(tmp_path / "new", CLIPS.items(), NAMES, quality=101)
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match="cannot make the folder"):
+        write_youtube_vis(tmp_path / "file", CLIPS.items(), NAMES)
+
+
+def test_clips_are_written_one_at_a_time(tmp_path: Path) -> None:
+    def clips() -> Iterator[tuple[str, Clip]]:
+        yield "first", CLIPS["short"]
+        assert (tmp_path / "JPEGImages" / "first" / "00002.jpg").is_file()
+        yield "second", CLIPS["empty"]
+
+    write_youtube_vis(tmp_path, clips(), NAMES)
+    assert len(open_set(tmp_path)) == 2
