@@ -8,7 +8,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test test-slow test-gpu smoke lint format types check ci clean
+.PHONY: demo test test-slow test-gpu train-smoke smoke lint format types check ci clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m streamer.demo demo
@@ -21,6 +21,10 @@ test-slow: $(INSTALLED)
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu --gpu
+
+# A fine-tuning from end to end on a tiny data set, interrupted once; part of test-slow too.
+train-smoke: $(INSTALLED)
+	$(BIN)/python -m pytest -m slow tests/test_train_smoke.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

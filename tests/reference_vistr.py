@@ -174,7 +174,10 @@ def _frame_head(
         x = _group_norm(_under(own, f"gn{layer + 1}"), x).relu()
         adapted = _conv(_under(own, f"adapter{layer}"), level[None], padding=0)
         x = adapted + F.interpolate(x, size=adapted.shape[-2:], mode="nearest")
-    offsets = _conv(_under(own, "conv_offset"), x, padding=0)
+    if "conv_offset.weight" in own:
+        offsets = _conv(_under(own, "conv_offset"), x, padding=0)
+    else:  # the light network's taps stay where they are
+        offsets = torch.zeros((), dtype=x.dtype).expand(len(x), 18, *x.shape[2:])
     return _group_norm(_under(own, "gn5"), _deformable(own["dcn.weight"], x, offsets)).relu()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,11 +42,10 @@ class Answers:
     def __init__(self, net: VisTR) -> None:
         self.net = net
 
-    def draw(
-        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
-    ) -> Clip:
-        assert (size, spacing) == (SIZE, 1)
-        shown = pictures(int(rng.integers(1000)), frames)
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        assert size == SIZE
+        assert list(times) == list(range(len(times)))
+        shown = pictures(int(rng.integers(1000)), len(times))
         nothing = Clip(shown, np.zeros((0, *shown.shape[:3]), bool), np.zeros(0, np.int64))
         found = results_of(1, self.net, nothing)
         empty = np.zeros(size, bool)
@@ -60,7 +60,7 @@ class Answers:
 def shown(library: Library, kind: str) -> set[int]:
     """Category ids in some clips of a kind."""
     composer = held_out_composers(library)[kind]
-    clips = [composer.draw(np.random.default_rng(i), 3, SIZE) for i in range(8)]
+    clips = [composer.draw(np.random.default_rng(i), range(3), SIZE) for i in range(8)]
     return {int(category_id) for clip in clips for category_id in clip.category_ids}
 
 
@@ -90,7 +90,7 @@ def test_figures_are_those_of_training_and_the_same_again(library: Library) -> N
     assert list(rows) == ["people", "sprites unseen", "sprites seen", "mixed"]
     for kind, row in rows.items():
         rngs = [np.random.default_rng((SEED, i)) for i in (1, 2, 3)]
-        clips = [composers[kind].draw(rng, 4, frame_size(net)) for rng in rngs]
+        clips = [composers[kind].draw(rng, range(4), frame_size(net)) for rng in rngs]
         stats = tube_figures(net, clips).stats
         assert (row["AP"], row["AP50"]) == (stats["AP"], stats["AP50"])
         assert row["objects"] == sum(len(clip.masks) for clip in clips) > 0

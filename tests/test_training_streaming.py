@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -38,10 +39,9 @@ class Answers:
         self.net, self.stride, self.folder = net, stride, folder
         self.tracks = 0
 
-    def draw(
-        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
-    ) -> Clip:
-        assert (size, spacing) == (SIZE, 1)
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        assert size == SIZE
+        frames = len(times)
         seed = int(rng.integers(1000))
         place = self.folder / f"{seed}"
         if not place.exists():

@@ -42,27 +42,36 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """What of the world a frame shows: the left upper corner and the size, in its pixels."""
+class Shot:
+    """What is filmed: a part of the world, for some time.
+
+    Attributes:
+        x: Left edge of the first frame's view, in pixels of the world.
+        y: Its upper edge.
+        width: Its width.
+        height: Its height.
+        frames: Frames T.
+        pace: How fast everything moves: 1 for people as they walk in a video of 10 frames per
+            second, or at most so.
+    """
 
     x: float
     y: float
     width: float
     height: float
+    frames: int
+    pace: float = 1.0
 
 
-def walker_in_place(
-    tracklet: Tracklet, frames: int, rate: float, rng: np.random.Generator
-) -> Actor:
+def walker_in_place(tracklet: Tracklet, shot: Shot, rng: np.random.Generator) -> Actor:
     """A person on the way that they really went, there and back; the world is the video's scene.
 
     Args:
         tracklet: The person.
-        frames: Frames T of the clip.
-        rate: Frames of the tracklet for each frame of the clip.
-        rng: Chooses where on the way the clip begins, and the colours.
+        shot: What is filmed.
+        rng: Chooses where on the way the clip begins, how fast they walk, and the colours.
     """
-    moment = _there_and_back(rng.uniform(0, 2 * len(tracklet)) + rate * np.arange(frames), tracklet)
+    moment, _ = _walk(tracklet, shot, rng)
     near = moment.astype(np.int64)
     boxes = tracklet.boxes.astype(np.float64)
     feet = np.stack((boxes[:, 0] + boxes[:, 2] / 2, boxes[:, 1] + boxes[:, 3]), axis=1)
@@ -74,71 +83,60 @@ def walker_in_place(
         # Between two frames of the video: a slow clip would stand still and jump otherwise.
         feet=np.stack([np.interp(moment, known, feet[:, axis]) for axis in (0, 1)], axis=1),
         heights=boxes[near, 3],
-        angles=np.zeros(frames),
-        mirrored=np.zeros(frames, np.bool_),
+        angles=np.zeros(shot.frames),
+        mirrored=np.zeros(shot.frames, np.bool_),
         gains=_gains(rng),
     )
 
 
-def walker(
-    tracklet: Tracklet, height: float, view: View, frames: int, rng: np.random.Generator
-) -> Actor:
+def walker(tracklet: Tracklet, height: float, shot: Shot, rng: np.random.Generator) -> Actor:
     """A person anywhere in the view, walking on as they did in the video.
 
     Args:
         tracklet: The person.
         height: Their height in pixels of the world.
-        view: The first frame's.
-        frames: Frames T of the clip.
+        shot: What is filmed.
         rng: Chooses the rest.
     """
-    rate = rng.uniform(0.3, 1.2)
-    moment = _there_and_back(rng.uniform(0, 2 * len(tracklet)) + rate * np.arange(frames), tracklet)
+    moment, rate = _walk(tracklet, shot, rng)
     boxes = tracklet.boxes.astype(np.float64)
     # Heights per frame that the person walks.
     step = (boxes[-1] - boxes[0])[:2] / (len(boxes) - 1) / boxes[:, 3].mean()
-    feet, turned = _path(step * height * rate, view, frames, rng)
-    growth = np.exp(rng.normal(0, 0.004) * np.arange(frames).clip(max=60))
+    feet, turned = _path(step * height * rate, shot, rng)
+    growth = np.exp(rng.normal(0, 0.004) * np.arange(shot.frames).clip(max=60))
     return Actor(
         category_id=1,
         pictures=tracklet.cutouts,
         shown=moment.astype(np.int64),
         feet=feet + np.array([0, height / 2]),
         heights=height * growth,
-        angles=np.full(frames, rng.normal(0, 3)),
+        angles=np.full(shot.frames, rng.normal(0, 3)),
         mirrored=turned,
         gains=_gains(rng),
     )
 
 
 def mover(
-    sprite: tuple[int, NDArray[np.uint8]],
-    height: float,
-    view: View,
-    frames: int,
-    rng: np.random.Generator,
+    sprite: tuple[int, NDArray[np.uint8]], height: float, shot: Shot, rng: np.random.Generator
 ) -> Actor:
     """A picture that moves, sways and grows or shrinks.
 
     Args:
         sprite: Category id, and picture: RGBA, uint8 [h, w, 4].
         height: Of the picture in pixels of the world.
-        view: The first frame's.
-        frames: Frames T of the clip.
+        shot: What is filmed.
         rng: Chooses the rest.
     """
-    times = np.arange(frames)
-    speed = view.height * np.exp(rng.uniform(np.log(0.001), np.log(0.03)))
+    times = shot.pace * np.arange(shot.frames)
+    speed = shot.pace * shot.height * np.exp(rng.uniform(np.log(0.001), np.log(0.03)))
     direction = rng.uniform(0, 2 * np.pi)
-    feet, turned = _path(
-        speed * np.array([np.cos(direction), np.sin(direction)]), view, frames, rng
-    )
+    feet, turned = _path(speed * np.array([np.cos(direction), np.sin(direction)]), shot, rng)
     sway = np.sin(rng.uniform(0.05, 0.4) * times + rng.uniform(0, 2 * np.pi))
     breath = np.sin(rng.uniform(0.02, 0.2) * times + rng.uniform(0, 2 * np.pi))
     return Actor(
         category_id=sprite[0],
         pictures=(sprite[1],),
-        shown=np.zeros(frames, np.int64),
+        shown=np.zeros(shot.frames, np.int64),
         feet=feet + np.array([0, height / 2]),
         heights=height * np.exp(rng.uniform(0, 0.2) * breath),
         angles=rng.normal(0, 10) + rng.uniform(0, 10) * sway,
@@ -147,18 +145,23 @@ def mover(
     )
 
 
-def _path(
-    step: Float, view: View, frames: int, rng: np.random.Generator
-) -> tuple[Float, NDArray[np.bool_]]:
+def _path(step: Float, shot: Shot, rng: np.random.Generator) -> tuple[Float, NDArray[np.bool_]]:
     """Places [T, 2] that pass through the view and turn round outside; whether x runs backwards."""
-    lowest = np.array([view.x, view.y])
-    extent = np.array([view.width, view.height])
-    inside = lowest + extent * rng.uniform(0.05, 0.95, 2)
-    straight = inside + step * (np.arange(frames)[:, None] - rng.uniform(0, frames))
-    wide = extent + 2 * BEYOND * view.height
-    phase = (straight - lowest + BEYOND * view.height) / wide % 2
+    margin = BEYOND * shot.height
+    lowest = np.array([shot.x, shot.y]) - margin
+    extent = np.array([shot.width, shot.height])
+    inside = margin + extent * rng.uniform(0.05, 0.95, 2)
+    straight = inside + step * (np.arange(shot.frames)[:, None] - rng.uniform(0, shot.frames))
+    phase = straight / (extent + 2 * margin) % 2
     folded = np.where(phase > 1, 2 - phase, phase)
-    return folded * wide + lowest - BEYOND * view.height, phase[:, 0] > 1
+    return lowest + folded * (extent + 2 * margin), phase[:, 0] > 1
+
+
+def _walk(tracklet: Tracklet, shot: Shot, rng: np.random.Generator) -> tuple[Float, float]:
+    """Frames [T] of a tracklet that a clip shows, and how many of them in a frame of the clip."""
+    rate = shot.pace * rng.uniform(0.3, 1.2)
+    start = rng.uniform(0, 2 * len(tracklet))
+    return _there_and_back(start + rate * np.arange(shot.frames), tracklet), rate
 
 
 def _there_and_back(moment: NDArray[np.floating], tracklet: Tracklet) -> Float:

@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _clips(composer: Composer, options: argparse.Namespace) -> Iterator[tuple[str, Clip]]:
     for position in tqdm(range(options.clips), unit="clip"):
         rng = np.random.default_rng((options.seed, position))
-        yield f"clip_{position:05d}", composer.draw(rng, options.frames, options.size)
+        yield f"clip_{position:05d}", composer.draw(rng, range(options.frames), options.size)
 
 
 def _parser() -> argparse.ArgumentParser:

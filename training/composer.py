@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.actors import Actor, View, mover, walker, walker_in_place
+from streamer.errors import ConfigError
+from training.actors import Actor, Shot, mover, walker, walker_in_place
 from training.clip import Clip
 from training.effects import Effects
 from training.library import Library
@@ -31,6 +33,8 @@ class Composition:
         scene: Share of the clips with people that play in the video's own scene.
         heights: Smallest and largest height of an object, in heights of the frame.
         still: Share of the clips whose camera does not move.
+        pace: How fast everything moves: 1 for people as they walk in a video of 10 frames per
+            second, or at most so.
     """
 
     objects: tuple[int, int] = (1, 5)
@@ -39,6 +43,20 @@ class Composition:
     scene: float = 0.5
     heights: tuple[float, float] = (0.12, 0.65)
     still: float = 0.5
+    pace: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("people", "sprites", "scene", "still"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
+        if self.people + self.sprites > 1 + 1e-9:
+            raise ConfigError(f"people and sprites are {self.people} and {self.sprites}, over 1")
+        if not 0 <= self.objects[0] <= self.objects[1]:
+            raise ConfigError(f"objects are {self.objects}, expected fewest and most, from 0")
+        if not 0 < self.heights[0] <= self.heights[1]:
+            raise ConfigError(f"heights are {self.heights}, expected lowest and highest, above 0")
+        if self.pace < 0:
+            raise ConfigError(f"pace is {self.pace}, expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,59 +86,53 @@ class Composer:
             for picture in self.library.backgrounds
         )
 
-    def draw(
-        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
-    ) -> Clip:
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
         """One clip.
 
         Args:
             rng: Decides everything about it.
-            frames: Frames T.
+            times: The frames to show, ascending, of all that happen, from 0 on.
             size: (height, width) in pixels.
-            spacing: Every how many frames of what happens the clip shows one.
         """
-        span = frames * spacing
+        span = times[-1] + 1
         people, sprites = self.composition.people, self.composition.sprites
         kind = rng.choice(3, p=(people, sprites, max(0, 1 - people - sprites)))
         scene = kind != 1 and rng.random() < self.composition.scene
         world = self.library.scene if scene else self._worlds[rng.integers(len(self._worlds))]
         camera = self._camera(world.shape[:2], span, size, rng)
-        view = View(
+        shot = Shot(
             x=float(camera.corners[0, 0]),
             y=float(camera.corners[0, 1]),
             width=float(camera.heights[0]) * size[1] / size[0],
             height=float(camera.heights[0]),
+            frames=span,
+            pace=self.composition.pace,
         )
         low, high = self.composition.objects
         count = int(rng.integers(low, high + 1))
         actors = []
         for _ in range(count):
             person = kind == 0 or (kind == 2 and rng.random() < 0.5)
-            actors.append(self._actor(person, scene, view, span, rng))
-        actors.sort(key=lambda actor: float(actor.feet[0, 1] + rng.normal(0, 0.1) * view.height))
+            actors.append(self._actor(person, scene, shot, rng))
+        actors.sort(key=lambda actor: float(actor.feet[0, 1] + rng.normal(0, 0.1) * shot.height))
         if rng.random() < 0.3:
-            actors.insert(int(rng.integers(len(actors) + 1)), self._screen(world, view, span, rng))
-        shown = range(spacing - 1, span, spacing)
-        return _render(world, camera, actors, (shown, size), rng)
+            actors.insert(int(rng.integers(len(actors) + 1)), self._screen(shot, rng))
+        return _render(world, camera, actors, (times, size), rng)
 
-    def _actor(
-        self, person: bool, scene: bool, view: View, frames: int, rng: np.random.Generator
-    ) -> Actor:
+    def _actor(self, person: bool, scene: bool, shot: Shot, rng: np.random.Generator) -> Actor:
         low, high = self.composition.heights
-        height = view.height * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        height = shot.height * float(np.exp(rng.uniform(np.log(low), np.log(high))))
         if not person:
             category_id = int(rng.choice(list(self.library.sprites)))
             pictures = self.library.sprites[category_id]
             picture = pictures[rng.integers(len(pictures))]
-            return mover((category_id, picture), height, view, frames, rng)
+            return mover((category_id, picture), height, shot, rng)
         tracklet = self.library.people[rng.integers(len(self.library.people))]
         if scene and rng.random() < 0.8:
-            return walker_in_place(tracklet, frames, rng.uniform(0.3, 1.2), rng)
-        return walker(tracklet, height, view, frames, rng)
+            return walker_in_place(tracklet, shot, rng)
+        return walker(tracklet, height, shot, rng)
 
-    def _screen(
-        self, world: NDArray[np.uint8], view: View, frames: int, rng: np.random.Generator
-    ) -> Actor:
+    def _screen(self, shot: Shot, rng: np.random.Generator) -> Actor:
         """A still patch of some background that hides what is behind it: a post, a wall."""
         source = self._worlds[rng.integers(len(self._worlds))]
         height, width = source.shape[:2]
@@ -128,16 +140,16 @@ class Composer:
         x = int(rng.integers(width - patch_width))
         patch = np.ascontiguousarray(source[:, x : x + patch_width])
         opaque = np.full((*patch.shape[:2], 1), 255, np.uint8)
-        still = mover((0, np.dstack((patch, opaque))), 1.0, view, frames, rng)
-        tall = view.height * rng.uniform(0.3, 1.2)
+        still = mover((0, np.dstack((patch, opaque))), 1.0, shot, rng)
+        tall = shot.height * rng.uniform(0.3, 1.2)
         return Actor(
             category_id=0,
             pictures=still.pictures,
             shown=still.shown,
-            feet=np.repeat(still.feet[:1] + np.array([0, tall / 2]), frames, axis=0),
-            heights=np.full(frames, tall),
-            angles=np.zeros(frames),
-            mirrored=np.repeat(still.mirrored[:1], frames),
+            feet=np.repeat(still.feet[:1] + np.array([0, tall / 2]), shot.frames, axis=0),
+            heights=np.full(shot.frames, tall),
+            angles=np.zeros(shot.frames),
+            mirrored=np.repeat(still.mirrored[:1], shot.frames),
             gains=still.gains,
         )
 
@@ -152,7 +164,7 @@ class Composer:
         end = start
         if rng.random() >= self.composition.still:
             # Never faster than a tenth of the view in a second of ten frames.
-            furthest = 0.01 * frames * heights[0] / np.maximum(room, 1)
+            furthest = 0.01 * self.composition.pace * frames * heights[0] / np.maximum(room, 1)
             end = np.clip(start + rng.uniform(-1, 1, 2) * furthest, 0, 1)
         times = np.linspace(0, 1, frames)[:, None]
         return _Camera(room * (start + (end - start) * times), heights)
@@ -162,7 +174,7 @@ def _render(
     world: NDArray[np.uint8],
     camera: _Camera,
     actors: list[Actor],
-    picture: tuple[range, tuple[int, int]],
+    picture: tuple[Sequence[int], tuple[int, int]],
     rng: np.random.Generator,
 ) -> Clip:
     """Draw the actors, from back to front, into what the camera sees at some times."""

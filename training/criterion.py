@@ -137,7 +137,7 @@ def _dice_loss(found: Tensor, wanted: Tensor) -> Tensor:
 
 
 def _token_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Focal loss of [B, T, C, h, w] logits, for each token that shows something."""
+    """Focal loss of [B, T, C, h, w] logits, for each token and category that it shows."""
     count, frames, classes, *grid = logits.shape
     covered = F.adaptive_avg_pool2d(batch.masks.flatten(1, 2).float(), (grid[0], grid[1]))
     shown = (covered > COVERED).view(count, -1, frames, *grid).transpose(1, 2)
@@ -145,4 +145,5 @@ def _token_loss(logits: Tensor, batch: Batch) -> Tensor:
     targets = logits.new_zeros(count, frames, classes, *grid)
     targets = targets.scatter_reduce(2, index, shown.to(logits.dtype), "amax")
     loss: Tensor = sigmoid_focal_loss(logits, targets, reduction="sum")
-    return loss / targets.sum().clamp(min=1)
+    # At least one a frame, or frames without any object would outweigh all others.
+    return loss / targets.sum().clamp(min=count * frames)

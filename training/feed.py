@@ -13,7 +13,6 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from training.clip import Clip
-from training.network import window_times
 from training.targets import Batch
 
 AHEAD = 4
@@ -23,12 +22,10 @@ AHEAD = 4
 class ClipSource(Protocol):
     """Where clips come from."""
 
-    def draw(
-        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
-    ) -> Clip:
-        """A clip of `frames` frames of `size` (height, width), every `spacing`-th of what happens.
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        """A clip of `size` (height, width) that shows some frames of what happens.
 
-        `rng` decides everything else.
+        `times`, ascending, says which; `rng` decides everything else.
         """
         ...
 
@@ -38,8 +35,8 @@ class BatchShape:
     """Sizes of the batches.
 
     Attributes:
-        frames: Frames T of a clip.
-        window: Frames of the network's full window, a multiple of T.
+        frames: Frames T of a clip, at random places of the window.
+        window: Frames of the network's full window, T or more.
         pixels: Pixels of all frames of a batch together: as many clips as fit, at least one.
         short_sides: Shorter sides of the frames in pixels, one of them for each batch.
         aspects: Ratios of width to height, one of them for each batch.
@@ -50,6 +47,12 @@ class BatchShape:
     pixels: int
     short_sides: Sequence[int]
     aspects: Sequence[float]
+
+
+def frame_size(short_side: int, aspect: float) -> tuple[int, int]:
+    """(height, width) in pixels of frames whose width is `aspect` times their height."""
+    long_side = round(short_side * max(aspect, 1 / aspect))
+    return (short_side, long_side) if aspect >= 1 else (long_side, short_side)
 
 
 class StepBatches(Dataset[Batch]):
@@ -71,16 +74,12 @@ class StepBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         shape = self._shape
         rng = np.random.default_rng((self._seed, step))
-        short, aspect = rng.choice(shape.short_sides), rng.choice(shape.aspects)
-        long = round(float(short * max(aspect, 1 / aspect)))
-        size = (int(short), long) if aspect >= 1 else (long, int(short))
+        size = frame_size(int(rng.choice(shape.short_sides)), float(rng.choice(shape.aspects)))
         count = max(1, shape.pixels // (shape.frames * size[0] * size[1]))
-        spacing = shape.window // shape.frames if shape.frames > 1 else 1
-        clips = [self._source.draw(rng, shape.frames, size, spacing) for _ in range(count)]
-        times = window_times(shape.frames, shape.window).expand(count, -1)
-        if shape.frames == 1:  # a frame by itself may stand anywhere in the window
-            times = torch.from_numpy(rng.integers(shape.window, size=(count, 1)))
-        return Batch.of(clips, times)
+        places = range(shape.window)
+        times = [sorted(rng.choice(places, shape.frames, replace=False)) for _ in range(count)]
+        clips = [self._source.draw(rng, [t - each[0] for t in each], size) for each in times]
+        return Batch.of(clips, torch.from_numpy(np.array(times)))
 
 
 def batches(dataset: StepBatches, first: int) -> Iterator[Batch]:

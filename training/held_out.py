@@ -61,7 +61,7 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
         videos, truths, results = {}, [], []
         for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip"):
             rng = np.random.default_rng((SEED, video_id))
-            clip = source.draw(rng, net.frames, frame_size(net))
+            clip = source.draw(rng, range(net.frames), frame_size(net))
             videos[video_id] = Video(clip.size, net.frames)
             truths += truths_of(video_id, clip)
             results += results_of(video_id, net, clip)

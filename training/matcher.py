@@ -30,8 +30,11 @@ class MatchCosts:
 def match(logits: Tensor, boxes: Tensor, batch: Batch, costs: MatchCosts) -> Tensor:
     """Assign slots to objects, one assignment for each clip, group and layer.
 
-    The cost of a pair is the mean over the frames in which the object is visible. (The published
-    matcher takes those of another object: the one at the pair's rank, not the pair's own.)
+    The cost of a pair is the mean over the frames in which the object is visible, and an assigned
+    slot answers for the object in those. The published matcher averages over all frames, with an
+    empty box where the object is not visible; it takes plain IoU and the mean of a box's four
+    distances; and it supervises the visible frames of the object at the pair's rank, not of the
+    pair's own.
 
     Args:
         logits: [..., B, G, T, K, num_classes + 1].

@@ -86,7 +86,8 @@ class Trainee(nn.Module):
         )
         return Answers(
             logits=net.vistr.class_embed(embeddings),
-            boxes=net.vistr.bbox_embed(embeddings).sigmoid(),
+            # At least in single precision: half of it would be off by half a pixel.
+            boxes=_exact(net.vistr.bbox_embed(embeddings)).sigmoid(),
             embeddings=embeddings[-1, :, 0],
             memory=memory.view(count, frames, height, width, dim).permute(0, 1, 4, 2, 3),
             features=features,
@@ -131,6 +132,10 @@ class Trainee(nn.Module):
         tensors = {key: tensor.detach().clone() for key, tensor in self.net.state_dict().items()}
         net.load_state_dict(tensors | {"vistr.query_embed.weight": rows}, assign=True)
         return net.eval().requires_grad_(False)
+
+
+def _exact(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def window_times(frames: int, full: int) -> Tensor:

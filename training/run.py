@@ -14,10 +14,12 @@ from tqdm import tqdm
 
 from model import save_vistr
 from streamer.device import choose_device
+from streamer.errors import ConfigError, StreamError
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
-from training.feed import BatchShape, StepBatches, batches
+from training.feed import BatchShape, StepBatches, batches, frame_size
+from training.network import window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
 from training.run_config import TrainConfig
 from training.schedule import rate
@@ -39,6 +41,10 @@ VAL_SEED = 10**6
 """Seed of the evaluation's clips: apart from those of training, whatever their seed."""
 
 
+class DivergedError(StreamError):
+    """The loss is no number any more; going on would spoil the weights."""
+
+
 class Run:
     """A run in a folder; one that was interrupted there goes on where its last checkpoint was.
 
@@ -54,6 +60,7 @@ class Run:
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device.
+        DivergedError: The loss became infinite or no number.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -72,12 +79,19 @@ class Run:
         self._trainee = with_groups(trainee, config.groups, config.seed).to(self._device)
         # The layout that convolutions are fastest in.
         self._trainee.net.vistr.backbone.to(memory_format=torch.channels_last)
+        if trainee.net.frames % config.frames:
+            raise ConfigError(
+                f"frames is {config.frames}, expected a divisor of the window's "
+                f"{trainee.net.frames}"
+            )
         if config.frames < trainee.net.frames:
             hold_taps_in_time(trainee.net)
         self._optimiser = make_optimiser(self._trainee, config)
         config.out.mkdir(parents=True, exist_ok=True)
         if saved is not None:
             self._resume(saved)
+        for name in ("losses.jsonl", "figures.jsonl"):
+            _cut(config.out / name, self.step)
 
     def go(self) -> None:
         """Train up to the last step, or until `stopping` is set."""
@@ -90,11 +104,12 @@ class Run:
                 log.write(json.dumps({"step": self.step, **parts}) + "\n")
                 progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
                 last = self.step == config.steps
+                # Before the checkpoint: a run that is killed in between evaluates again.
+                if self.step % config.evaluate_every == 0 or last:
+                    progress.write(self._evaluate())
                 if self.step % config.checkpoint_every == 0 or last or self.stopping:
                     state = checkpoint(self._trainee, self._optimiser, self.step)
                     write_checkpoint(self._checkpoint, state)
-                if self.step % config.evaluate_every == 0 or last:
-                    progress.write(self._evaluate())
                 if self.stopping:
                     return
 
@@ -118,6 +133,11 @@ class Run:
         with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             parts = losses(self._trainee, batch, config.losses)
         total = torch.stack(list(parts.values())).sum()
+        if not total.isfinite():
+            raise DivergedError(
+                f"the loss is {float(total)} in step {self.step + 1}: a lower rate may help; "
+                f"{self._checkpoint} is of an earlier step"
+            )
         self._optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
@@ -139,20 +159,18 @@ class Run:
     def _held_out(self) -> Iterator[Clip]:
         """The evaluation's clips, always the same ones."""
         config = self.config
-        side = config.short_sides[-1]
-        size = (side, round(side * config.aspects[0]))
+        size = frame_size(config.short_sides[-1], config.aspects[0])
+        times = window_times(config.frames, self._trainee.net.frames).tolist()
         for position in range(config.evaluate_clips):
             rng = np.random.default_rng((VAL_SEED, position))
-            full = self._trainee.net.frames
-            spacing = full // config.frames if config.frames > 1 else 1
-            yield self._sources.val.draw(rng, config.frames, size, spacing)
+            yield self._sources.val.draw(rng, times, size)
 
     def _resume(self, saved: dict[str, Any]) -> None:
         self.step = saved["step"]
         self._trainee.load_state_dict(saved["trainee"])
-        self._optimiser.load_state_dict(saved["optimiser"])
-        for name in ("losses.jsonl", "figures.jsonl"):
-            _cut(self.config.out / name, self.step)
+        # Moments only: the rates are the configuration's, which may have changed.
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
 
 
 def _cut(log: Path, step: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,15 +114,14 @@ class DrawnVideos:
     augment: bool
     crowded: int = field(default=0, init=False)
 
-    def draw(
-        self, rng: np.random.Generator, frames: int, size: tuple[int, int], spacing: int = 1
-    ) -> Clip:
-        """A clip of consecutive frames, whatever `spacing` is; see `YouTubeVis.clip`.
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        """A clip of consecutive frames, as many as `times` are; see `YouTubeVis.clip`.
 
-        The published data is annotated every fifth frame already, in clips shorter than a window.
+        The published data has every fifth frame of its videos only, and most of them are shorter
+        than a window.
         """
         index = int(rng.integers(len(self.videos)))
-        clip = self._with_room(index, self.videos.clip(index, frames, size, rng))
+        clip = self._with_room(index, self.videos.clip(index, len(times), size, rng))
         if not self.augment:
             return clip
         pixels, masks = clip.frames, clip.masks

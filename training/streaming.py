@@ -167,7 +167,7 @@ def _draw(
     source: ClipSource, video_id: int, frames: int, size: tuple[int, int], folder: Path
 ) -> list[Truth]:
     """Write a clip as images, without loss; of its masks only the run lengths are kept."""
-    clip = source.draw(np.random.default_rng((SEED, video_id)), frames, size)
+    clip = source.draw(np.random.default_rng((SEED, video_id)), range(frames), size)
     for index, frame in enumerate(clip.frames):
         path = str(folder / f"{index}.png")
         if not cv2.imwrite(path, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)):

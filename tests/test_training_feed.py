@@ -1,0 +1,114 @@
+"""The batches of the steps: what they depend on, and what shape they have."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training_cases import random_clip
+from training.clip import Clip
+from training.feed import BatchShape, StepBatches, batches
+from training.targets import Batch
+
+SHAPE = BatchShape(frames=3, window=6, pixels=4 * 3 * 32 * 43, short_sides=(32,), aspects=(4 / 3,))
+
+
+@dataclass
+class Rectangles:
+    """Clips with one to three objects; top level, so that another process can make them too."""
+
+    asked: list[list[int]] = field(default_factory=list)
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        self.asked.append(list(times))
+        labels = rng.integers(1, 6, size=rng.integers(1, 4)).tolist()
+        return random_clip(rng, labels, len(times), size)
+
+
+def steps(shape: BatchShape = SHAPE, *, seed: int = 0, count: int = 6) -> StepBatches:
+    return StepBatches(Rectangles(), shape, seed, count)
+
+
+def same(first: Batch, second: Batch) -> bool:
+    pairs = ((getattr(first, f.name), getattr(second, f.name)) for f in fields(Batch))
+    return all(torch.equal(*pair) for pair in pairs)
+
+
+def test_a_batch_depends_on_seed_and_step_alone() -> None:
+    once, again = steps(), steps(count=100)
+    expected = [once[step] for step in range(4)]
+    for step in (3, 0, 2, 1, 3):
+        assert same(again[step], expected[step])
+    assert not same(expected[0], expected[1])
+    assert not any(same(steps(seed=1)[0], batch) for batch in expected)
+    assert len(again) == 100
+
+
+class Interrupted(Rectangles):
+    """The same; Ctrl-C reaches the other process while it draws."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        if multiprocessing.parent_process() is not None:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().draw(rng, times, size)
+
+
+def test_another_process_makes_the_same_batches_from_the_step_asked_for() -> None:
+    made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3))
+    assert len(made) == 3
+    assert all(same(batch, steps()[step]) for step, batch in enumerate(made, start=3))
+
+
+@pytest.mark.parametrize(
+    ("aspects", "sizes"),
+    [
+        ((4 / 3,), {(32, 43), (48, 64)}),
+        ((1.0,), {(32, 32), (48, 48)}),
+        ((9 / 16, 2.0), {(57, 32), (85, 48), (32, 64), (48, 96)}),
+    ],
+)
+def test_each_batch_has_one_of_the_short_sides_and_aspects(
+    aspects: Sequence[float], sizes: set[tuple[int, int]]
+) -> None:
+    dataset = steps(replace(SHAPE, short_sides=(32, 48), aspects=aspects, pixels=1))
+    assert {tuple(dataset[step].frames.shape[2:4]) for step in range(20)} == sizes
+
+
+@pytest.mark.parametrize(("pixels", "clips"), [(0, 1), (3, 3), (3.99, 3)])
+def test_as_many_clips_as_fit_and_one_at_least(pixels: float, clips: int) -> None:
+    batch = steps(replace(SHAPE, pixels=int(pixels * 3 * 32 * 43)))[0]
+    assert batch.frames.shape == (clips, 3, 32, 43, 3)
+    assert len(batch.times) == len(batch.labels) == clips
+    frames = batch.frames.flatten(1).tolist()
+    assert all(frame != frames[0] for frame in frames[1:])
+
+
+def test_short_clips_show_what_happens_at_their_places_in_the_window() -> None:
+    source = Rectangles()
+    batch = StepBatches(source, SHAPE, 0, 1)[0]
+    for asked, times in zip(source.asked, batch.times.tolist(), strict=True):
+        assert times == sorted(set(times))
+        assert times[0] >= 0
+        assert times[-1] < SHAPE.window
+        assert asked == [t - times[0] for t in times]
+    assert len({tuple(times) for times in batch.times.tolist()}) > 1
+
+
+def test_whole_windows_have_all_places_in_order() -> None:
+    whole = steps(replace(SHAPE, frames=6))[0]
+    assert whole.times.tolist() == [[0, 1, 2, 3, 4, 5]] * 2
+
+
+def test_single_frames_stand_anywhere_in_the_window() -> None:
+    dataset = steps(replace(SHAPE, frames=1))
+    times = torch.stack([dataset[step].times for step in range(5)])
+    assert times.shape == (5, 12, 1)
+    assert set(times.flatten().tolist()) == set(range(6))
+    assert (times[0] != times[0, 0]).any()

@@ -1,0 +1,94 @@
+"""A run, and that an interruption changes nothing of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from model import load_vistr
+from tests.tiny_vistr import save_tiny_vistr
+from tests.training_cases import random_clip
+from training.run import Run
+from training.run_config import DataConfig, TrainConfig
+from training.state import read_checkpoint
+from training.youtube_vis_writer import write_youtube_vis
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Four steps of a tiny network on a few small videos, done."""
+    tmp_path = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    clips = {str(n): random_clip(rng, [1, 2], 4, (32, 48)) for n in range(4)}
+    write_youtube_vis(tmp_path / "data", clips.items(), ["cat", "dog"])
+    save_tiny_vistr(tmp_path / "start.safetensors")
+    annotations, images = tmp_path / "data" / "annotations.json", tmp_path / "data" / "JPEGImages"
+    config = TrainConfig(
+        out=tmp_path / "whole",
+        start=tmp_path / "start.safetensors",
+        data=DataConfig(
+            annotations=annotations,
+            images=images,
+            val_annotations=annotations,
+            val_images=images,
+        ),
+        frames=2,
+        pixels=1,
+        short_sides=(32,),
+        steps=4,
+        warmup=2,
+        groups=2,
+        checkpoint_every=3,
+        evaluate_every=4,
+        evaluate_clips=2,
+        precision="fp32",
+        device="cpu",
+    )
+    Run(config).go()
+    return config
+
+
+def logged(folder: Path, name: str) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> None:
+    parts = replace(whole, out=whole.out.with_name("parts"))
+    interrupted = Run(parts)
+    interrupted.stopping = True
+    interrupted.go()
+    assert interrupted.step == read_checkpoint(parts.out / "checkpoint.pt")["step"] == 1
+    with (parts.out / "losses.jsonl").open("a") as log:
+        log.write('{"step": 2, "label": 9.0}\n{"step": 3, "la')  # what a kill leaves behind
+    resumed = Run(parts)
+    assert resumed.step == 1
+    resumed.go()
+    first, second = (read_checkpoint(run.out / "checkpoint.pt") for run in (whole, parts))
+    assert first["step"] == second["step"] == 4
+    torch.testing.assert_close(dict(second["trainee"]), dict(first["trainee"]))
+    torch.testing.assert_close(second["optimiser"]["state"], first["optimiser"]["state"])
+    for name in ("losses.jsonl", "figures.jsonl"):
+        for one, other in zip(logged(whole.out, name), logged(parts.out, name), strict=True):
+            assert one == pytest.approx(other, rel=1e-3)
+    assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
+    assert [entry["step"] for entry in logged(parts.out, "figures.jsonl")] == [4]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_writes_the_network_that_it_has_trained(whole: TrainConfig) -> None:
+    net = load_vistr(whole.out / "network.safetensors")
+    assert (net.frames, net.slots, net.short_side, net.trained) == (2, 3, 32, True)
+    assert net.categories[1:] == ("cat", "dog")
+    start = load_vistr(whole.start)
+    learned = net.vistr.bbox_embed.layers[0].weight - start.vistr.bbox_embed.layers[0].weight
+    assert 0 < learned.abs().max() < 0.01
+    for layer in net.insmask_head:
+        assert all(parameter.isfinite().all() for parameter in layer.parameters())
