@@ -15,6 +15,7 @@ from model import CheckpointError as ModelCheckpointError
 from model.initialise import random_tensors
 from streamer.errors import CheckpointError
 from training.network import Trainee
+from training.time_code import see_frames_apart
 
 BACKBONE = "vistr.backbone.0.body."
 
@@ -59,6 +60,7 @@ def fresh_network(imagenet: Path, seed: int) -> Trainee:
     net.load_state_dict(tensors)
     trainee = Trainee(net)
     trainee.shared.data[0] = shared
+    see_frames_apart(trainee)
     return trainee
 
 

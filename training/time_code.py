@@ -2,7 +2,8 @@
 
 A network that has learned from single frames has no reason to tell times apart: shown a window, its
 encoder blurs all frames into one, and no query finds its own. Learning the difference is slow,
-because query and key both have to change for a gain. This start gives it away.
+because query and key both have to change for a gain: trial runs did not get anywhere. This start
+gives it away, and does not matter to single frames.
 """
 
 from __future__ import annotations
@@ -34,10 +35,9 @@ def see_frames_apart(trainee: Trainee) -> None:
     net = trainee.net
     encoder = cast("list[EncoderLayer]", net.vistr.transformer.encoder.layers)
     decoder = cast("list[DecoderLayer]", net.vistr.transformer.decoder.layers)
-    late = decoder[len(decoder) // 2 :]
-    for attention in (*(e.self_attn for e in encoder), *(d.multihead_attn for d in late)):
+    for attention in (*(e.self_attn for e in encoder), *(d.multihead_attn for d in decoder)):
         _prefer_own_time(attention)
-    norms = (*(e.norm2 for e in encoder), *(d.norm1 for d in late))
+    norms = (*(e.norm2 for e in encoder), *(d.norm1 for d in decoder))
     for affine in (net.vistr.input_proj, *norms):
         for parameter in affine.parameters():
             parameter[:CHANNELS] = 0
