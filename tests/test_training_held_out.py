@@ -20,8 +20,8 @@ from training.clip import Clip
 from training.held_out import (
     SEED,
     check_categories,
-    frame_size,
     held_out_composers,
+    network_frame,
     tube_rows,
     without_categories,
 )
@@ -90,7 +90,7 @@ def test_figures_are_those_of_training_and_the_same_again(library: Library) -> N
     assert list(rows) == ["people", "sprites unseen", "sprites seen", "mixed"]
     for kind, row in rows.items():
         rngs = [np.random.default_rng((SEED, i)) for i in (1, 2, 3)]
-        clips = [composers[kind].draw(rng, range(4), frame_size(net)) for rng in rngs]
+        clips = [composers[kind].draw(rng, range(4), network_frame(net)) for rng in rngs]
         stats = tube_figures(net, clips).stats
         assert (row["AP"], row["AP50"]) == (stats["AP"], stats["AP50"])
         assert row["objects"] == sum(len(clip.masks) for clip in clips) > 0

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model.categories import YOUTUBE_VIS_2019
+from streamer.argument_types import whole_number
 from streamer.errors import StreamError
 from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip
@@ -46,8 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("folder", type=Path, help="folder to write, without a data set so far")
-    add("--clips", type=_count, default=10, metavar="N", help="how many (default: 10)")
-    add("--frames", type=_count, default=36, metavar="T", help="frames of each (default: 36)")
+    add("--clips", type=whole_number, default=10, metavar="N", help="how many (default: 10)")
+    add("--frames", type=whole_number, default=36, metavar="T", help="frames of each (default: 36)")
     add("--size", type=_size, default=(240, 320), metavar="HxW", help="default: 240x320")
     add("--split", choices=("train", "val"), default="train", help="whose people and sprites")
     add("--seed", type=int, default=0, help="the same seed gives the same clips")
@@ -55,15 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
-
-
 def _size(text: str) -> tuple[int, int]:
     height, _, width = text.partition("x")
-    return _count(height), _count(width)
+    return whole_number(height), whole_number(width)
 
 
 if __name__ == "__main__":

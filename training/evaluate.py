@@ -11,7 +11,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from benchmarks.machine import describe
 from benchmarks.tracking import trackeval
 from model import VisTR
 from model.checkpoint import DEFAULT_WEIGHTS
+from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
 from streamer.errors import SourceError, StreamError
 from streamer.sinks.output_path import check_folder, make_folder, write_whole
@@ -154,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
         default=set(PARTS),
         help=f"which of {','.join(PARTS)} (default: all)",
     )
-    count = partial(parser.add_argument, metavar="N", type=_count)
+    count = partial(parser.add_argument, metavar="N", type=whole_number)
     count("--clips", default=60, help="windows of each kind of composite (default: 60)")
     count("--people_streams", default=4, help="long composites of people (default: 4)")
     count("--mixed_streams", default=2, help="long mixed composites (default: 2)")
@@ -168,13 +168,6 @@ def _parts(text: str) -> set[str]:
         allowed = ", ".join(PARTS)
         raise argparse.ArgumentTypeError(f"{min(unknown)!r} is unknown; allowed: {allowed}")
     return parts
-
-
-def _count(text: str) -> int:
-    with suppress(ValueError):
-        if (count := int(text)) >= 1:
-            return count
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
 
 
 if __name__ == "__main__":

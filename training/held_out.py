@@ -13,7 +13,7 @@ from benchmarks.average_precision import average_precision
 from model import VisTR
 from streamer.errors import ConfigError
 from training.composer import Composer, Composition
-from training.feed import ClipSource
+from training.feed import ClipSource, frame_size
 from training.library import Library
 from training.tube_figures import results_of, truths_of
 
@@ -61,7 +61,7 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
         videos, truths, results = {}, [], []
         for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip"):
             rng = np.random.default_rng((SEED, video_id))
-            clip = source.draw(rng, range(net.frames), frame_size(net))
+            clip = source.draw(rng, range(net.frames), network_frame(net))
             videos[video_id] = Video(clip.size, net.frames)
             truths += truths_of(video_id, clip)
             results += results_of(video_id, net, clip)
@@ -78,9 +78,9 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
     return rows
 
 
-def frame_size(net: VisTR) -> tuple[int, int]:
+def network_frame(net: VisTR) -> tuple[int, int]:
     """(height, width) in pixels of the clips for a network: as it expects them, 4:3."""
-    return net.short_side, round(net.short_side * ASPECT)
+    return frame_size(net.short_side, ASPECT)
 
 
 def named_categories(net: VisTR) -> dict[int, str]:

@@ -14,6 +14,7 @@ from model import LIGHT, Architecture, VisTR, load_vistr
 from model import CheckpointError as ModelCheckpointError
 from model.initialise import random_tensors
 from streamer.errors import CheckpointError
+from streamer.sinks.output_path import replacing
 from training.network import Trainee
 from training.time_code import see_frames_apart
 
@@ -152,10 +153,13 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Replace a checkpoint, whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save(content, part)
-    part.replace(path)
+    """Replace a checkpoint, whole or not at all.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    with replacing(path) as part:
+        torch.save(content, part)
 
 
 def short_sided(net: VisTR, short_side: int) -> VisTR:

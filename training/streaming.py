@@ -25,7 +25,7 @@ from streamer.sinks.results_sink import lines_path
 from streamer.source_options import Auto
 from streamer.stats import Summary
 from training.feed import ClipSource
-from training.held_out import Rows, frame_size, named_categories, without_categories
+from training.held_out import Rows, named_categories, network_frame, without_categories
 from training.tube_figures import truths_of
 
 SEED = 3 * 10**6
@@ -63,7 +63,7 @@ def streaming_rows(
         for video_id in range(1, count + 1):
             with TemporaryDirectory() as name:
                 folder = Path(name)
-                truths += _draw(sources[kind], video_id, frames, frame_size(net), folder)
+                truths += _draw(sources[kind], video_id, frames, network_frame(net), folder)
                 for stride in strides:
                     label = f"{kind} {video_id}/{count}, stride {stride}"
                     videos[video_id], results = stream_results(net, folder, label, stride)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamer.argument_types import whole_number
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
@@ -108,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         help="give up after this many seconds without a sign of life (default: never)",
     )
-    add("--count", metavar="N", type=_count, help="stop after this many frames")
+    add("--count", metavar="N", type=whole_number, help="stop after this many frames")
     return parser
 
 
@@ -117,13 +118,6 @@ def _seconds(text: str) -> float:
         if 0 < (seconds := float(text)) < inf:
             return seconds
     raise argparse.ArgumentTypeError(f"{text!r} is no positive number of seconds")
-
-
-def _count(text: str) -> int:
-    with suppress(ValueError):
-        if (count := int(text)) >= 1:
-            return count
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
 
 
 def _printable(text: str) -> str:

@@ -6,11 +6,11 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import get_args
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from streamer.argument_types import whole_number
 from streamer.config import Precision, StreamConfig, WindowConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.errors import StreamError
@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--stride",
         metavar="N",
-        type=_count,
+        type=whole_number,
         help="new frames per window, for videos longer than one (default: 18)",
     )
     add(
@@ -110,13 +110,18 @@ def _add_paths(parser: argparse.ArgumentParser) -> None:
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--num_frames", metavar="N", type=_count, help="frames in a window (default: the weights')")
-    add("--num_ins", metavar="N", type=_count, help="instance slots (default: the weights')")
+    add(
+        "--num_frames",
+        metavar="N",
+        type=whole_number,
+        help="frames in a window (default: the weights')",
+    )
+    add("--num_ins", metavar="N", type=whole_number, help="instance slots (default: the weights')")
     add("--backbone", metavar="NAME", help="backbone that the weights must have, as resnet50")
     add(
         "--short_side",
         metavar="PIXELS",
-        type=_count,
+        type=whole_number,
         help="shorter side of the network's input (default: the weights')",
     )
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default: cuda if any")
@@ -128,12 +133,5 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _count(text: str) -> int:
-    with suppress(ValueError):
-        if (count := int(text)) >= 1:
-            return count
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-
-
 def _parallel(text: str) -> int | None:
-    return None if text == "auto" else _count(text)
+    return None if text == "auto" else whole_number(text)

@@ -1,0 +1,18 @@
+"""Types of command-line arguments that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import suppress
+
+
+def whole_number(text: str) -> int:
+    """A number from 1 on, for argparse.
+
+    Raises:
+        ArgumentTypeError: `text` is none.
+    """
+    with suppress(ValueError):
+        if (count := int(text)) >= 1:
+            return count
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
