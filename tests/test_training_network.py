@@ -23,8 +23,9 @@ SLOTS = 3
 
 def every_slot(trainee: Trainee, answers: Answers) -> Tensor:
     """Mask logits [B, K, T, h4, w4]."""
-    slots = torch.arange(trainee.net.slots).expand(len(answers.memory), -1)
-    return trainee.masks(answers, slots)
+    count, slots = len(answers.memory), trainee.net.slots
+    pairs = torch.cartesian_prod(torch.arange(count), torch.arange(slots))
+    return trainee.masks(answers, *pairs.unbind(1)).unflatten(0, (count, slots))
 
 
 def clip_of(batch: Batch, row: int) -> Batch:
@@ -116,9 +117,9 @@ def test_masks_are_those_of_the_slots_asked_for() -> None:
     with torch.no_grad():
         answers = trainee(random_batch([[2], [1]], window=WINDOW))
         all_masks = every_slot(trainee, answers)
-        some = trainee.masks(answers, torch.tensor([[2, 0], [1, 1]]))
-    torch.testing.assert_close(some[0], all_masks[0, [2, 0]])
-    torch.testing.assert_close(some[1], all_masks[1, [1, 1]])
+        clips, slots = torch.tensor([1, 0, 1]), torch.tensor([1, 2, 1])
+        some = trainee.masks(answers, clips, slots)
+    torch.testing.assert_close(some, all_masks[clips, slots])
 
 
 def test_queries_are_their_own_row_and_what_slot_and_frame_share() -> None:

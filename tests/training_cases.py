@@ -117,9 +117,8 @@ class Told:
     def __call__(self, batch: Batch) -> Answers:
         return Answers(self.logits, self.boxes, NO_FEATURES, NO_FEATURES, None)  # type: ignore[arg-type]
 
-    def masks(self, answers: Answers, slots: Tensor) -> Tensor:
-        index = slots[..., None, None, None].expand(-1, -1, *self.slot_masks.shape[2:])
-        return self.slot_masks.gather(1, index)
+    def masks(self, answers: Answers, clips: Tensor, slots: Tensor) -> Tensor:
+        return self.slot_masks[clips, slots]
 
     def tokens(self, answers: Answers) -> Tensor:
         return self.token_logits

@@ -113,7 +113,8 @@ def _mask_losses(
         zero = answers.logits.sum() * 0
         return {"dice": zero, "focal": zero}
     counted = batch.present[..., None] & (batch.visible | (config.absent == "category"))
-    found = trainee.masks(answers, slots).float()[batch.present]
+    clips, objects = batch.present.nonzero(as_tuple=True)
+    found = trainee.masks(answers, clips, slots[clips, objects]).float()
     size = [-(-side // config.mask_stride) for side in batch.masks.shape[-2:]]
     found = F.interpolate(found, size, mode="bilinear", align_corners=False)
     wanted = F.interpolate(batch.masks[batch.present].float(), size, mode="area")

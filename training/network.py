@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import FrameFeatures, VisTR
@@ -100,19 +102,24 @@ class Trainee(nn.Module):
         shared = self.shared[:, None] + self.moments[times][:, None, :, None]
         return torch.cat((shared[:, :1] + own[:, None], shared[:, 1:]), dim=1)
 
-    def masks(self, answers: Answers, slots: Tensor) -> Tensor:
-        """Mask logits [B, S, T, h4, w4] of slots [B, S] of the first group."""
-        count, frames, _, dim = answers.embeddings.shape
-        index = slots[:, None, :, None].expand(-1, frames, -1, dim)
-        chosen = answers.embeddings.gather(2, index).flatten(0, 1)
-        memory = answers.memory.flatten(0, 1)
+    def masks(self, answers: Answers, clips: Tensor, slots: Tensor) -> Tensor:
+        """Mask logits [M, T, h4, w4] of slots, int64 [M], of the first group in clips [M]."""
+        _, frames, _, dim = answers.embeddings.shape
+        chosen = answers.embeddings[clips, :, slots].view(-1, 1, dim)
         head = self.net.mask_head
+        of_frames = answers.memory.flatten(0, 1), *answers.features.adapted
+        # [B·T, C, h, w] -> [M·T, C, h, w]
+        memory, *adapted = (
+            x.view(-1, frames, *x.shape[1:])[clips].flatten(0, 1) for x in of_frames
+        )
         attention = self.net.bbox_attention(chosen, memory)
-        pixels = head(head.context(memory), attention, answers.features.adapted)
-        # [B·T, S, C, h, w] -> [B·S, C, T, h, w]
-        pixels = pixels.view(count, frames, *pixels.shape[1:]).permute(0, 2, 3, 1, 4, 5)
-        masks: Tensor = self.net.insmask_head(pixels.flatten(0, 1))
-        return masks.view(*slots.shape, *masks.shape[2:])
+        pixels = head(head.context(memory), attention, tuple(adapted))
+        # [M·T, 1, C, h, w] -> [M, C, T, h, w]
+        pixels = pixels.view(len(clips), frames, *pixels.shape[2:]).transpose(1, 2)
+        for layer in self.net.insmask_head:
+            pixels = _frame_by_frame(layer, pixels) if frames == 1 else layer(pixels)
+        masks: Tensor = pixels[:, 0]
+        return masks
 
     def tokens(self, answers: Answers) -> Tensor:
         """Logits [B, T, num_classes, h, w] of which categories each token of the memory covers."""
@@ -132,6 +139,15 @@ class Trainee(nn.Module):
         tensors = {key: tensor.detach().clone() for key, tensor in self.net.state_dict().items()}
         net.load_state_dict(tensors | {"vistr.query_embed.weight": rows}, assign=True)
         return net.eval().requires_grad_(False)
+
+
+def _frame_by_frame(layer: nn.Module, x: Tensor) -> Tensor:
+    """A layer of the 3-D head on single frames [M, C, 1, h, w]: the taps beside them see zeros."""
+    if not isinstance(layer, nn.Conv3d) or layer.kernel_size[0] == 1:
+        return cast("Tensor", layer(x))
+    middle = layer.kernel_size[0] // 2
+    weight = layer.weight[:, :, middle : middle + 1]
+    return F.conv3d(x, weight, layer.bias, padding=(0, 2, 2), dilation=layer.dilation)
 
 
 def _exact(x: Tensor) -> Tensor:
