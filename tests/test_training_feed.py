@@ -101,6 +101,13 @@ def test_short_clips_show_what_happens_at_their_places_in_the_window() -> None:
     assert len({tuple(times) for times in batch.times.tolist()}) > 1
 
 
+def test_consecutive_frames_follow_each_other_from_anywhere_on() -> None:
+    dataset = steps(replace(SHAPE, consecutive=True), count=20)
+    times = torch.cat([dataset[step].times for step in range(20)])
+    assert (times.diff(dim=1) == 1).all()
+    assert set(times[:, 0].tolist()) == {0, 1, 2, 3}
+
+
 def test_whole_windows_have_all_places_in_order() -> None:
     whole = steps(replace(SHAPE, frames=6))[0]
     assert whole.times.tolist() == [[0, 1, 2, 3, 4, 5]] * 2

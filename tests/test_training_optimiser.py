@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +38,13 @@ def test_all_but_the_first_layers_of_the_backbone_learn() -> None:
     early = {name for name in names if name.startswith(tuple(f"{body}{n}." for n in range(4)))}
     assert len(early) == 9
     assert learn(trainee) == names - early
+
+
+def test_a_backbone_without_a_rate_stays_as_it_is() -> None:
+    trainee = tiny_trainee()
+    names = {name for name, _ in trainee.named_parameters()}
+    rest = {name for name in names if not name.startswith("net.vistr.backbone.")}
+    assert learn(trainee, replace(CONFIG, backbone_rate=0.0)) == rest
 
 
 def test_the_backbone_has_a_rate_of_its_own() -> None:

@@ -35,11 +35,13 @@ class BatchShape:
     """Sizes of the batches.
 
     Attributes:
-        frames: Frames T of a clip, at random places of the window.
+        frames: Frames T of a clip.
         window: Frames of the network's full window, T or more.
         pixels: Pixels of all frames of a batch together: as many clips as fit, at least one.
         short_sides: Shorter sides of the frames in pixels, one of them for each batch.
         aspects: Ratios of width to height, one of them for each batch.
+        consecutive: Whether a clip's frames follow each other, from a random place of the window
+            on; otherwise each has a place of its own, in order.
     """
 
     frames: int
@@ -47,6 +49,14 @@ class BatchShape:
     pixels: int
     short_sides: Sequence[int]
     aspects: Sequence[float]
+    consecutive: bool = False
+
+    def places(self, rng: np.random.Generator) -> list[int]:
+        """Places in the window, ascending, of a clip's frames."""
+        if self.consecutive:
+            first = int(rng.integers(self.window - self.frames + 1))
+            return list(range(first, first + self.frames))
+        return sorted(rng.choice(range(self.window), self.frames, replace=False).tolist())
 
 
 def frame_size(short_side: int, aspect: float) -> tuple[int, int]:
@@ -76,8 +86,7 @@ class StepBatches(Dataset[Batch]):
         rng = np.random.default_rng((self._seed, step))
         size = frame_size(int(rng.choice(shape.short_sides)), float(rng.choice(shape.aspects)))
         count = max(1, shape.pixels // (shape.frames * size[0] * size[1]))
-        places = range(shape.window)
-        times = [sorted(rng.choice(places, shape.frames, replace=False)) for _ in range(count)]
+        times = [shape.places(rng) for _ in range(count)]
         clips = [self._source.draw(rng, [t - each[0] for t in each], size) for each in times]
         return Batch.of(clips, torch.from_numpy(np.array(times)))
 

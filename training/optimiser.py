@@ -15,9 +15,13 @@ from training.run_config import TrainConfig
 def make_optimiser(trainee: Trainee, config: TrainConfig) -> torch.optim.AdamW:
     """AdamW with a rate of its own for the backbone; each group's highest is its ``full_rate``.
 
-    The backbone's layers up to stride 4 stay as they are, as in VisTR and DETR.
+    The backbone's layers up to stride 4 stay as they are, as in VisTR and DETR, and all of it does
+    where its rate is 0.
     """
-    for parameter in _early(trainee.net):
+    still = _early(trainee.net)
+    if not config.backbone_rate:
+        still = list(trainee.net.vistr.backbone.parameters())
+    for parameter in still:
         parameter.requires_grad_(False)
     backbone: list[nn.Parameter] = []
     rest: list[nn.Parameter] = []

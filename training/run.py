@@ -68,6 +68,9 @@ class Run:
         self.step = 0
         self.stopping = False
         self._device = choose_device(config.device)
+        self._bf16 = config.precision == "bf16" or (
+            config.precision == "auto" and _calculates_bf16(self._device)
+        )
         self._checkpoint = config.out / "checkpoint.pt"
         saved = read_checkpoint(self._checkpoint) if self._checkpoint.exists() else None
         if config.start is not None:
@@ -84,8 +87,9 @@ class Run:
                 f"frames is {config.frames}, expected a divisor of the window's "
                 f"{trainee.net.frames}"
             )
-        if config.frames < trainee.net.frames:
+        if config.frames < trainee.net.frames and not config.consecutive:
             hold_taps_in_time(trainee.net)
+        self._evaluated = trainee.net.frames if config.consecutive else config.frames
         self._optimiser = make_optimiser(self._trainee, config)
         config.out.mkdir(parents=True, exist_ok=True)
         if saved is not None:
@@ -121,6 +125,7 @@ class Run:
             config.pixels,
             config.short_sides,
             config.aspects,
+            config.consecutive,
         )
         steps = StepBatches(self._sources.train, shape, config.seed, config.steps)
         return batches(steps, self.step)
@@ -130,7 +135,7 @@ class Run:
         factor = rate(self.step, config.steps, config.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = group["full_rate"] * factor
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             parts = losses(self._trainee, batch, config.losses)
         total = torch.stack(list(parts.values())).sum()
         if not total.isfinite():
@@ -147,7 +152,7 @@ class Run:
     def _evaluate(self) -> str:
         """Write the network and what it is worth by now; a line about it."""
         config = self.config
-        net = short_sided(self._trainee.export(config.frames), config.short_sides[-1])
+        net = short_sided(self._trainee.export(self._evaluated), config.short_sides[-1])
         save_vistr(net, config.out / "network.safetensors")
         figures = tube_figures(net, self._held_out())
         people = figures.categories.get(1, {}).get("AP50", -1)
@@ -160,7 +165,7 @@ class Run:
         """The evaluation's clips, always the same ones."""
         config = self.config
         size = frame_size(config.short_sides[-1], config.aspects[0])
-        times = window_times(config.frames, self._trainee.net.frames).tolist()
+        times = window_times(self._evaluated, self._trainee.net.frames).tolist()
         for position in range(config.evaluate_clips):
             rng = np.random.default_rng((VAL_SEED, position))
             yield self._sources.val.draw(rng, times, size)
@@ -171,6 +176,13 @@ class Run:
         # Moments only: the rates are the configuration's, which may have changed.
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
+
+
+def _calculates_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def _cut(log: Path, step: int) -> None:

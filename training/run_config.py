@@ -45,13 +45,16 @@ class TrainConfig:
             `load_vistr` reads them. None: a light network whose backbone knows ImageNet.
         data: Where clips come from.
         frames: Frames T of a clip, a divisor of the window's 36.
+        consecutive: Whether these follow each other; otherwise they have random places in the
+            window. Evaluation is on whole windows then, and else on frames evenly spread over them.
         pixels: Pixels of all frames in a step.
         short_sides: Shorter sides of the frames in pixels, one of them for each step. The last one
             is what the finished network expects.
         aspects: Ratios of width to height, one of them for each step.
         steps: Steps of the run.
         rate: Learning rate at its highest.
-        backbone_rate: The same for the backbone.
+        backbone_rate: The same for the backbone; 0 leaves it as it is, which saves its backward
+            pass.
         warmup: Steps in which the rates rise.
         weight_decay: Of AdamW.
         clip_norm: Longest gradient.
@@ -61,7 +64,9 @@ class TrainConfig:
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between evaluations.
         evaluate_clips: Held-out clips of each evaluation.
-        precision: Arithmetic of the network: ``bf16`` (autocast) or ``fp32``.
+        precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 where
+            the device calculates in it, which a CPU without such instructions only imitates, ten
+            times slower.
         device: Where the network runs.
         threads: Threads on the CPU; 0 leaves it to torch.
     """
@@ -70,6 +75,7 @@ class TrainConfig:
     start: Path | None = None
     data: DataConfig = field(default_factory=DataConfig)
     frames: int = 36
+    consecutive: bool = False
     pixels: int = 24 * 160 * 213
     short_sides: tuple[int, ...] = (160,)
     aspects: tuple[float, ...] = (4 / 3, 16 / 9)
@@ -85,7 +91,7 @@ class TrainConfig:
     checkpoint_every: int = 100
     evaluate_every: int = 500
     evaluate_clips: int = 50
-    precision: Literal["bf16", "fp32"] = "bf16"
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
 
