@@ -1,0 +1,67 @@
+"""Clips that a run draws from videos: mirrored and lit anew to learn from, and never too full."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from tests.training_cases import random_clip
+from training.clip import Clip
+from training.sources import DrawnVideos
+from training.youtube_vis import YouTubeVis
+from training.youtube_vis_writer import write_youtube_vis
+
+SIZE = (32, 48)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> YouTubeVis:
+    """One video of three frames with four objects."""
+    folder = tmp_path_factory.mktemp("data")
+    clip = random_clip(np.random.default_rng(2), [1, 2, 1, 2], 3, SIZE)
+    write_youtube_vis(folder, [("only", clip)], ["cat", "dog"])
+    return YouTubeVis(folder / "annotations.json", folder / "JPEGImages", categories=2)
+
+
+def draw(source: DrawnVideos, seed: int = 0) -> Clip:
+    return source.draw(np.random.default_rng(seed), [0, 1, 2], SIZE)
+
+
+def test_clips_to_evaluate_on_are_the_videos_themselves(videos: YouTubeVis) -> None:
+    clip = draw(DrawnVideos(videos, 4, augment=False))
+    plain = videos.clip(0, 3, SIZE, np.random.default_rng(0))
+    assert (clip.frames == plain.frames).all()
+    assert (clip.masks == plain.masks).all()
+
+
+def test_clips_to_learn_from_differ_in_light_and_half_of_them_are_mirrored(
+    videos: YouTubeVis,
+) -> None:
+    plain = videos.clip(0, 3, SIZE, np.random.default_rng(0))
+    mirrored = 0
+    for seed in range(40):
+        clip = draw(DrawnVideos(videos, 4, augment=True), seed)
+        as_it_is = (clip.masks == plain.masks).all()
+        assert as_it_is or (clip.masks[..., ::-1] == plain.masks).all()
+        assert (clip.frames != (plain.frames if as_it_is else plain.frames[:, :, ::-1])).any()
+        mirrored += not as_it_is
+    assert 10 <= mirrored <= 30
+
+
+def test_of_too_many_objects_the_largest_are_kept_and_the_clips_counted(
+    videos: YouTubeVis, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = DrawnVideos(videos, 2, augment=False)
+    with caplog.at_level(logging.WARNING):
+        clips = [draw(source) for _ in range(3)]
+    whole = videos.clip(0, 3, SIZE, np.random.default_rng(0))
+    areas = whole.masks.sum(axis=(1, 2, 3))
+    largest = sorted(np.argsort(areas)[-2:])
+    for clip in clips:
+        assert (clip.masks == whole.masks[largest]).all()
+        assert (clip.category_ids == whole.category_ids[largest]).all()
+    assert source.crowded == 3
+    assert len(caplog.records) == 1
+    assert "4 objects, the network has 2 slots" in caplog.text
