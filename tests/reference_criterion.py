@@ -101,7 +101,8 @@ def reference_losses(told: Told, batch: Batch, config: LossConfig) -> dict[str, 
         parts["label"] += entropy / weights
     parts |= _masks(told, chosen, batch, config)
     if config.token:
-        parts["token"] = _tokens(told, batch)
+        stages = [_tokens(stage, batch) for stage in told.told]
+        parts["token"], parts["token_box"] = np.sum(stages, axis=0).tolist()
     return {name: getattr(config, name) * value for name, value in parts.items()}
 
 
@@ -150,11 +151,23 @@ def shrunk(mask: Float, size: tuple[int, int]) -> Float:
     return np.array([[mask[a:b, c:d].mean() for c, d in edges[1]] for a, b in edges[0]])
 
 
-def _tokens(told: Told, batch: Batch) -> float:
-    logits = told.token_logits.double().numpy()
-    wanted = np.zeros_like(logits)
-    for clip, i in zip(*np.nonzero(batch.present.numpy()), strict=True):
-        for t in range(logits.shape[1]):
-            covered = shrunk(batch.masks[clip, i, t].numpy().astype(np.float64), logits.shape[-2:])
-            wanted[clip, t, int(batch.labels[clip, i])][covered > 0.1] = 1
-    return float(focal(logits, wanted).sum() / max(1, wanted.sum()))
+def _tokens(told: Tensor, batch: Batch) -> tuple[float, float]:
+    """Of tokens [B, T, C + 4, h, w]: of their categories, and of their boxes."""
+    said = told.double().numpy()
+    label = total = 0.0
+    boxes = [0.0]
+    for clip, t, y, x in np.ndindex(*said.shape[:2], *said.shape[3:]):
+        nearest, most = -1, 0.1
+        for i in np.flatnonzero(batch.present[clip].numpy()):
+            mask = batch.masks[clip, i, t].numpy().astype(np.float64)
+            if (covered := shrunk(mask, said.shape[-2:])[y, x]) > most:
+                nearest, most = int(i), covered
+        scores, box = said[clip, t, :-4, y, x], told[clip, t, -4:, y, x].double().sigmoid()
+        category = 0 if nearest < 0 else int(batch.labels[clip, nearest])
+        weight = 1.0 if category else 0.1
+        label += weight * (np.log(np.exp(scores).sum()) - scores[category])
+        total += weight
+        if category:
+            wanted = batch.boxes[clip, nearest, t].double()
+            boxes.append(5 * float((box - wanted).abs().sum()) + 2 * (1 - giou(box, wanted)))
+    return label / total, sum(boxes) / max(1, len(boxes) - 1)

@@ -35,6 +35,7 @@ CONFIG = LossConfig(
     dice=2.0,
     focal=11.0,
     token=1.3,
+    token_box=0.7,
     no_object=0.2,
     match=MatchCosts(label=1.2, box=2.0, giou=0.5),
 )
@@ -62,8 +63,10 @@ def test_losses_are_those_of_plain_loops(
     assert values(parts) == pytest.approx(reference_losses(told, batch, config), rel=1e-4)
 
 
-def test_losses_without_a_weight_for_tokens_leave_them_out() -> None:
+def test_masks_and_tokens_without_a_weight_are_left_out() -> None:
     batch = random_batch([[2]])
+    without = LossConfig(dice=0, focal=0)
+    assert set(judged(random_answers(batch), batch, without)) == {"label", "box", "giou"}
     assert set(judged(random_answers(batch), batch, LossConfig())) == {
         *("label", "box", "giou", "dice", "focal")
     }

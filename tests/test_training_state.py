@@ -183,11 +183,11 @@ def test_other_categories_begin_at_random_and_leave_the_rest() -> None:
     changed = {key for key, tensor in before.items() if not torch.equal(tensor, after[key])}
     assert changed == {
         *("net.vistr.class_embed.weight", "net.vistr.class_embed.bias"),
-        *("token_head.weight", "token_head.bias"),
+        *(f"token_heads.{n}.{part}" for n in (0, 1) for part in ("weight", "bias")),
     }
     batch = random_batch([[2]])
     assert other(batch).logits.shape[-1] == 4
-    assert other.tokens(other(batch)).shape[2] == 3
+    assert other.tokens(other(batch)).shape[3] == 3 + 4
 
 
 def test_checkpoints_are_replaced_whole(tmp_path: Path) -> None:

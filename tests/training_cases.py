@@ -106,13 +106,13 @@ class Told:
         logits: [L, B, G, T, K, num_classes + 1].
         boxes: [L, B, G, T, K, 4].
         slot_masks: [B, K, T, h, w] logits.
-        token_logits: [B, T, num_classes, h, w].
+        told: [2, B, T, num_classes + 4, h, w], of tokens.
     """
 
     logits: Tensor
     boxes: Tensor
     slot_masks: Tensor
-    token_logits: Tensor
+    told: Tensor
 
     def __call__(self, batch: Batch) -> Answers:
         return Answers(self.logits, self.boxes, NO_FEATURES, NO_FEATURES, None)  # type: ignore[arg-type]
@@ -121,7 +121,7 @@ class Told:
         return self.slot_masks[clips, slots]
 
     def tokens(self, answers: Answers) -> Tensor:
-        return self.token_logits
+        return self.told
 
 
 def random_answers(
@@ -141,5 +141,5 @@ def random_answers(
         logits=2 * normal(*shape, classes),
         boxes=normal(*shape, 4).sigmoid(),
         slot_masks=3 * normal(count, slots, frames, *grid),
-        token_logits=normal(count, frames, classes - 1, *tokens),
+        told=normal(2, count, frames, classes + 3, *tokens),
     )

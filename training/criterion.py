@@ -17,6 +17,9 @@ from training.targets import Batch
 COVERED = 0.1
 """Share of a token's pixels from which it counts as showing a category."""
 
+TOKEN_BACKGROUND = 0.1
+"""Weight of tokens that show none: most of them."""
+
 
 @dataclass(frozen=True)
 class LossConfig:
@@ -28,8 +31,9 @@ class LossConfig:
         giou: Of one minus the generalised IoU of the boxes.
         dice: Of the dice loss of the masks.
         focal: Of the focal loss of the masks.
-        token: Of the focal loss of the categories that a token of the memory shows; not part of
-            the published criterion, a direct signal to backbone and encoder.
+        token: Of the cross-entropy of the category that each token shows, before the encoder and
+            after it; not part of the published criterion, a direct signal to backbone and encoder.
+        token_box: Of the distance of the box that it gives to the object's, likewise.
         no_object: Weight of the class no-object in the cross-entropy.
         absent: What a slot is to say in frames in which its object is not visible. ``no_object``
             as published, where such frames then lower the object's score and have no say in its
@@ -44,6 +48,7 @@ class LossConfig:
     dice: float = 1.0
     focal: float = 1.0
     token: float = 0.0
+    token_box: float = 0.0
     no_object: float = 0.1
     absent: Literal["no_object", "category"] = "no_object"
     mask_stride: int = 1
@@ -64,10 +69,11 @@ def losses(trainee: Trainee, batch: Batch, config: LossConfig) -> dict[str, Tens
     parts = {
         "label": config.label * _label_loss(logits, assigned, batch, config),
         **_box_losses(boxes, assigned, batch, config),
-        **_mask_losses(trainee, answers, assigned[-1, :, 0], batch, config),
     }
-    if config.token:
-        parts["token"] = config.token * _token_loss(trainee.tokens(answers).float(), batch)
+    if config.dice or config.focal:
+        parts |= _mask_losses(trainee, answers, assigned[-1, :, 0], batch, config)
+    if config.token or config.token_box:
+        parts |= _token_losses(trainee.tokens(answers).float(), batch, config)
     return parts
 
 
@@ -137,14 +143,30 @@ def _dice_loss(found: Tensor, wanted: Tensor) -> Tensor:
     return 1 - (2 * shared + 1) / (found.sum(-1) + wanted.sum(-1) + 1)
 
 
-def _token_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Focal loss of [B, T, C, h, w] logits, for each token and category that it shows."""
-    count, frames, classes, *grid = logits.shape
+def _token_losses(told: Tensor, batch: Batch, config: LossConfig) -> dict[str, Tensor]:
+    """What tokens say, [2, B, T, C + 4, h, w], of the objects that cover most of them.
+
+    Values carry no positions in a DETR, so a decoder learns where objects are only from what the
+    memory holds of it, and what they are from what the losses of boxes leave of it there.
+    """
+    frames, grid = told.shape[2], told.shape[-2:]
     covered = F.adaptive_avg_pool2d(batch.masks.flatten(1, 2).float(), (grid[0], grid[1]))
-    shown = (covered > COVERED).view(count, -1, frames, *grid).transpose(1, 2)
-    index = batch.labels[:, None, :, None, None].expand(-1, frames, -1, *grid)
-    targets = logits.new_zeros(count, frames, classes, *grid)
-    targets = targets.scatter_reduce(2, index, shown.to(logits.dtype), "amax")
-    loss: Tensor = sigmoid_focal_loss(logits, targets, reduction="sum")
-    # At least one a frame, or frames without any object would outweigh all others.
-    return loss / targets.sum().clamp(min=count * frames)
+    covered = covered.unflatten(1, (-1, frames)).transpose(1, 2)
+    # No object at all is one more, the last, of class 0.
+    share, nearest = F.pad(covered, (0, 0, 0, 0, 0, 1)).max(2)
+    shown = share > COVERED
+    labels = F.pad(batch.labels, (0, 1))[:, None, :, None, None].expand(-1, frames, -1, *grid)
+    targets = labels.gather(2, nearest[:, :, None])[:, :, 0] * shown
+    index = nearest.flatten(2)[..., None].expand(-1, -1, -1, 4)
+    boxes = F.pad(batch.boxes, (0, 0, 0, 0, 0, 1)).transpose(1, 2).gather(2, index)
+    wanted = boxes.unflatten(2, grid)[shown]
+    weight = told.new_ones(told.shape[3] - 4)
+    weight[0] = TOKEN_BACKGROUND
+    label = box = told.new_zeros(())
+    for stage in told:
+        label = label + F.cross_entropy(stage[:, :, :-4].movedim(2, 1), targets, weight)
+        found = stage[:, :, -4:].movedim(2, -1)[shown].sigmoid()
+        # In the published ratio of the two.
+        distance = 5 * (found - wanted).abs().sum(-1) + 2 * (1 - pair_giou(found, wanted))
+        box = box + distance.sum() / max(1, len(wanted))
+    return {"token": config.token * label, "token_box": config.token_box * box}

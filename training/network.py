@@ -53,13 +53,13 @@ class Trainee(nn.Module):
         self.net = net.requires_grad_(True)
         self.shared = nn.Parameter(torch.zeros(groups, net.slots, dim))
         self.moments = nn.Parameter(torch.zeros(net.frames, dim))
-        self.token_head = nn.Linear(dim, net.architecture.num_classes)
+        told = net.architecture.num_classes + 4
+        self.token_heads = nn.ModuleList(nn.Linear(dim, told) for _ in range(2))
         if groups > 1:
             nn.init.normal_(self.shared[1:])
-        # No random numbers but those of the caller's seed; there is nothing to tell apart here.
-        nn.init.zeros_(self.token_head.weight)
-        # So that the rare positives are not drowned at first. Source: RetinaNet's prior of 0.01.
-        nn.init.constant_(self.token_head.bias, -4.6)
+        for parameter in self.token_heads.parameters():
+            # No random numbers but those of the caller's seed; there is nothing to tell apart here.
+            nn.init.zeros_(parameter)
 
     @property
     def groups(self) -> int:
@@ -122,9 +122,14 @@ class Trainee(nn.Module):
         return masks
 
     def tokens(self, answers: Answers) -> Tensor:
-        """Logits [B, T, num_classes, h, w] of which categories each token of the memory covers."""
-        logits: Tensor = self.token_head(answers.memory.movedim(2, -1))
-        return logits.movedim(-1, 2)
+        """What each token says by itself, [2, B, T, num_classes + 4, h, w].
+
+        Logits of the category that it shows, 0 for nothing, and of that object's box, cxcywh; once
+        as the encoder gets the tokens, once as it leaves them in the memory.
+        """
+        projected = answers.features.projected.view_as(answers.memory)
+        pairs = zip(self.token_heads, (projected, answers.memory), strict=True)
+        return torch.stack([head(x.movedim(2, -1)).movedim(-1, 2) for head, x in pairs])
 
     @torch.no_grad()
     def export(self, frames: int) -> VisTR:
