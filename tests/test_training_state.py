@@ -14,6 +14,7 @@ from model.preprocess import normalise
 from streamer.errors import CheckpointError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_batch, tiny_trainee
+from training import state
 from training.assets import BACKBONE, DEFAULT_FOLDER
 from training.network import Trainee
 from training.state import (
@@ -95,6 +96,20 @@ def test_slots_are_apart_at_first_by_what_frames_share(imagenet: Path) -> None:
     assert not trainee.net.vistr.query_embed.weight.any()
     assert trainee.shared.shape == (1, LIGHT.slots, LIGHT.hidden_dim)
     assert 0.9 < trainee.shared.std() < 1.1
+
+
+def test_fresh_masks_see_their_slots(imagenet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def spread() -> Tensor:
+        """How far apart the masks of three slots are, in their own spread over pixels."""
+        trainee = fresh_network(imagenet, seed=0)
+        answers = trainee(random_batch([[2]], frames=1, window=36, size=(96, 128)))
+        masks = trainee.masks(answers, torch.zeros(3, dtype=torch.int64), torch.arange(3))
+        return masks.std(0).mean() / masks.std()
+
+    with torch.no_grad():
+        seen = spread()
+        monkeypatch.setattr(state, "ATTENTION_GAIN", 1.0)
+        assert seen > 10 * spread()
 
 
 def test_frames_are_apart_at_first(imagenet: Path) -> None:

@@ -20,6 +20,11 @@ from training.time_code import see_frames_apart
 
 BACKBONE = "vistr.backbone.0.body."
 
+ATTENTION_GAIN = 100.0
+"""Times that a fresh mask head weighs a slot's attention maps above the memory beside them. The
+maps sum to one over all heads and tokens, and are all that it sees of a slot: without a gain, a
+trial run drew nearly the same mask for all slots for its first thousand steps."""
+
 
 def fresh_network(imagenet: Path, seed: int) -> Trainee:
     """A light network to train from the start.
@@ -54,6 +59,7 @@ def fresh_network(imagenet: Path, seed: int) -> Trainee:
         if key.startswith("insmask_head") and tensor.ndim == 5:
             # Frames apart at first: of the taps in time, only the middle one.
             tensor[:, :, [t for t in range(tensor.shape[2]) if t != tensor.shape[2] // 2]] = 0
+    tensors["mask_head.lay1.weight"][:, -LIGHT.heads :] *= ATTENTION_GAIN
     # What the slots differ in is shared by their queries; see `Trainee`.
     shared = tensors["vistr.query_embed.weight"][: LIGHT.slots].clone()
     tensors["vistr.query_embed.weight"].zero_()
