@@ -12,19 +12,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.architecture import LIGHT, RESNET50, Architecture
+from model.architecture import RESNET50, Architecture
 from model.errors import CheckpointError
-from model.initialise import random_tensors, tell_slots_apart
 from model.stored import StoredWeights, read_weights
 from model.vistr import VisTR
 
 T = TypeVar("T")
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "default.safetensors"
-"""The light network's weights, where they are part of the package."""
-
-UNTRAINED_SEED = 0
-"""Seed of the light network where they are not."""
+"""The small default: a light network, for demonstration; ``weights/README.md`` says more."""
 
 # (blocks in the third stage, whether blocks are bottlenecks); the other stages are then known.
 _RESNETS = {
@@ -50,7 +46,7 @@ def load_vistr(
 
     Args:
         path: The published ``.pth`` format (a dict with the weights under ``model``) or
-            safetensors. None: the small default, which may be untrained (see ``net.trained``).
+            safetensors. None: the small default that ships with the package.
         frames: Frames in a window; 36 where nobody says.
         slots: Instance slots; the queries over the frames where nobody says.
         backbone: Name of the backbone that is expected.
@@ -63,7 +59,7 @@ def load_vistr(
     Raises:
         CheckpointError: The weights cannot be read, are not a VisTR's, or contradict a request.
     """
-    stored = _stored(path)
+    stored = read_weights(DEFAULT_WEIGHTS if path is None else Path(path))
     architecture = _architecture(stored, frames, slots)
     if backbone not in (None, architecture.backbone):
         raise CheckpointError(
@@ -105,23 +101,6 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
     }
     tensors = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
     save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
-
-
-def _stored(path: str | Path | None) -> StoredWeights:
-    if path is not None:
-        return read_weights(Path(path))
-    if DEFAULT_WEIGHTS.exists():
-        return read_weights(DEFAULT_WEIGHTS)
-    tensors = random_tensors(LIGHT, UNTRAINED_SEED)
-    tell_slots_apart(tensors, LIGHT.heads)
-    return StoredWeights(
-        "untrained default",
-        tensors,
-        frames=LIGHT.frames,
-        slots=LIGHT.slots,
-        short_side=LIGHT.short_side,
-        trained=False,
-    )
 
 
 def _architecture(stored: StoredWeights, frames: int | None, slots: int | None) -> Architecture:

@@ -30,27 +30,6 @@ def random_tensors(architecture: Architecture, seed: int) -> dict[str, Tensor]:
     return tensors
 
 
-def tell_slots_apart(tensors: dict[str, Tensor], heads: int) -> None:
-    """Let what the slots differ in outweigh what they share, so that each shows a mask of its own.
-
-    With plain random parameters all slots of a network give nearly the same mask: backbone features
-    drown the attention maps, which are the only thing that the mask head sees of a slot.
-
-    Args:
-        tensors: Of `random_tensors`, changed in place.
-        heads: Attention maps, the last input channels of the mask head.
-
-    Source: the gains were found by trying, for the light network.
-    """
-    tensors["vistr.query_embed.weight"] *= 6
-    tensors["mask_head.lay1.weight"][:, -heads:] *= 1000
-    for name in ("bbox_attention.q_linear.weight", "bbox_attention.k_linear.weight"):
-        tensors[name] *= 10
-    for level in (1, 2, 3):
-        tensors[f"mask_head.adapter{level}.weight"] *= 0.02
-    tensors["insmask_head.9.weight"] *= 20  # decided masks: unsure ones are all alike
-
-
 def _fill(key: str, tensor: Tensor, generator: torch.Generator) -> None:
     if key == "mask_head.conv_offset.weight":
         # An undeformed grid to start from. Source: VisTR's mask head.

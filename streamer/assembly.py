@@ -86,7 +86,7 @@ def load(config: StreamConfig) -> VisTR:
     log.info("network on %s in %s, windows of %d frames", device, dtype, net.frames)
     if not net.trained:
         log.warning(
-            "these are untrained default weights: masks, categories and ids mean nothing; "
+            "these weights are untrained: masks, categories and ids mean nothing; "
             "pass a trained checkpoint with --weights"
         )
     return net

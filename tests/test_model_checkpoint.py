@@ -17,6 +17,7 @@ from torch import Tensor
 
 from model import LIGHT, Architecture, CheckpointError, VisTR, checkpoint, load_vistr, save_vistr
 from model.categories import YOUTUBE_VIS_2019
+from model.checkpoint import DEFAULT_WEIGHTS
 from model.initialise import random_tensors
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
@@ -252,30 +253,25 @@ def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:
         load_vistr(path, categories=listing)
 
 
-def test_the_default_is_the_same_every_time_and_leaves_the_random_state_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
-    before = torch.get_rng_state()
-    first = load_vistr()
-    assert torch.equal(torch.get_rng_state(), before)
-    assert_same_weights(first, load_vistr().state_dict())
-    assert not first.trained
-    assert first.architecture == LIGHT
-    assert first.categories == ("background", *YOUTUBE_VIS_2019)
-    with pytest.raises(CheckpointError, match="untrained default: frames is 36 in the weights"):
+def test_the_default_ships_with_the_project_and_says_what_it_is() -> None:
+    net = load_vistr()
+    assert net.trained
+    assert net.architecture == replace(LIGHT, short_side=net.short_side)
+    assert net.categories == ("background", *YOUTUBE_VIS_2019)
+    assert DEFAULT_WEIGHTS.stat().st_size < 25e6
+    assert {"categories", "data", "recipe", "seed"} <= set(net.facts["trained_on"])
+    assert net.facts["commit"]
+    assert net.facts["evaluation"]
+    with pytest.raises(CheckpointError, match=r"default\.safetensors: frames is 36 in the weights"):
         load_vistr(frames=12)
 
 
-def test_default_weights_are_used_where_they_are(
+def test_a_default_that_is_missing_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "default.safetensors"
-    saved = save_tiny_vistr(path)
-    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", path)
-    net = load_vistr()
-    assert net.trained
-    assert_same_weights(net, saved.state_dict())
+    monkeypatch.setattr(checkpoint, "DEFAULT_WEIGHTS", tmp_path / "default.safetensors")
+    with pytest.raises(CheckpointError, match=r"default\.safetensors: no such file"):
+        load_vistr()
 
 
 class _Malicious:

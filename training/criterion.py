@@ -151,7 +151,7 @@ def _token_losses(told: Tensor, batch: Batch, config: LossConfig) -> dict[str, T
     """
     frames, grid = told.shape[2], told.shape[-2:]
     covered = F.adaptive_avg_pool2d(batch.masks.flatten(1, 2).float(), (grid[0], grid[1]))
-    covered = covered.unflatten(1, (-1, frames)).transpose(1, 2)
+    covered = covered.view(len(covered), -1, frames, *grid).transpose(1, 2)
     # No object at all is one more, the last, of class 0.
     share, nearest = F.pad(covered, (0, 0, 0, 0, 0, 1)).max(2)
     shown = share > COVERED
@@ -159,7 +159,7 @@ def _token_losses(told: Tensor, batch: Batch, config: LossConfig) -> dict[str, T
     targets = labels.gather(2, nearest[:, :, None])[:, :, 0] * shown
     index = nearest.flatten(2)[..., None].expand(-1, -1, -1, 4)
     boxes = F.pad(batch.boxes, (0, 0, 0, 0, 0, 1)).transpose(1, 2).gather(2, index)
-    wanted = boxes.unflatten(2, grid)[shown]
+    wanted = boxes.view(*nearest.shape, 4)[shown]
     weight = told.new_ones(told.shape[3] - 4)
     weight[0] = TOKEN_BACKGROUND
     label = box = told.new_zeros(())

@@ -93,10 +93,9 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
 
 def _weights(net: VisTR, path: Path | None) -> dict[str, Any]:
     path = path or DEFAULT_WEIGHTS
-    digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
     return {
         "file": path.name,
-        "sha256": digest,  # none: the default ones are not there, and parameters were random
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "trained": net.trained,
         "frames": net.frames,
         "slots": net.slots,

@@ -94,15 +94,15 @@ def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> 
     """What the results depend on, as JSON values."""
     given = options.network.weights
     weights = DEFAULT_WEIGHTS if given is None else Path(given)
-    stat = weights.stat() if weights.exists() else None
+    stat = weights.stat()
     parameter = next(net.parameters())
     return {
         "version": streamer.__version__,
         "sha256 of ann_path": annotations.sha256,
         "img_path": str(Path(options.img_path).resolve()),
         "weights": str(weights.resolve()),
-        "size of weights": stat and stat.st_size,
-        "time of weights": stat and stat.st_mtime_ns,
+        "size of weights": stat.st_size,
+        "time of weights": stat.st_mtime_ns,
         "categories": list(net.categories),
         "num_frames": net.frames,
         "num_ins": net.slots,
