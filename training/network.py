@@ -107,13 +107,14 @@ class Trainee(nn.Module):
         _, frames, _, dim = answers.embeddings.shape
         chosen = answers.embeddings[clips, :, slots].view(-1, 1, dim)
         head = self.net.mask_head
-        of_frames = answers.memory.flatten(0, 1), *answers.features.adapted
+        memory = answers.memory.flatten(0, 1)
+        of_frames = memory, head.context(memory), *answers.features.adapted
         # [B·T, C, h, w] -> [M·T, C, h, w]
-        memory, *adapted = (
+        memory, context, *adapted = (
             x.view(-1, frames, *x.shape[1:])[clips].flatten(0, 1) for x in of_frames
         )
         attention = self.net.bbox_attention(chosen, memory)
-        pixels = head(head.context(memory), attention, tuple(adapted))
+        pixels = head(context, attention, tuple(adapted))
         # [M·T, 1, C, h, w] -> [M, C, T, h, w]
         pixels = pixels.view(len(clips), frames, *pixels.shape[2:]).transpose(1, 2)
         for layer in self.net.insmask_head:
