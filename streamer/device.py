@@ -40,8 +40,15 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return DTYPES[precision]
     if device.type == "cpu":
         return torch.float32
-    native = torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if native else torch.float16
+    return torch.bfloat16 if calculates_bf16(device) else torch.float16
+
+
+def calculates_bf16(device: torch.device) -> bool:
+    """Whether a device calculates in bfloat16, instead of imitating it, many times slower."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found = torch.cpu.get_capabilities()
+    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 @dataclass(frozen=True, slots=True)

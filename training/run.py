@@ -13,7 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from model import save_vistr
-from streamer.device import choose_device
+from streamer.device import calculates_bf16, choose_device
 from streamer.errors import ConfigError, StreamError
 from training.assets import Assets
 from training.clip import Clip
@@ -69,7 +69,7 @@ class Run:
         self.stopping = False
         self._device = choose_device(config.device)
         self._bf16 = config.precision == "bf16" or (
-            config.precision == "auto" and _calculates_bf16(self._device)
+            config.precision == "auto" and calculates_bf16(self._device)
         )
         self._checkpoint = config.out / "checkpoint.pt"
         saved = read_checkpoint(self._checkpoint) if self._checkpoint.exists() else None
@@ -176,13 +176,6 @@ class Run:
         # Moments only: the rates are the configuration's, which may have changed.
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
-
-
-def _calculates_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    found = torch.cpu.get_capabilities()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
 
 
 def _cut(log: Path, step: int) -> None:
