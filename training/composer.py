@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import ConfigError
 from training.actors import Actor, Shot, mover, walker, walker_in_place
+from training.camera import Camera, scaled
 from training.clip import Clip
 from training.effects import Effects
 from training.library import Library
@@ -59,14 +60,6 @@ class Composition:
             raise ConfigError(f"pace is {self.pace}, expected 0 or more")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Camera:
-    """Left upper corner [T, 2] and height [T] of the view, in pixels of the world, over time."""
-
-    corners: NDArray[np.float64]
-    heights: NDArray[np.float64]
-
-
 @dataclass(slots=True, eq=False)
 class Composer:
     """Makes clips; the same random numbers give the same clip.
@@ -82,8 +75,7 @@ class Composer:
 
     def __post_init__(self) -> None:
         self._worlds = tuple(
-            _scaled(picture, SCENE_HEIGHT / picture.shape[0])
-            for picture in self.library.backgrounds
+            scaled(picture, SCENE_HEIGHT / picture.shape[0]) for picture in self.library.backgrounds
         )
 
     def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
@@ -155,7 +147,7 @@ class Composer:
 
     def _camera(
         self, world: tuple[int, ...], frames: int, size: tuple[int, int], rng: np.random.Generator
-    ) -> _Camera:
+    ) -> Camera:
         """A view that stays inside the world, still or panning."""
         tallest = min(world[0], world[1] * size[0] / size[1])
         heights = np.full(frames, tallest * rng.uniform(0.5, 1.0))
@@ -167,12 +159,12 @@ class Composer:
             furthest = 0.01 * self.composition.pace * frames * heights[0] / np.maximum(room, 1)
             end = np.clip(start + rng.uniform(-1, 1, 2) * furthest, 0, 1)
         times = np.linspace(0, 1, frames)[:, None]
-        return _Camera(room * (start + (end - start) * times), heights)
+        return Camera(room * (start + (end - start) * times), heights)
 
 
 def _render(
     world: NDArray[np.uint8],
-    camera: _Camera,
+    camera: Camera,
     actors: list[Actor],
     picture: tuple[Sequence[int], tuple[int, int]],
     rng: np.random.Generator,
@@ -182,13 +174,13 @@ def _render(
     effects = Effects.draw(rng)
     mirror = rng.random() < 0.5
     zoom = size[0] / camera.heights[0]
-    scaled = _scaled(world, zoom)
+    seen, origin = camera.seen(world, size)
     frames = np.empty((len(times), *size, 3), np.uint8)
     masks = np.zeros((len(actors), len(frames), *size), np.bool_)
     for position, t in enumerate(times):
         corner = camera.corners[t]
-        move = np.array([[1, 0, -corner[0] * zoom], [0, 1, -corner[1] * zoom]])
-        shown = cv2.warpAffine(scaled, move, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+        move = np.hstack((np.eye(2), -zoom * (corner - origin)[:, None]))
+        shown = cv2.warpAffine(seen, move, size[::-1], borderMode=cv2.BORDER_REPLICATE)
         frame = shown.astype(np.uint8, copy=False)
         for layer, actor in enumerate(actors):
             _paste(frame, masks[: layer + 1, position], actor, t, (corner, zoom))
@@ -200,11 +192,6 @@ def _render(
     category_ids = np.array([actor.category_id for actor in actors], np.int64)
     kept = (masks.sum(axis=(2, 3)).max(axis=1, initial=0) >= VISIBLE) & (category_ids > 0)
     return Clip(frames, np.ascontiguousarray(masks[kept]), category_ids[kept])
-
-
-def _scaled(picture: NDArray[np.uint8], factor: float) -> NDArray[np.uint8]:
-    scaled = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-    return scaled.astype(np.uint8, copy=False)
 
 
 def _paste(

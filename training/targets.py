@@ -53,7 +53,7 @@ class Batch:
             times=times,
             labels=torch.from_numpy(labels),
             boxes=boxes_of(packed),
-            visible=packed.flatten(3).any(3),
+            visible=packed.view(torch.uint8).flatten(3).amax(3).bool(),
             masks=packed,
         )
 
@@ -79,7 +79,8 @@ def boxes_of(masks: Tensor) -> Tensor:
     """
     spans = []
     for axis in (-2, -1):  # over rows: columns that are covered, and the other way round
-        covered = masks.any(axis)
+        # Ten times as fast as `any`.
+        covered = masks.view(torch.uint8).amax(axis).bool()
         length = covered.shape[-1]
         first = covered.to(torch.uint8).argmax(-1)
         last = length - covered.flip(-1).to(torch.uint8).argmax(-1)
