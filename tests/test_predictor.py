@@ -11,7 +11,7 @@ import torch
 from model import VisTR
 from model.postprocess import slot_scores
 from model.preprocess import normalise
-from streamer.device import Expected, choose_device, choose_dtype, load_network
+from streamer.device import Expected, calculates_bf16, choose_device, choose_dtype, load_network
 from streamer.errors import CheckpointError, DeviceError
 from streamer.predictor import VistrPredictor, box_logits
 from streamer.scheduler import WindowScheduler
@@ -141,6 +141,19 @@ def test_auto_is_float32_on_a_cpu() -> None:
     assert choose_dtype("auto", cpu) is torch.float32
     assert choose_dtype("bf16", cpu) is torch.bfloat16
     assert choose_device("cpu") == cpu
+
+
+@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16", "arm_bf16"])
+def test_a_cpu_calculates_in_bf16_where_it_has_instructions_for_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu = torch.device("cpu")
+    known = torch.cpu.get_capabilities()
+    assert name in known or (known["architecture"] == "x86_64") == name.startswith("arm")
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: False})
+    assert not calculates_bf16(cpu)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: True})
+    assert calculates_bf16(cpu)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
