@@ -7,7 +7,6 @@ on the same kind of machine, but for the speed.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, check_categories, held_out_composers, tube_rows
 from training.library import load_library
 from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
+from training.state import tensors_sha256
 from training.streaming import speed_rows, streaming_rows
 
 PARTS = {
@@ -92,10 +92,9 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
 
 
 def _weights(net: VisTR, path: Path | None) -> dict[str, Any]:
-    path = path or DEFAULT_WEIGHTS
     return {
-        "file": path.name,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "file": (path or DEFAULT_WEIGHTS).name,
+        "tensors_sha256": tensors_sha256(net),
         "trained": net.trained,
         "frames": net.frames,
         "slots": net.slots,

@@ -14,25 +14,26 @@ from typing import Any
 
 import torch
 
-from model import save_vistr
+from model import VisTR, save_vistr
 from streamer.errors import SourceError, StreamError
 from streamer.json_file import read_json
-from training.state import load_trainee, short_sided
+from training.state import load_trainee, short_sided, tensors_sha256
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        trainee = load_trainee(options.checkpoint)
+        net = short_sided(trainee.export(trainee.net.frames), options.short_side)
+        net = net.to(torch.float16)
         facts = {
             "trained_on": _json(options.facts),
             "commit": _commit(),
-            "evaluation": _json(options.evaluation),
+            "evaluation": _evaluation(options.evaluation, net),
         }
-        trainee = load_trainee(options.checkpoint)
-        net = short_sided(trainee.export(trainee.net.frames), options.short_side)
         net.facts = {key: value for key, value in facts.items() if value}
-        save_vistr(net.to(torch.float16), options.weights)
+        save_vistr(net, options.weights)
     except (StreamError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -48,6 +49,19 @@ def _json(path: Path | None) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SourceError(f"{path}: expected an object, found {type(content).__name__}")
     return content
+
+
+def _evaluation(path: Path | None, net: VisTR) -> dict[str, Any]:
+    evaluation = _json(path)
+    if not evaluation:
+        return evaluation
+    evaluated = evaluation.get("weights", {}).get("tensors_sha256")
+    if evaluated != tensors_sha256(net):
+        raise SourceError(
+            f"{path}: of other weights (tensors_sha256 {evaluated}, these have "
+            f"{tensors_sha256(net)}); evaluate what was written without it"
+        )
+    return evaluation
 
 
 def _commit() -> str:
@@ -72,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add("weights", type=Path, help="file to write, ending in .safetensors")
     add("--short_side", type=int, required=True, help="shorter side of the input, in pixels")
     add("--facts", type=Path, help="JSON file: what the weights were trained on, and how")
-    add("--evaluation", type=Path, help="evaluation.json of training.evaluate")
+    add("--evaluation", type=Path, help="evaluation.json of the same weights")
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -175,3 +176,15 @@ def short_sided(net: VisTR, short_side: int) -> VisTR:
     other = VisTR(architecture, net.categories[1:], trained=net.trained)
     other.load_state_dict(tensors, assign=True)
     return other.eval().requires_grad_(False)
+
+
+def tensors_sha256(net: VisTR) -> str:
+    """A checksum of a network's tensors alone, in hexadecimal.
+
+    That of its file changes with the figures that are written into it.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.float().cpu().numpy().tobytes())
+    return digest.hexdigest()

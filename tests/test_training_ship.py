@@ -1,0 +1,69 @@
+"""``python -m training.ship``: a run's checkpoint as weights that say what they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from model import load_vistr
+from tests.training_cases import tiny_trainee
+from training.ship import main
+from training.state import checkpoint, tensors_sha256, write_checkpoint
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    trainee = tiny_trainee()
+    optimiser = torch.optim.AdamW(trainee.parameters())
+    write_checkpoint(tmp_path / "checkpoint.pt", checkpoint(trainee, optimiser, 7))
+    return tmp_path
+
+
+def ship(run: Path, *more: str) -> int:
+    return main(
+        [str(run / "checkpoint.pt"), str(run / "out.safetensors"), "--short_side", "48", *more]
+    )
+
+
+def test_weights_carry_their_facts_and_the_evaluation_of_just_these(run: Path) -> None:
+    facts = {"data": "none", "seed": 3}
+    (run / "facts.json").write_text(json.dumps(facts))
+    assert ship(run) == 0
+    first = load_vistr(run / "out.safetensors")
+    assert first.short_side == 48
+    assert first.trained
+    assert list(first.facts) == ["commit"]
+
+    evaluation = {"weights": {"tensors_sha256": tensors_sha256(first)}, "speed": {"fps": 3}}
+    (run / "evaluation.json").write_text(json.dumps(evaluation))
+    given = (f"--{name}={run / name}.json" for name in ("facts", "evaluation"))
+    assert ship(run, *given) == 0
+    shipped = load_vistr(run / "out.safetensors")
+    assert shipped.facts["trained_on"] == facts
+    assert shipped.facts["evaluation"] == evaluation
+    assert tensors_sha256(shipped) == tensors_sha256(first)
+
+
+@pytest.mark.parametrize("evaluation", [{"weights": {"tensors_sha256": "0ff"}}, {"speed": {}}])
+def test_an_evaluation_of_other_weights_is_refused(
+    run: Path, evaluation: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / "evaluation.json"
+    path.write_text(json.dumps(evaluation))
+    assert ship(run, f"--evaluation={path}") == 1
+    error = capsys.readouterr().err
+    assert f"{path}: of other weights" in error
+    assert not (run / "out.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["facts", "evaluation"])
+def test_what_is_no_object_is_refused(
+    run: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run / f"{name}.json"
+    path.write_text("[1]")
+    assert ship(run, f"--{name}={path}") == 1
+    assert f"{path}: expected an object, found list" in capsys.readouterr().err
