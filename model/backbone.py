@@ -11,6 +11,10 @@ Levels = tuple[Tensor, Tensor, Tensor, Tensor]
 """[n, C, h, w] at strides 4, 8, 16 and 32 (rounded up)."""
 
 
+EPSILON = 1e-5
+"""Added to the variances of the frozen batch norms."""
+
+
 class FrozenBatchNorm2d(nn.Module):
     """Batch normalisation whose statistics and affine map are constants.
 
@@ -31,9 +35,8 @@ class FrozenBatchNorm2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [n, channels, h, w]."""
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=1e-5
-        )
+        constants = self.running_mean, self.running_var, self.weight, self.bias
+        return F.batch_norm(x, *constants, training=False, eps=EPSILON)
 
 
 class ResNetBackbone(nn.Module):

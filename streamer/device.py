@@ -11,6 +11,8 @@ import torch
 
 from model import CheckpointError as ModelCheckpointError
 from model import VisTR, load_vistr
+from model.folding import fold_batch_norms
+from model.layout import store_channels_last
 from streamer.config import Precision
 from streamer.errors import CheckpointError, DeviceError
 
@@ -71,7 +73,7 @@ class Expected:
 def load_network(
     path: str | None, device: torch.device, dtype: torch.dtype, expected: Expected
 ) -> VisTR:
-    """The network of a checkpoint (None: the shipped default), ready to predict.
+    """The network of a checkpoint (None: the shipped default), folded and ready to predict.
 
     Args:
         path: A ``.pth`` or ``.safetensors`` file.
@@ -87,6 +89,8 @@ def load_network(
         net = load_vistr(path, **asdict(expected))
     except ModelCheckpointError as error:
         raise CheckpointError(str(error)) from error
+    fold_batch_norms(net.vistr.backbone)
+    store_channels_last(net)
     with device_errors(device, "while loading the weights"):
         return net.to(device=device, dtype=dtype)
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from model.architecture import BACKBONE_CHANNELS
 from model.backbone import FrozenBatchNorm2d, build_backbone
+from model.folding import fold_batch_norms
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "mobilenet_v2"])
@@ -38,3 +39,20 @@ def test_frozen_batch_norm_is_batch_norm_that_never_learns() -> None:
     x = torch.randn(2, 5, 3, 4)
     torch.testing.assert_close(frozen.train()(x), learned.eval()(x))
     assert not list(frozen.parameters())
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
+def test_folded_norms_change_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, dilation=False).double().requires_grad_(False)
+    for module in backbone.modules():
+        if isinstance(module, FrozenBatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                tensor.uniform_(0.5, 1.5)
+            for tensor in (module.bias, module.running_mean):
+                tensor.uniform_(-0.5, 0.5)
+    images = torch.rand(2, 3, 48, 64, dtype=torch.float64)
+    before = backbone(images)
+    fold_batch_norms(backbone)
+    assert not any(isinstance(module, FrozenBatchNorm2d) for module in backbone.modules())
+    torch.testing.assert_close(backbone(images), before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from model import VisTR
+from model.backbone import FrozenBatchNorm2d
 from model.postprocess import slot_scores
 from model.preprocess import normalise
 from streamer.device import Expected, calculates_bf16, choose_device, choose_dtype, load_network
@@ -170,6 +172,17 @@ def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
     assert next(net.parameters()).dtype is torch.bfloat16
     with pytest.raises(CheckpointError, match="36"):
         load_network(str(path), torch.device("cpu"), torch.float32, Expected(frames=36))
+
+
+def test_a_loaded_network_is_prepared_and_says_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    plain = save_tiny_vistr(path, frames=6, slots=4).double()
+    loaded = load_network(str(path), torch.device("cpu"), torch.float64, Expected())
+    images = images_of(windows(6)[0], plain)
+    for found, expected in zip(astuple(loaded(images)), astuple(plain(images)), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert not any(isinstance(module, FrozenBatchNorm2d) for module in loaded.modules())
+    assert loaded.mask_head.lay2.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:

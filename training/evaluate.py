@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.tracking import trackeval
-from model import VisTR
+from model import VisTR, load_vistr
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
@@ -92,9 +92,11 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
 
 
 def _weights(net: VisTR, path: Path | None) -> dict[str, Any]:
+    path = path or DEFAULT_WEIGHTS
     return {
-        "file": (path or DEFAULT_WEIGHTS).name,
-        "tensors_sha256": tensors_sha256(net),
+        "file": path.name,
+        # As they are in the file: `net` has been prepared to run.
+        "tensors_sha256": tensors_sha256(load_vistr(path)),
         "trained": net.trained,
         "frames": net.frames,
         "slots": net.slots,

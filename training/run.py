@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from model import save_vistr
+from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device
 from streamer.errors import ConfigError, StreamError
 from training.assets import Assets
@@ -80,8 +81,7 @@ class Run:
         self._sources = open_sources(config.data, trainee.net.slots)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
         self._trainee = with_groups(trainee, config.groups, config.seed).to(self._device)
-        # The layout that convolutions are fastest in.
-        self._trainee.net.vistr.backbone.to(memory_format=torch.channels_last)
+        store_channels_last(self._trainee.net)
         if trainee.net.frames % config.frames:
             raise ConfigError(
                 f"frames is {config.frames}, expected a divisor of the window's "
