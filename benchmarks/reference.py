@@ -7,6 +7,8 @@ slot. The weights are a `VisTR`'s, so that both say the same.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -40,12 +42,12 @@ class SlowReference:
         tokens = projected.flatten(2).permute(0, 2, 1).reshape(-1, dim)
         positions = sine_positions((frames, height, width), dim).to(tokens)
         memory = tokens
-        for encoder_layer in net.vistr.transformer.encoder.layers:
-            memory = _encode(encoder_layer, memory, positions)
+        for layer in net.vistr.transformer.encoder.layers:
+            memory = _encode(cast("EncoderLayer", layer), memory, positions)
         queries = net.vistr.query_embed.weight
         target = torch.zeros_like(queries)
-        for decoder_layer in net.vistr.transformer.decoder.layers:
-            target = _decode(decoder_layer, target, queries, memory, positions)
+        for layer in net.vistr.transformer.decoder.layers:
+            target = _decode(cast("DecoderLayer", layer), target, queries, memory, positions)
         embeddings = net.vistr.transformer.decoder.norm(target).view(frames, net.slots, dim)
         of_frames = memory.view(frames, height, width, dim).permute(0, 3, 1, 2)
         pixels = []

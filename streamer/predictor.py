@@ -134,9 +134,7 @@ class VistrPredictor:
         # Votes for unwanted categories are left out, so that a track never turns into one.
         votes = F.one_hot(frame_categories, classes).float().mean(dim=0) * self._kept_classes
         wanted = self._kept_classes[slot_categories(frame_categories, classes)]
-        ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
-        best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
-        slots = [slot for slot in best_first if ranked[slot] >= 0]
+        slots = self._select(scores, wanted)
         boxes = state.boxes[:length, slots]
         if self._masks:
             masks = self._net.segment(state, slots)[:length]
@@ -163,3 +161,9 @@ class VistrPredictor:
             presence=arrays[4].astype(np.bool_),
             masks=arrays[5],
         )
+
+    def _select(self, scores: Tensor, wanted: Tensor) -> list[int]:
+        """Slots to keep, best first, of scores and of whether a slot's category is wanted, [K]."""
+        ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
+        best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
+        return [slot for slot in best_first if ranked[slot] >= 0]

@@ -1,0 +1,86 @@
+"""Where the time goes: what a stage takes by itself, in the code that runs in production."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+Spread = dict[str, float]
+
+
+def spread(seconds: Sequence[float]) -> Spread:
+    """Median, fastest and slowest of some times, in milliseconds."""
+    times = 1000 * np.asarray(seconds)
+    return {
+        "median_ms": float(np.median(times)),
+        "min_ms": float(times.min()),
+        "max_ms": float(times.max()),
+        "count": len(times),
+    }
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done what it was asked for."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class StageClock:
+    """Adds up what methods take, without what the timed methods that they call take.
+
+    Args:
+        device: It is waited for before and after each call.
+
+    Attributes:
+        seconds: Time by stage, over all threads.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._device = device
+        self._inner = threading.local()
+
+    @contextmanager
+    def on(self, methods: Sequence[tuple[type, str, str]]) -> Iterator[None]:
+        """Time methods of classes, given as (class, method, stage), until the context ends."""
+        with ExitStack() as patches:
+            for owner, name, stage in methods:
+                timed = self._timed(getattr(owner, name), stage)
+                patches.enter_context(patch.object(owner, name, timed))
+            yield
+
+    def _timed(self, call: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        @wraps(call)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            result = self._measure(stage, lambda: call(*arguments, **options))
+            return self._iterate(result, stage) if isinstance(result, Iterator) else result
+
+        return timed
+
+    def _iterate(self, iterator: Iterator[Any], stage: str) -> Iterator[Any]:
+        """The same elements, each timed; what happens between them is not the iterator's."""
+        end = object()
+        while (element := self._measure(stage, lambda: next(iterator, end))) is not end:
+            yield element
+
+    def _measure(self, stage: str, call: Callable[[], Any]) -> Any:
+        synchronise(self._device)
+        outer = getattr(self._inner, "seconds", 0.0)
+        self._inner.seconds = 0.0
+        started = time.perf_counter()
+        try:
+            return call()
+        finally:
+            synchronise(self._device)
+            took = time.perf_counter() - started
+            self.seconds[stage] += took - self._inner.seconds
+            self._inner.seconds = outer + took

@@ -1,0 +1,27 @@
+"""Peak memory of this process, on the host and on its device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+STATUS = Path("/proc/self/status")
+
+
+def reset_peak() -> None:
+    """Let the peaks count from now on."""
+    # Source: proc(5), clear_refs.
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_mib(device: torch.device) -> dict[str, float]:
+    """The highest resident set since, and on CUDA the most that tensors took, in MiB."""
+    lines = STATUS.read_text(encoding="ascii").splitlines()
+    (resident,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
+    peaks = {"host": int(resident) / 2**10}
+    if device.type == "cuda":
+        peaks["cuda"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return peaks

@@ -1,0 +1,98 @@
+"""``python -m benchmarks.throughput`` runs, and its clock gives each stage its own time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks import clock
+from benchmarks.clock import StageClock, spread
+from benchmarks.throughput import main
+from tests.clips import make_clip
+from tests.tiny_vistr import save_tiny_vistr
+
+
+class Works:
+    """Each of its steps takes a known time of a clock that only they move."""
+
+    now = 0.0
+
+    def take(self, seconds: float) -> None:
+        Works.now += seconds
+
+    def inner(self) -> int:
+        self.take(3)
+        return 7
+
+    def outer(self) -> int:
+        self.take(1)
+        found = self.inner()
+        self.take(1)
+        return found
+
+    def several(self) -> Iterator[int]:
+        for number in range(2):
+            self.take(5)
+            yield number
+
+
+def test_a_stage_has_its_own_time_without_that_of_those_it_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clock.time, "perf_counter", lambda: Works.now)
+    stages = StageClock(torch.device("cpu"))
+    methods = [(Works, "outer", "out"), (Works, "inner", "in"), (Works, "several", "each")]
+    works = Works()
+    with stages.on(methods):
+        assert works.outer() == 7
+        for _ in works.several():
+            works.take(100)
+    works.outer()  # not timed any more
+    assert dict(stages.seconds) == {"out": 2, "in": 3, "each": 10}
+
+
+def test_spread_is_in_milliseconds() -> None:
+    assert spread([0.003, 0.001, 0.002]) == {
+        "median_ms": 2,
+        "min_ms": 1,
+        "max_ms": 3,
+        "count": 3,
+    }
+
+
+def arguments(folder: Path, *more: str) -> list[str]:
+    save_tiny_vistr(folder / "tiny.safetensors", frames=6, slots=3)
+    make_clip(folder / "clip.mp4", frames=20)
+    given = [f"--weights={folder / 'tiny.safetensors'}", f"--input={folder / 'clip.mp4'}"]
+    return [*given, "--rounds=2", "--kept=2", *more]
+
+
+def test_network_and_stream_are_timed_beside_the_reference(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "speed.json"
+    assert main(arguments(tmp_path, "--strides=6,2", f"--out={out}")) == 0
+    report = json.loads(out.read_text())
+    network = report["network"]
+    assert list(network) == ["stride 6", "stride 2", "reference", "speed_up"]
+    assert network["reference"]["count"] == network["stride 2"]["count"] == 2
+    assert network["stride 2"]["ms_per_new_frame"] * 2 == network["stride 2"]["median_ms"]
+    for row in report["stream"].values():
+        assert row["frames"] == 20
+        assert row["fps"] > 0
+        assert min(row["ms_per_frame"].values()) > 0, "every stage was reached"
+    assert report["peak_mib"]["host"] > 0
+    table = capsys.readouterr().out
+    assert "| stride 2 |" in table
+    assert "times the reference" in table
+
+
+def test_a_stride_longer_than_the_window_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(tmp_path, "--strides=6,7")) == 2
+    assert "strides has 7, the window of the weights is 6" in capsys.readouterr().err
