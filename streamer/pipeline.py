@@ -15,6 +15,7 @@ from streamer.sources.decoder import DecoderThread
 from streamer.stats import RunStats, Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
+from streamer.stitching.untangling import untangle
 from streamer.window import Window
 
 DECODER_STOP_S = 15.0
@@ -115,7 +116,7 @@ class Pipeline:
 
     def _process(self, window: Window) -> Iterator[FrameResult]:
         started = time.perf_counter()
-        prediction = self._stages.predictor.predict(window)
+        prediction = untangle(self._stages.predictor.predict(window))
         identities = self._stages.stitcher.identify(window, prediction)
         results = self._stages.merger.merge(window, prediction, identities)
         self._stats.count_window(time.perf_counter() - started)

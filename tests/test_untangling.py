@@ -1,0 +1,131 @@
+"""Slots that change their object within a window, by hand: what is cut, joined and left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from streamer.stitching.untangling import untangle
+from streamer.window import Prediction
+
+Place = tuple[int, int, int, int] | None
+"""Top, left, height and width in masks of 20x40; None where there is nothing."""
+
+FRAMES = 8
+
+
+def prediction(*slots: Callable[[int], Place]) -> Prediction:
+    """Rectangles that stand where each slot's function of the frame says."""
+    count = len(slots)
+    masks = np.full((FRAMES, count, 20, 40), -9, np.float32)
+    for slot, place in enumerate(slots):
+        for frame in range(FRAMES):
+            if box := place(frame):
+                top, left, height, width = box
+                masks[frame, slot, top : top + height, left : left + width] = 9
+    rng = np.random.default_rng(1)
+    return Prediction(
+        scores=np.linspace(0.9, 0.5, count, dtype=np.float32),
+        class_votes=np.eye(4, dtype=np.float32)[[1, 2, 3][:count]].reshape(count, 4),
+        embeddings=np.eye(8, dtype=np.float32)[:count],
+        boxes=rng.random((FRAMES, count, 4), dtype=np.float32),
+        presence=np.ones((FRAMES, count), np.bool_),
+        masks=masks,
+    )
+
+
+def left_walker(frame: int) -> Place:
+    return 2, 2 + frame, 8, 4
+
+
+def right_walker(frame: int) -> Place:
+    return 10, 30 - frame, 8, 4
+
+
+def fast(frame: int) -> Place:
+    """Moves by more than its width in every frame."""
+    return 6, 1 + 5 * frame, 4, 3
+
+
+def hides(frame: int) -> Place:
+    """Only its lowest part shows in the middle."""
+    return (14, 20, 2, 4) if 3 <= frame < 5 else (4, 20, 12, 4)
+
+
+def nothing(_: int) -> Place:
+    return None
+
+
+def rows(found: Prediction) -> list[list[tuple[int, int] | None]]:
+    """Top and left of each row's mask in each frame."""
+    places: list[list[tuple[int, int] | None]] = []
+    for row in range(len(found)):
+        places.append([])
+        for frame in range(FRAMES):
+            pixels = np.argwhere(found.masks[frame, row] > 0)
+            assert bool(len(pixels)) == bool(found.presence[frame, row])
+            places[-1].append((int(pixels[0, 0]), int(pixels[0, 1])) if len(pixels) else None)
+    return places
+
+
+def places(place: Callable[[int], Place], shown: Sequence[int] = range(FRAMES)) -> list[object]:
+    expected: list[object] = []
+    for frame in range(FRAMES):
+        box = place(frame) if frame in shown else None
+        expected.append(box[:2] if box else None)
+    return expected
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [(), (nothing,), (left_walker, right_walker), (left_walker, nothing), (fast,), (hides,)],
+)
+def test_slots_that_stay_are_left_as_they_are(slots: tuple[Callable[[int], Place], ...]) -> None:
+    given = prediction(*slots)
+    assert untangle(given) is given
+
+
+def test_slots_that_swap_their_objects_are_swapped_back() -> None:
+    given = prediction(
+        lambda t: (left_walker if t < 6 else right_walker)(t),
+        lambda t: (right_walker if t < 6 else left_walker)(t),
+    )
+    found = untangle(given)
+    assert rows(found) == [places(left_walker), places(right_walker)]
+    # Six frames of one slot and two of the other.
+    assert found.scores == pytest.approx([0.9 * 0.75 + 0.5 * 0.25, 0.9 * 0.25 + 0.5 * 0.75])
+    assert found.class_votes[0] == pytest.approx([0, 0.75, 0.25, 0])
+    assert np.linalg.norm(found.embeddings, axis=1) == pytest.approx([1, 1])
+    assert found.embeddings[0, 0] == pytest.approx(3 * found.embeddings[0, 1])
+    assert np.array_equal(found.boxes[5:7, 0], given.boxes[[5, 6], [0, 1]])
+
+
+def test_a_slot_that_comes_back_goes_on_with_its_object() -> None:
+    given = prediction(lambda t: right_walker(t) if t in (4, 5) else left_walker(t))
+    # Two frames somewhere else are not worth a row.
+    assert rows(untangle(given)) == [places(left_walker, (0, 1, 2, 3, 6, 7))]
+
+
+def test_a_slot_that_goes_on_to_another_object_becomes_two() -> None:
+    found = untangle(prediction(lambda t: (left_walker if t < 4 else right_walker)(t)))
+    assert rows(found) == [places(left_walker, range(4)), places(right_walker, range(4, 8))]
+    assert found.scores == pytest.approx([0.9, 0.9])
+
+
+def test_a_slot_counts_only_where_it_does_not_repeat_a_better_one() -> None:
+    given = prediction(left_walker, lambda t: (left_walker if t < 3 else right_walker)(t))
+    assert rows(untangle(given)) == [places(left_walker), places(right_walker, range(3, 8))]
+
+
+def test_of_two_that_show_the_same_all_along_the_better_one_stays() -> None:
+    found = untangle(prediction(left_walker, left_walker))
+    assert rows(found) == [places(left_walker)]
+    assert found.scores == pytest.approx([0.9])
+
+
+def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
+    given = prediction(left_walker, right_walker)
+    given.presence[5:, 0] = False
+    assert untangle(given) is given
