@@ -167,7 +167,7 @@ def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Tight boxes [T, n, 4] of masks [T, n, h, w]: left, top, right, bottom."""
     spans = []
     for axis in (2, 3):  # over rows, for the columns, and the other way round
-        covered = masks.any(axis=axis)
+        covered: NDArray[np.bool_] = np.any(masks, axis=axis)
         spans.append((covered.argmax(-1), covered.shape[-1] - covered[..., ::-1].argmax(-1)))
     (left, right), (top, bottom) = spans
     return np.stack((left, top, right, bottom), axis=-1).astype(np.float64)
