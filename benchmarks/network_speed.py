@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from itertools import count, cycle
+from itertools import cycle, islice
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.clock import spread, synchronise
-from benchmarks.reference import SlowReference
+from benchmarks.reference import slow_reference
 from model import VisTR
 from model.preprocess import normalise
 from streamer.frame import Frame
@@ -23,20 +25,16 @@ from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 
 
-class KeepBest(VistrPredictor):
-    """Segments a fixed number of slots, whatever their scores: random weights have none.
+def keep_best(kept: int) -> AbstractContextManager[object]:
+    """While in this context, predictors segment so many slots whatever their scores.
 
-    Args:
-        net: As the product runs it.
-        kept: Slots to keep in each window.
+    Random weights have no slot that is worth it.
     """
 
-    def __init__(self, net: VisTR, kept: int) -> None:
-        super().__init__(net, 0.0)
-        self._kept = kept
+    def select(_: VistrPredictor, scores: Tensor, __: Tensor) -> list[int]:
+        return scores.argsort(descending=True)[:kept].tolist()
 
-    def _select(self, scores: Tensor, wanted: Tensor) -> list[int]:
-        return scores.argsort(descending=True)[: self._kept].tolist()
+    return patch.object(VistrPredictor, "_select", select)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,11 @@ def network_rows(
         for the strides, and the speed-up over the reference at the longest stride.
     """
     device = next(product.parameters()).device
-    cases = {stride: _windows(product, frames, stride, work.kept) for stride in work.strides}
+    cases = {stride: _windows(product, frames, stride) for stride in work.strides}
     times: dict[str, list[float]] = {}
     for number in tqdm(range(1 + work.rounds), desc="network", unit="round"):
-        took = {f"stride {stride}": next(windows) for stride, windows in cases.items()}
+        with keep_best(work.kept):
+            took = {f"stride {stride}": next(windows) for stride, windows in cases.items()}
         if plain is not None:
             took["reference"] = _reference(plain, frames, device)
         if number:  # the first round warms up
@@ -90,9 +89,9 @@ def network_rows(
     return rows
 
 
-def _windows(net: VisTR, frames: Sequence[Frame], stride: int, kept: int) -> Iterator[float]:
+def _windows(net: VisTR, frames: Sequence[Frame], stride: int) -> Iterator[float]:
     """Seconds that one full window after the other takes, all but the first in the steady state."""
-    predictor = KeepBest(net, kept)
+    predictor = VistrPredictor(net, threshold=0.0)
     device = next(net.parameters()).device
     for window in _full_windows(frames, net.frames, stride):
         synchronise(device)
@@ -106,7 +105,7 @@ def _windows(net: VisTR, frames: Sequence[Frame], stride: int, kept: int) -> Ite
 
 def _full_windows(frames: Sequence[Frame], size: int, stride: int) -> Iterator[Window]:
     scheduler = WindowScheduler(size, stride)
-    for index, frame in zip(count(), cycle(frames)):
+    for index, frame in enumerate(cycle(frames)):
         window = scheduler.add(replace(frame, index=index))
         if window is not None:
             yield window
@@ -114,10 +113,10 @@ def _full_windows(frames: Sequence[Frame], size: int, stride: int) -> Iterator[W
 
 def _reference(plain: VisTR, frames: Sequence[Frame], device: torch.device) -> float:
     parameter = next(plain.parameters())
-    inputs = np.stack([frame.inputs for _, frame in zip(range(plain.frames), cycle(frames))])
+    inputs = np.stack([frame.inputs for frame in islice(cycle(frames), plain.frames)])
     images = normalise(torch.from_numpy(inputs).to(device), parameter.dtype)
     synchronise(device)
     started = time.perf_counter()
-    SlowReference(plain)(images)
+    slow_reference(plain, images)
     synchronise(device)
     return time.perf_counter() - started

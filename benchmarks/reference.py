@@ -20,49 +20,43 @@ from model.position import sine_positions
 from model.transformer import Attention, DecoderLayer, EncoderLayer
 
 
-class SlowReference:
-    """VisTR on one window after the other, in the published code's steps.
+@torch.no_grad()
+def slow_reference(net: VisTR, images: Tensor) -> VisTROutput:
+    """What `VisTR.forward` says of a window, in the published code's steps.
 
     Args:
         net: Whose weights and device to use; neither folded nor changed.
+        images: [T, 3, H, W], ImageNet-normalised RGB of the parameters' type and device.
 
     Source: VisTR's ``models/segmentation.py`` and ``models/transformer.py`` at 445c9e4.
     """
-
-    def __init__(self, net: VisTR) -> None:
-        self._net = net
-
-    @torch.no_grad()
-    def __call__(self, images: Tensor) -> VisTROutput:
-        """Segment a window of [T, 3, H, W], as `VisTR.forward` does."""
-        net = self._net
-        stride4, stride8, stride16, stride32 = net.vistr.backbone[0](images)
-        projected = net.vistr.input_proj(stride32)
-        frames, dim, height, width = projected.shape
-        tokens = projected.flatten(2).permute(0, 2, 1).reshape(-1, dim)
-        positions = sine_positions((frames, height, width), dim).to(tokens)
-        memory = tokens
-        for layer in net.vistr.transformer.encoder.layers:
-            memory = _encode(cast("EncoderLayer", layer), memory, positions)
-        queries = net.vistr.query_embed.weight
-        target = torch.zeros_like(queries)
-        for layer in net.vistr.transformer.decoder.layers:
-            target = _decode(cast("DecoderLayer", layer), target, queries, memory, positions)
-        embeddings = net.vistr.transformer.decoder.norm(target).view(frames, net.slots, dim)
-        of_frames = memory.view(frames, height, width, dim).permute(0, 3, 1, 2)
-        pixels = []
-        for t in range(frames):
-            attention = net.bbox_attention(embeddings[t : t + 1], of_frames[t : t + 1])[0]
-            levels = [level[t] for level in (stride16, stride8, stride4)]
-            pixels.append(_pyramid(net.mask_head, of_frames[t], attention, levels))
-        # [T, K, C, h4, w4], slot by slot as [1, C, T, h4, w4]
-        slots = torch.stack(pixels).permute(1, 2, 0, 3, 4)
-        masks = torch.cat([net.insmask_head(slot[None])[0] for slot in slots])
-        return VisTROutput(
-            logits=net.vistr.class_embed(embeddings),
-            boxes=net.vistr.bbox_embed(embeddings).sigmoid(),
-            masks=masks.transpose(0, 1),
-        )
+    stride4, stride8, stride16, stride32 = net.vistr.backbone[0](images)
+    projected = net.vistr.input_proj(stride32)
+    frames, dim, height, width = projected.shape
+    tokens = projected.flatten(2).permute(0, 2, 1).reshape(-1, dim)
+    positions = sine_positions((frames, height, width), dim).to(tokens)
+    memory = tokens
+    for layer in net.vistr.transformer.encoder.layers:
+        memory = _encode(cast("EncoderLayer", layer), memory, positions)
+    queries = net.vistr.query_embed.weight
+    target = torch.zeros_like(queries)
+    for layer in net.vistr.transformer.decoder.layers:
+        target = _decode(cast("DecoderLayer", layer), target, queries, memory, positions)
+    embeddings = net.vistr.transformer.decoder.norm(target).view(frames, net.slots, dim)
+    of_frames = memory.view(frames, height, width, dim).permute(0, 3, 1, 2)
+    pixels = []
+    for t in range(frames):
+        attention = net.bbox_attention(embeddings[t : t + 1], of_frames[t : t + 1])[0]
+        levels = [level[t] for level in (stride16, stride8, stride4)]
+        pixels.append(_pyramid(net.mask_head, of_frames[t], attention, levels))
+    # [T, K, C, h4, w4], slot by slot as [1, C, T, h4, w4]
+    slots = torch.stack(pixels).permute(1, 2, 0, 3, 4)
+    masks = torch.cat([net.insmask_head(slot[None])[0] for slot in slots])
+    return VisTROutput(
+        logits=net.vistr.class_embed(embeddings),
+        boxes=net.vistr.bbox_embed(embeddings).sigmoid(),
+        masks=masks.transpose(0, 1),
+    )
 
 
 def _encode(layer: EncoderLayer, tokens: Tensor, positions: Tensor) -> Tensor:

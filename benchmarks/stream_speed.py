@@ -8,11 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from unittest.mock import patch
-
-from torch import Tensor
 
 from benchmarks.clock import StageClock
+from benchmarks.network_speed import keep_best
 from model import VisTR
 from streamer.assembly import assemble, publishers
 from streamer.client import MaskSubscriber
@@ -57,7 +55,7 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
     for stride in strides:
         window = replace(config.window, stride=stride)
         clock = StageClock(next(net.parameters()).device)
-        with clock.on(STAGES), patch.object(VistrPredictor, "_select", _best(kept)):
+        with clock.on(STAGES), keep_best(kept):
             summary = _run(net, replace(config, window=window))
         rows[f"stride {stride}"] = {
             "fps": summary.fps,
@@ -67,15 +65,6 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
             },
         }
     return rows
-
-
-def _best(kept: int) -> Any:
-    """A selection of the same number of slots in each window: random weights have no scores."""
-
-    def select(_: VistrPredictor, scores: Tensor, __: Tensor) -> list[int]:
-        return scores.argsort(descending=True)[:kept].tolist()
-
-    return select
 
 
 def _run(net: VisTR, config: StreamConfig) -> Summary:

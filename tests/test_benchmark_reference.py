@@ -7,7 +7,7 @@ from dataclasses import astuple, replace
 import pytest
 import torch
 
-from benchmarks.reference import SlowReference
+from benchmarks.reference import slow_reference
 from model import VisTR
 from model.initialise import random_tensors
 from tests.tiny_vistr import tiny_vistr
@@ -24,6 +24,6 @@ def test_it_says_what_the_network_says(backbone: str, deformable: bool) -> None:
     net = net.double().requires_grad_(False)
     images = torch.randn(5, 3, 70, 100, dtype=torch.float64)
     for found, expected in zip(
-        astuple(SlowReference(net)(images)), astuple(net(images)), strict=True
+        astuple(slow_reference(net, images)), astuple(net(images)), strict=True
     ):
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
