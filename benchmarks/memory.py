@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-STATUS = Path("/proc/self/status")
+from streamer.dataset.memory import kibibytes
 
 
 def reset_peak() -> None:
@@ -19,9 +19,7 @@ def reset_peak() -> None:
 
 def peak_mib(device: torch.device) -> dict[str, float]:
     """The highest resident set since, and on CUDA the most that tensors took, in MiB."""
-    lines = STATUS.read_text(encoding="ascii").splitlines()
-    (resident,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    peaks = {"host": int(resident) / 2**10}
+    peaks = {"host": kibibytes("/proc/self/status", "VmHWM") / 2**10}
     if device.type == "cuda":
         peaks["cuda"] = torch.cuda.max_memory_allocated(device) / 2**20
     return peaks

@@ -141,7 +141,7 @@ def test_stopping_gives_up_what_is_under_way() -> None:
 def test_memory_decides_how_many_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)))
     readings = {"VmRSS": 1_000, "MemAvailable": 10_000, "VmHWM": 3_000}
-    monkeypatch.setattr("streamer.dataset.memory._kibibytes", lambda _, name: readings[name])
+    monkeypatch.setattr("streamer.dataset.memory.kibibytes", lambda _, name: readings[name])
     gauge = MemoryGauge(CPU)
     assert gauge.fitting() == 4  # 2,000 each in 8,000
     readings["VmHWM"] = 4_000

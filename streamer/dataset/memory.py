@@ -31,8 +31,8 @@ class MemoryGauge:
             self._before = torch.cuda.memory_allocated(device)
             self._free = torch.cuda.mem_get_info(device)[0]
         else:
-            self._before = _kibibytes("/proc/self/status", "VmRSS")
-            self._free = _kibibytes("/proc/meminfo", "MemAvailable")
+            self._before = kibibytes("/proc/self/status", "VmRSS")
+            self._free = kibibytes("/proc/meminfo", "MemAvailable")
 
     def fitting(self) -> int:
         """Videos like the one that has run that fit at once: from 1 to `MOST`, or to the cores."""
@@ -40,12 +40,13 @@ class MemoryGauge:
             peak = torch.cuda.max_memory_allocated(self._device)
         else:
             # The process's peak: what loading the weights took counts, too, which errs safely.
-            peak = _kibibytes("/proc/self/status", "VmHWM")
+            peak = kibibytes("/proc/self/status", "VmHWM")
         growth = max(1, peak - self._before)
         cores = len(os.sched_getaffinity(0))
         return max(1, min(int(SHARE * self._free / growth), cores, MOST))
 
 
-def _kibibytes(path: str, name: str) -> int:
+def kibibytes(path: str, name: str) -> int:
+    """A figure of a file of /proc, such as ``VmHWM`` in ``/proc/self/status``; 0 if absent."""
     match = re.search(rf"^{name}:\s*(\d+) kB$", Path(path).read_text(), re.MULTILINE)
     return int(match[1]) if match else 0
