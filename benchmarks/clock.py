@@ -50,8 +50,8 @@ class StageClock:
         self._inner = threading.local()
 
     @contextmanager
-    def on(self, methods: Sequence[tuple[type, str, str]]) -> Iterator[None]:
-        """Time methods of classes, given as (class, method, stage), until the context ends."""
+    def on(self, methods: Sequence[tuple[object, str, str]]) -> Iterator[None]:
+        """Time functions until the context ends, given as (class or module, name, stage)."""
         with ExitStack() as patches:
             for owner, name, stage in methods:
                 timed = self._timed(getattr(owner, name), stage)

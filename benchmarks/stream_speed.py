@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.clock import StageClock
 from benchmarks.network_speed import keep_best
 from model import VisTR
+from streamer import pipeline
 from streamer.assembly import assemble, publishers
 from streamer.client import MaskSubscriber
 from streamer.config import StreamConfig
@@ -24,19 +25,20 @@ from streamer.stats import Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
-STAGES: tuple[tuple[type, str, str], ...] = (
+STAGES: tuple[tuple[object, str, str], ...] = (
     (Source, "__iter__", "decode"),
     (VistrPredictor, "_encode", "upload"),
     (VisTR, "encode", "encode"),
     (VisTR, "relate", "relate"),
     (VisTR, "segment", "segment"),
     (VistrPredictor, "predict", "download"),
+    (pipeline, "untangle", "untangle"),
     (Stitcher, "identify", "stitch"),
     (FrameMerger, "merge", "merge"),
     (CroppedMask, "rle", "run lengths"),
     (ZmqSink, "_advance", "publish"),
 )
-"""Methods and the stages that they are; each without the others that it calls."""
+"""Functions and the stages that they are; each without the others that it calls."""
 
 
 def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept: int) -> Any:
