@@ -15,7 +15,8 @@ from torch import Tensor
 from torchvision.ops import deform_conv2d
 
 from model import VisTR, VisTROutput
-from model.mask_head import DeformableConv, MaskHead
+from model.deformable import DeformableConv
+from model.mask_head import MaskHead
 from model.position import sine_positions
 from model.transformer import Attention, DecoderLayer, EncoderLayer
 

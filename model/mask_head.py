@@ -11,13 +11,13 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
 from model.architecture import Architecture
+from model.deformable import DeformableConv
 
 CHUNK_PIXELS = 2**17
-"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once. The deformable
-convolution unrolls 9·D/8 values for each: 0.23 GB in float32 at D 384."""
+"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once. On CUDA the
+deformable convolution unrolls 9·D/8 values for each: 0.23 GB in float32 at D 384."""
 
 INSTANCE_CHANNELS = 12
 """Width of the 3-D head."""
@@ -133,31 +133,6 @@ class MaskHead(nn.Module):
         x = _merge(F.relu(self.gn4(self.lay4(x))), level3)
         x = self.dcn(x, self.conv_offset(x)) if self.deformable else self.dcn(x)
         return F.relu(self.gn5(x))
-
-
-class DeformableConv(nn.Module):
-    """A 3×3 convolution whose taps are moved by offsets (DCNv1), without a bias.
-
-    Args:
-        inputs: Channels in.
-        outputs: Channels out.
-
-    Source: Dai et al., Deformable Convolutional Networks, ICCV 2017.
-    """
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
-        nn.init.kaiming_uniform_(self.weight, a=1)
-
-    def forward(self, x: Tensor, offset: Tensor) -> Tensor:
-        """Convolve [n, C, h, w], each tap moved by its (y, x) in [n, 18, h, w], in pixels."""
-        # torchvision's kernels know no bfloat16, and half precision moves the taps too coarsely.
-        exact = torch.promote_types(x.dtype, torch.float32)
-        moved: Tensor = deform_conv2d(
-            x.to(exact), offset.to(exact), self.weight.to(exact), padding=1
-        )
-        return moved.to(x.dtype)
 
 
 def build_instance_head(inputs: int) -> nn.Sequential:

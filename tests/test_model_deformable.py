@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torchvision.ops import deform_conv2d
+
+from model.deformable import DeformableConv, convolve_then_gather
+
+
+def test_without_offsets_it_is_a_convolution() -> None:
+    layer = DeformableConv(6, 3).requires_grad_(False)
+    x = torch.randn(2, 6, 5, 7)
+    expected = F.conv2d(x, layer.weight, padding=1)
+    for grad in (False, True):  # both ways to calculate it
+        with torch.set_grad_enabled(grad):
+            moved = layer(x, torch.zeros(2, 18, 5, 7))
+        torch.testing.assert_close(moved, expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_it_reads_where_the_offsets_point() -> None:
+    layer = DeformableConv(6, 3)
+    x = torch.randn(1, 6, 8, 9)
+    offset = torch.zeros(1, 18, 8, 9)
+    offset[:, 0::2] = 2  # two rows down, for all taps
+    offset[:, 1::2] = -1  # one column to the left
+    moved = layer(x, offset)
+    plain = layer(x, torch.zeros_like(offset))
+    torch.testing.assert_close(moved[..., 1:5, 3:7], plain[..., 3:7, 2:6], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+@torch.no_grad()
+def test_it_keeps_the_type(dtype: torch.dtype) -> None:
+    layer = DeformableConv(6, 3).to(dtype)
+    out = layer(torch.ones(1, 6, 4, 4, dtype=dtype), torch.zeros(1, 18, 4, 4, dtype=dtype))
+    assert out.dtype == dtype
+
+
+@pytest.mark.parametrize("reach", [0.3, 2, 30, 1e6, 1e30])
+@pytest.mark.parametrize("size", [(2, 2), (5, 9), (16, 3)])
+def test_the_quick_way_gives_what_torchvision_gives(reach: float, size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 7, *size, dtype=torch.float64)
+    offset = torch.randn(3, 18, *size, dtype=torch.float64) * reach
+    offset[0] = offset[0].round()  # exactly on pixels, and exactly on the border and beyond
+    weight = torch.randn(5, 7, 3, 3, dtype=torch.float64)
+    expected = deform_conv2d(x, offset, weight, padding=1)
+    torch.testing.assert_close(convolve_then_gather(x, offset, weight), expected)
+
+
+def test_the_quick_way_is_exact_in_single_precision_too() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 48, 30, 41).contiguous(memory_format=torch.channels_last)
+    offset = torch.randn(2, 18, 30, 41) * 3
+    weight = torch.randn(24, 48, 3, 3)
+    expected = deform_conv2d(x, offset, weight, padding=1)
+    actual = convolve_then_gather(x, offset, weight)
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_maps_one_pixel_high_or_wide_do() -> None:
+    layer = DeformableConv(4, 2)
+    x = torch.randn(1, 4, 1, 6)
+    assert layer(x, torch.zeros(1, 18, 1, 6)).shape == (1, 2, 1, 6)
+
+
+def test_gradients_pass() -> None:
+    layer = DeformableConv(4, 2)
+    offset = torch.full((1, 18, 5, 6), 0.5, requires_grad=True)
+    layer(torch.randn(1, 4, 5, 6), offset).sum().backward()
+    assert offset.grad is not None
+    assert offset.grad.abs().sum() > 0
+    assert layer.weight.grad is not None
