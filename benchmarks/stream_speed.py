@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import uuid
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.clock import StageClock
 from benchmarks.network_speed import keep_best
+from benchmarks.published import run_published
 from model import VisTR
 from streamer import pipeline
-from streamer.assembly import assemble, publishers
-from streamer.client import MaskSubscriber
 from streamer.config import StreamConfig
 from streamer.output import CroppedMask
 from streamer.predictor import VistrPredictor
-from streamer.run import Run
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.source import Source
-from streamer.stats import Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
@@ -58,7 +51,7 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
         window = replace(config.window, stride=stride)
         clock = StageClock(next(net.parameters()).device)
         with clock.on(STAGES), keep_best(kept):
-            summary = _run(net, replace(config, window=window))
+            summary = run_published(net, replace(config, window=window), lambda frame: None)
         rows[f"stride {stride}"] = {
             "fps": summary.fps,
             "frames": summary.frames,
@@ -67,27 +60,3 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
             },
         }
     return rows
-
-
-def _run(net: VisTR, config: StreamConfig) -> Summary:
-    """Run the stream as the command line does, with one reader."""
-    with TemporaryDirectory() as folder:
-        endpoint = f"ipc://{Path(folder) / 'stream'}"
-        published = replace(config, publish=[endpoint], zmq=replace(config.zmq, wait_subscribers=1))
-        run = str(uuid.uuid4())
-        assembly = assemble(published, net, run)
-        sinks = publishers(published, run)
-        for sink in sinks:
-            sink.start()
-        reader = threading.Thread(target=_read, args=(endpoint,))
-        reader.start()
-        try:
-            return Run(assembly.pipeline, sinks, assembly.info).execute()
-        finally:
-            reader.join()
-
-
-def _read(endpoint: str) -> None:
-    with MaskSubscriber(endpoint, timeout_s=60) as subscriber:
-        for _ in subscriber:
-            pass

@@ -1,0 +1,50 @@
+"""A stream with a reader on loopback, as the command line and `streamer.client` run it."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from model import VisTR
+from streamer.assembly import assemble, publishers
+from streamer.client import MaskSubscriber
+from streamer.client.received import ReceivedFrame
+from streamer.config import StreamConfig
+from streamer.run import Run
+from streamer.stats import Summary
+
+
+def run_published(
+    net: VisTR, config: StreamConfig, receive: Callable[[ReceivedFrame], None]
+) -> Summary:
+    """Run a stream to its end; it waits for the reader before it begins.
+
+    Args:
+        net: As the product runs it.
+        config: What to read, and how; it is published on a socket of its own.
+        receive: Called with each frame that the reader gets, on the reader's thread.
+    """
+    with TemporaryDirectory() as folder:
+        endpoint = f"ipc://{Path(folder) / 'stream'}"
+        published = replace(config, publish=[endpoint], zmq=replace(config.zmq, wait_subscribers=1))
+        run = str(uuid.uuid4())
+        assembly = assemble(published, net, run)
+        sinks = publishers(published, run)
+        for sink in sinks:
+            sink.start()
+        reader = threading.Thread(target=_read, args=(endpoint, receive))
+        reader.start()
+        try:
+            return Run(assembly.pipeline, sinks, assembly.info).execute()
+        finally:
+            reader.join()
+
+
+def _read(endpoint: str, receive: Callable[[ReceivedFrame], None]) -> None:
+    with MaskSubscriber(endpoint, timeout_s=60) as subscriber:
+        for frame in subscriber:
+            receive(frame)
