@@ -9,6 +9,7 @@ Source: VisTR's ``models/transformer.py``.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +46,12 @@ class Attention(nn.Module):
         answers = F.scaled_dot_product_attention(q, k, v)
         projected: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return projected
+
+    def of_zeros(self) -> Tensor:
+        """The answer [D] to any query where all values are zero, whatever the keys."""
+        bias = self.in_proj_bias.chunk(3)[2]
+        answer: Tensor = self.out_proj(bias)
+        return answer
 
     def _split(self, tokens: Tensor) -> Tensor:
         # [B, n, D] -> [B, heads, n, D / heads]
@@ -100,6 +107,15 @@ class DecoderLayer(nn.Module):
         """
         placed = target + queries
         target = self.norm1(target + self.self_attn(placed, placed, target))
+        return self._consult(target, queries, keys, memory)
+
+    def begin(self, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
+        """`forward` of a target of zeros: queries that know nothing have nothing to tell."""
+        told = self.norm1(self.self_attn.of_zeros())
+        target = told.expand(len(memory), queries.shape[-2], -1)
+        return self._consult(target, queries, keys, memory)
+
+    def _consult(self, target: Tensor, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
         target = self.norm2(target + self.multihead_attn(target + queries, keys, memory))
         update = self.linear2(F.relu(self.linear1(target)))
         refined: Tensor = self.norm3(target + update)
@@ -148,8 +164,9 @@ class Decoder(nn.Module):
 
     def _targets(self, queries: Tensor, memory: Tensor, positions: Tensor) -> Iterator[Tensor]:
         keys = memory + positions
-        target = memory.new_zeros(len(memory), *queries.shape[-2:])
-        for layer in self.layers:
+        target = cast(DecoderLayer, self.layers[0]).begin(queries, keys, memory)
+        yield target
+        for layer in self.layers[1:]:
             target = layer(target, queries, keys, memory)
             yield target
 
