@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
 from benchmarks import clock
 from benchmarks.clock import StageClock, spread
+from benchmarks.picture import main as draw_picture
 from benchmarks.throughput import main
 from tests.clips import make_clip
 from tests.tiny_vistr import save_tiny_vistr
@@ -89,6 +91,18 @@ def test_network_and_stream_are_timed_beside_the_reference(
     table = capsys.readouterr().out
     assert "| stride 2 |" in table
     assert "times the reference" in table
+    assert draw_picture([str(tmp_path / "costs.png"), str(out)]) == 0
+    drawn = cv2.imread(str(tmp_path / "costs.png"))
+    assert drawn is not None
+    assert drawn.std() > 0
+
+
+def test_a_picture_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.json").write_text('{"network": {}}')
+    assert draw_picture([str(tmp_path / "costs.png"), str(tmp_path / "other.json")]) == 1
+    assert "other.json: not a result of benchmarks.throughput" in capsys.readouterr().err
 
 
 def test_a_stride_longer_than_the_window_is_refused(
