@@ -1,4 +1,4 @@
-"""Peak memory of this process, on the host and on its device."""
+"""Memory of this process, on the host and on its device."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
+
+
+def resident_mib() -> float:
+    """The resident set of this process, in MiB."""
+    return kibibytes("/proc/self/status", "VmRSS") / 2**10
 
 
 def peak_mib(device: torch.device) -> dict[str, float]:
