@@ -128,11 +128,12 @@ class MaskHead(nn.Module):
         # Everything is [frames * slots, C, h, w] from here on.
         own = self.lay1.weight[:, self.hidden_dim :]
         x = _add(F.conv2d(attention.flatten(0, 1), own, padding=1), context)
-        x = _merge(F.relu(self.gn2(self.lay2(F.relu(self.gn1(x))))), level1)
-        x = _merge(F.relu(self.gn3(self.lay3(x))), level2)
-        x = _merge(F.relu(self.gn4(self.lay4(x))), level3)
+        x = self.lay2(F.relu(self.gn1(x), inplace=True))
+        x = _merge(F.relu(self.gn2(x), inplace=True), level1)
+        x = _merge(F.relu(self.gn3(self.lay3(x)), inplace=True), level2)
+        x = _merge(F.relu(self.gn4(self.lay4(x)), inplace=True), level3)
         x = self.dcn(x, self.conv_offset(x)) if self.deformable else self.dcn(x)
-        return F.relu(self.gn5(x))
+        return F.relu(self.gn5(x), inplace=True)
 
 
 def build_instance_head(inputs: int) -> nn.Sequential:
@@ -145,7 +146,7 @@ def build_instance_head(inputs: int) -> nn.Sequential:
         layers += [
             nn.Conv3d(channels, INSTANCE_CHANNELS, 3, padding=2, dilation=2),
             nn.GroupNorm(4, INSTANCE_CHANNELS),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers, nn.Conv3d(INSTANCE_CHANNELS, 1, 1))
 
