@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
+import torch
 from av.container import InputContainer
 
 from model import VisTR
 from streamer.config import StreamConfig
-from streamer.device import Expected, choose_device, choose_dtype, load_network
+from streamer.device import Expected, choose_device, choose_dtype, choose_threads, load_network
 from streamer.errors import ConfigError
 from streamer.option_check import check
 from streamer.output import StreamInfo
@@ -69,6 +70,8 @@ def load(config: StreamConfig) -> VisTR:
     """
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
+    threads = choose_threads(config.threads)
+    torch.set_num_threads(threads)
     net = load_network(
         config.weights,
         device,
@@ -83,7 +86,9 @@ def load(config: StreamConfig) -> VisTR:
         f"from 1 to {net.frames}, the window of the weights",
     )
     _category_ids(config, net)
-    log.info("network on %s in %s, windows of %d frames", device, dtype, net.frames)
+    log.info(
+        "network on %s in %s, %d threads, windows of %d frames", device, dtype, threads, net.frames
+    )
     if not net.trained:
         log.warning(
             "these weights are untrained: masks, categories and ids mean nothing; "

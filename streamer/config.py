@@ -108,6 +108,9 @@ class StreamConfig:
     precision: Precision = "auto"
     """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere), fp32 on cpu."""
 
+    threads: Auto | int = "auto"
+    """Threads that the network calculates in on a CPU. auto: one for each core that may be used."""
+
     threshold: Auto | float = "auto"
     """Score in [0, 1] that an object needs, for every output. auto: 0.5, and 0.8 with
     --mp4_clip_path."""
@@ -190,6 +193,7 @@ class StreamConfig:
             "auto, or from 0 to 1",
         )
         check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
+        check(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "auto, or ≥ 1")
         check(
             bool(self.stream) and "/" not in self.stream,
             "stream",

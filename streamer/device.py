@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -15,6 +17,7 @@ from model.folding import fold_batch_norms
 from model.layout import store_channels_last
 from streamer.config import Precision
 from streamer.errors import CheckpointError, DeviceError
+from streamer.source_options import Auto
 
 DTYPES = {
     "fp64": torch.float64,
@@ -22,6 +25,11 @@ DTYPES = {
     "bf16": torch.bfloat16,
     "fp16": torch.float16,
 }
+
+
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+"""Microseconds of processor time in a period, or ``max``, and the period. Source: the kernel's
+``Documentation/admin-guide/cgroup-v2.rst``."""
 
 
 def choose_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -51,6 +59,26 @@ def calculates_bf16(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     found = torch.cpu.get_capabilities()
     return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+
+
+def choose_threads(threads: Auto | int, quota: Path = CPU_QUOTA) -> int:
+    """Threads to calculate in; ``auto``: one for each core, at most as many as the quota allows.
+
+    PyTorch sees the cores of the machine, not that a container may use two of its 64: the threads
+    would stand in each other's way.
+
+    Args:
+        threads: As asked for.
+        quota: Where the kernel says it.
+    """
+    if threads != "auto":
+        return threads
+    chosen = torch.get_num_threads()
+    try:
+        used_us, _, period_us = quota.read_text(encoding="ascii").partition(" ")
+    except OSError:
+        return chosen
+    return chosen if used_us == "max" else min(chosen, ceil(int(used_us) / int(period_us)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,14 @@ from model import VisTR
 from model.backbone import FrozenBatchNorm2d
 from model.postprocess import slot_scores
 from model.preprocess import normalise
-from streamer.device import Expected, calculates_bf16, choose_device, choose_dtype, load_network
+from streamer.device import (
+    Expected,
+    calculates_bf16,
+    choose_device,
+    choose_dtype,
+    choose_threads,
+    load_network,
+)
 from streamer.errors import CheckpointError, DeviceError
 from streamer.predictor import VistrPredictor, box_logits
 from streamer.scheduler import WindowScheduler
@@ -156,6 +163,21 @@ def test_a_cpu_calculates_in_bf16_where_it_has_instructions_for_it(
     assert not calculates_bf16(cpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: True})
     assert calculates_bf16(cpu)
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [("max 100000\n", 8), ("200000 100000\n", 2), ("150000 100000\n", 2), ("50000 100000\n", 1)],
+)
+def test_threads_are_those_that_the_container_may_use(
+    quota: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    path = tmp_path / "cpu.max"
+    assert choose_threads("auto", path) == 8, "no quota is known"
+    path.write_text(quota)
+    assert choose_threads("auto", path) == expected
+    assert choose_threads(5, path) == 5, "asked for"
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
