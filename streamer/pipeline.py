@@ -47,6 +47,7 @@ class Pipeline:
         self._decoder = decoder
         self._stages = stages
         self._stats = RunStats()
+        self._preparing_s = 0.0  # of the next window's time, already spent
         self._closed = False
 
     def outputs(self) -> Iterator[FrameResult | Gap]:
@@ -113,9 +114,14 @@ class Pipeline:
             window = self._stages.scheduler.add(frame)
             if window is not None:
                 yield from self._process(window)
+            else:
+                started = time.perf_counter()
+                self._stages.predictor.prepare(self._stages.scheduler.waiting)
+                self._preparing_s += time.perf_counter() - started
 
     def _process(self, window: Window) -> Iterator[FrameResult]:
-        started = time.perf_counter()
+        started = time.perf_counter() - self._preparing_s
+        self._preparing_s = 0.0
         prediction = untangle(self._stages.predictor.predict(window))
         identities = self._stages.stitcher.identify(window, prediction)
         results = self._stages.merger.merge(window, prediction, identities)

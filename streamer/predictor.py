@@ -15,6 +15,7 @@ from model import FrameFeatures, VisTR, WindowState
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
 from streamer.device import device_errors
+from streamer.frame import Frame
 from streamer.window import Prediction, Window
 
 CERTAIN_LOGIT = 10.0
@@ -66,6 +67,10 @@ def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
 class Predictor(Protocol):
     """Says what is in a window. Windows of an epoch come in order."""
 
+    def prepare(self, waiting: Sequence[Frame]) -> None:
+        """Begin with frames that the next window will hold, oldest first; all so far, each time."""
+        ...
+
     def predict(self, window: Window) -> Prediction:
         """The slots of `window` that reach the threshold."""
         ...
@@ -105,6 +110,18 @@ class VistrPredictor:
         self._features: dict[int, FrameFeatures] = {}
 
     @torch.inference_mode()
+    def prepare(self, waiting: Sequence[Frame]) -> None:
+        """Compute the features of what waits, as soon as there are frames for a pass.
+
+        Raises:
+            DeviceError: The device failed, or ran out of memory.
+        """
+        new = [frame for frame in waiting if frame.index not in self._features]
+        if len(new) >= ENCODE_CHUNKS[self._device.type]:
+            with device_errors(self._device, f"on {len(new)} frames"):
+                self._encode(new)
+
+    @torch.inference_mode()
     def predict(self, window: Window) -> Prediction:
         """The slots of `window` whose score and category are wanted, best first.
 
@@ -113,7 +130,10 @@ class VistrPredictor:
         """
         frames = len(window.indices)
         with device_errors(self._device, f"on a window of {frames} frames"):
-            self._encode(window)
+            # Frames that left are forgotten.
+            held = self._features.keys() & set(window.real)
+            self._features = {index: self._features[index] for index in held}
+            self._encode([frame for frame in window.new if frame.index not in held])
             state = self._net.relate(FrameFeatures.cat([self._features[i] for i in window.indices]))
             return self._keep(state, window.length)
 
@@ -121,12 +141,9 @@ class VistrPredictor:
         """Forget all features."""
         self._features.clear()
 
-    def _encode(self, window: Window) -> None:
-        """Add the new frames' features; drop those of frames that left."""
-        real = set(window.real)
-        self._features = {i: kept for i, kept in self._features.items() if i in real}
-        encoded = encode_frames(self._net, [frame.inputs for frame in window.new])
-        for frame, features in zip(window.new, encoded, strict=True):
+    def _encode(self, frames: Sequence[Frame]) -> None:
+        encoded = encode_frames(self._net, [frame.inputs for frame in frames])
+        for frame, features in zip(frames, encoded, strict=True):
             self._features[frame.index] = features
 
     def _keep(self, state: WindowState, length: int) -> Prediction:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import cycle, islice
 
 from streamer.errors import ConfigError
@@ -40,6 +41,11 @@ class WindowScheduler:
         self._new: list[Frame] = []
         self._frames = 0
         self._due = self._first_due
+
+    @property
+    def waiting(self) -> Sequence[Frame]:
+        """The key frames that no window has held yet, oldest first."""
+        return self._new
 
     def add(self, frame: Frame) -> Window | None:
         """Take the epoch's next frame; returns a window if one is due with it."""

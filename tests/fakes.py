@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -68,11 +68,15 @@ class OneObject:
 
     def __init__(self, then: str = "finishes", at: int = 0) -> None:
         self.windows: list[Window] = []
+        self.prepared: list[list[int]] = []
         self.closed = False
         self.blocked = threading.Event()
         self.release = threading.Event()
         self._then = then
         self._at = at
+
+    def prepare(self, waiting: Sequence[Frame]) -> None:
+        self.prepared.append([frame.index for frame in waiting])
 
     def predict(self, window: Window) -> Prediction:
         self.windows.append(window)

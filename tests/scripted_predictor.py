@@ -114,6 +114,9 @@ class ScriptedPredictor:
         self._random = np.random.default_rng(seed)
         self._truth: dict[int, NDArray[np.bool_]] = {}
 
+    def prepare(self, waiting: Sequence[Frame]) -> None:
+        """There is nothing to prepare: the script is known."""
+
     def predict(self, window: Window) -> Prediction:
         self.windows += 1
         self._truth = {index: self._masks(index) for index in window.real}

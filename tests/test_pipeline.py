@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from streamer import pipeline as pipeline_module
 from streamer.errors import SinkError, SourceError, StreamError
 from streamer.output import EndOfStream, FrameResult, Gap, StreamInfo
 from streamer.pipeline import Pipeline, Stages
@@ -41,6 +42,32 @@ def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
         return list(whole.outputs())
     finally:
         whole.close()
+
+
+def test_what_waits_for_a_window_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = OneObject()
+    run_to_end(pipeline(FakeSource(13), predictor, stride=3, step=2))
+    waits = [[0], [0, 2], [0, 2, 4], [0, 2, 4, 6], [0, 2, 4, 6, 8], [0, 2, 4, 6, 8, 10]]
+    # Every second frame is none of a window's; the eighth of the others would have made it due.
+    assert [prepared for n, prepared in enumerate(predictor.prepared) if n % 2 == 0] == [
+        *waits,
+        [0, 2, 4, 6, 8, 10, 12],
+    ]
+
+
+def test_a_window_s_time_has_what_was_prepared_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def advance(self: OneObject, waiting: object) -> None:
+        nonlocal now
+        now += 1
+
+    monkeypatch.setattr(pipeline_module.time, "perf_counter", lambda: now)
+    monkeypatch.setattr(OneObject, "prepare", advance)
+    whole = pipeline(FakeSource(16), OneObject(), stride=4)
+    run_to_end(whole)
+    # Seven frames before the first window, three before each of the two others.
+    assert whole.summary().window_ms == 3000
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 12, 29])

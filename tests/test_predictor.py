@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from model import VisTR
+from model import FrameFeatures, VisTR
 from model.backbone import FrozenBatchNorm2d
 from model.postprocess import slot_scores
 from model.preprocess import normalise
+from streamer import predictor as predictor_module
 from streamer.device import (
     Expected,
     calculates_bf16,
@@ -22,7 +25,7 @@ from streamer.device import (
     load_network,
 )
 from streamer.errors import CheckpointError, DeviceError
-from streamer.predictor import VistrPredictor, box_logits
+from streamer.predictor import VistrPredictor, box_logits, encode_frames
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
@@ -81,6 +84,31 @@ def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.Monk
     assert encoded == 12
     predictor.close()
     assert not predictor._features
+
+
+def test_frames_are_prepared_while_a_window_fills(
+    net: VisTR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, prepared = VistrPredictor(net, threshold=0.0), VistrPredictor(net, threshold=0.0)
+    first, second = windows(9, stride=3)
+    encode = encode_frames
+    encoded: list[int] = []
+
+    def counting(net: VisTR, inputs: Sequence[NDArray[np.uint8]]) -> Iterator[FrameFeatures]:
+        encoded.append(len(inputs))
+        return encode(net, inputs)
+
+    expected = [plain.predict(window) for window in (first, second)]
+    monkeypatch.setattr(predictor_module, "encode_frames", counting)
+    monkeypatch.setitem(predictor_module.ENCODE_CHUNKS, "cpu", 2)
+    for window, outcome in zip((first, second), expected, strict=True):
+        for count in range(len(window.new)):
+            prepared.prepare(window.new[:count])
+        prediction = prepared.predict(window)
+        assert np.allclose(prediction.scores, outcome.scores, atol=1e-6)
+        assert np.allclose(prediction.masks, outcome.masks, atol=1e-4)
+    # Two passes, and what was left when the window was due; then one, and the last.
+    assert encoded == [2, 2, 2, 2, 1]
 
 
 def test_a_short_clip_is_judged_by_its_real_frames(net: VisTR) -> None:
