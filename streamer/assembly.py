@@ -113,7 +113,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         _input_of(config),
         config.source,
         selection,
-        net.short_side,
+        config.short_side or net.short_side,
     )
     stages = make_stages(config, net, live=source.live)
     info = StreamInfo(

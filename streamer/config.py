@@ -94,6 +94,10 @@ class StreamConfig:
     """Instance slots, the most objects in a window. Read off the weights; a value is checked
     against them."""
 
+    short_side: int | None = None
+    """Shorter side of the network's input in pixels. Without it, what the weights expect; a smaller
+    one is faster and finds less."""
+
     masks: bool = True
     """Run the segmentation head. false: only boxes, which is faster; whatever needs a mask then
     takes the box."""
@@ -193,6 +197,9 @@ class StreamConfig:
             "auto, or from 0 to 1",
         )
         check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
+        check(
+            self.short_side is None or self.short_side >= 32, "short_side", self.short_side, "≥ 32"
+        )
         check(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "auto, or ≥ 1")
         check(
             bool(self.stream) and "/" not in self.stream,

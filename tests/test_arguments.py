@@ -97,6 +97,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--preview.fps 0", "preview.fps is 0"),
         ("--preview.duration_s 0", "preview.duration_s is 0"),
         ("--slots 0", "slots is 0"),
+        ("--short_side 31", "short_side is 31; allowed: ≥ 32"),
         ("--threads 0", "threads is 0; allowed: auto, or ≥ 1"),
         ("--stride 3", "did you mean --window.stride?"),
         ("--source a.mp4", "SOURCE stands without a flag"),

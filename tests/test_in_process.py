@@ -47,6 +47,14 @@ def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> N
         assert instance.category.startswith("class_")
 
 
+def test_the_network_s_input_may_be_smaller_or_larger(tmp_path: Path, weights: str) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=6)
+    for short_side in (32, 96):
+        with streamer.stream(str(clip), weights=weights, short_side=short_side) as frames:
+            assert {result.frame.inputs.shape[0] for result in frames} == {short_side}
+
+
 def test_leaving_early_closes_everything(tmp_path: Path, weights: str) -> None:
     clip = tmp_path / "clip.mp4"
     make_clip(clip, frames=60)
