@@ -58,7 +58,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "machine": describe(),
         "device": str(next(net.parameters()).device),
         "precision": str(next(net.parameters()).dtype),
-        "input": options.input,
+        "input": Path(options.input).name,
         "stride": options.stride or "auto",
         "frame_step": options.frame_step,
         "frames": summary.frames,

@@ -69,7 +69,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     return {
         "machine": describe(),
         "device": str(next(net.parameters()).device),
-        "input": options.input,
+        "input": Path(options.input).name,
         "stride": options.stride,
         "frames": summary.frames,
         "dropped": summary.dropped,
