@@ -15,6 +15,9 @@ from training.network import Trainee
 from training.optimiser import hold_taps_in_time, make_optimiser
 from training.run_config import TrainConfig
 
+UNUSED = {"net.vistr.transformer.decoder.layers.0.self_attn.in_proj_weight"}
+"""The first decoder layer's queries have nothing to tell each other yet."""
+
 CONFIG = TrainConfig(out=Path("unused"), rate=0.01, backbone_rate=0.001, weight_decay=0.0)
 
 
@@ -37,14 +40,14 @@ def test_all_but_the_first_layers_of_the_backbone_learn() -> None:
     names = {name for name, _ in trainee.named_parameters()}
     early = {name for name in names if name.startswith(tuple(f"{body}{n}." for n in range(4)))}
     assert len(early) == 9
-    assert learn(trainee) == names - early
+    assert learn(trainee) == names - early - UNUSED
 
 
 def test_a_backbone_without_a_rate_stays_as_it_is() -> None:
     trainee = tiny_trainee()
     names = {name for name, _ in trainee.named_parameters()}
     rest = {name for name in names if not name.startswith("net.vistr.backbone.")}
-    assert learn(trainee, replace(CONFIG, backbone_rate=0.0)) == rest
+    assert learn(trainee, replace(CONFIG, backbone_rate=0.0)) == rest - UNUSED
 
 
 def test_the_backbone_has_a_rate_of_its_own() -> None:
