@@ -6,7 +6,6 @@ A clip is replayed at a camera's pace, over and over, as a live source, to a rea
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,12 +15,12 @@ import numpy as np
 
 from benchmarks.machine import describe
 from benchmarks.published import run_published
+from benchmarks.report import add_stream_options, as_json, keep_report
 from streamer.argument_types import whole_number
-from streamer.assembly import SHIPPED_CLIP, load
+from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
 from streamer.config import StreamConfig, WindowConfig
 from streamer.errors import StreamError
-from streamer.sinks.output_path import write_whole
 from streamer.source_options import SourceConfig
 
 PERCENTILES = (50, 95, 99)
@@ -32,10 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         report = _measure(options)
-        text = json.dumps(report, indent=1) + "\n"
-        print(text, end="")
-        if options.out is not None:
-            write_whole(options.out, text.encode("ascii"))
+        print(as_json(report), end="")
+        keep_report(report, options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -84,14 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.latency",
         description="How long after its frame a mask is with a reader, at a camera's pace.",
     )
+    add_stream_options(parser, frames=600)
     add = parser.add_argument
     add("--weights", metavar="FILE", help="default: those that ship")
-    add("--input", default=str(SHIPPED_CLIP), metavar="SOURCE", help="default: the shipped clip")
-    add("--frames", type=whole_number, default=600, metavar="N", help="to replay (default: 600)")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--stride", type=whole_number, metavar="S", help="new frames a window (default: 12)")
     add("--frame_step", type=whole_number, default=1, metavar="K", help="only every K-th frame")
-    add("--out", type=Path, metavar="FILE", help="JSON file to write")
     return parser
 
 

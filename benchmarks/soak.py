@@ -6,7 +6,6 @@ The input is played again and again; the resident set is read as its frames arri
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import Any
 from benchmarks.machine import describe
 from benchmarks.memory import resident_mib
 from benchmarks.published import run_published
+from benchmarks.report import add_stream_options, as_json, keep_report
 from streamer.argument_types import whole_number
-from streamer.assembly import SHIPPED_CLIP, load
+from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
 from streamer.config import StreamConfig, WindowConfig
 from streamer.errors import ConfigError, StreamError
-from streamer.sinks.output_path import write_whole
 from streamer.source_options import SourceConfig
 
 READINGS = 50
@@ -35,10 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         report = _measure(options)
-        text = json.dumps(report, indent=1) + "\n"
-        print(text, end="")
-        if options.out is not None:
-            write_whole(options.out, text.encode("ascii"))
+        print(as_json(report), end="")
+        keep_report(report, options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -84,14 +81,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.soak",
         description="Whether memory stays flat over a long stream with a reader.",
     )
+    add_stream_options(parser, frames=10_000)
     add = parser.add_argument
     add("--weights", metavar="FILE", help="default: those that ship")
-    add("--input", default=str(SHIPPED_CLIP), metavar="SOURCE", help="default: the shipped clip")
-    add("--frames", type=whole_number, default=10_000, metavar="N", help="default: 10,000")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--stride", type=whole_number, default=36, metavar="S", help="new frames a window")
     add("--limit_mib", type=float, default=50, metavar="M", help="growth allowed (default: 50)")
-    add("--out", type=Path, metavar="FILE", help="JSON file to write")
     return parser
 
 

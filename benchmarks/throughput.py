@@ -8,7 +8,6 @@ writes JSON.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,15 +21,15 @@ import torch
 from benchmarks.machine import describe
 from benchmarks.memory import peak_mib, reset_peak
 from benchmarks.network_speed import Workload, network_rows
+from benchmarks.report import add_stream_options, keep_report
 from benchmarks.stream_speed import stream_rows
 from model import LIGHT, RESNET50, RESNET101, VisTR, load_vistr, save_vistr
 from model.initialise import random_tensors
 from streamer.argument_types import whole_number
-from streamer.assembly import SHIPPED_CLIP, load
+from streamer.assembly import load
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.frame import Frame
-from streamer.sinks.output_path import write_whole
 from streamer.sources.source import Selection, open_source
 
 ARCHITECTURES = {"light": LIGHT, "r50": RESNET50, "r101": RESNET101}
@@ -42,10 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _weights(options) as weights:
             report = _measure(options, weights)
-        text = json.dumps(report, indent=1) + "\n"
         print("\n".join(_table(report)))
-        if options.out is not None:
-            write_whole(options.out, text.encode("ascii"))
+        keep_report(report, options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -140,19 +137,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.throughput",
         description="How fast the network and the stream are, beside a slow reference.",
     )
+    add_stream_options(parser, frames=145)
     add = parser.add_argument
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="default: those that ship")
     weights.add_argument("--random", choices=ARCHITECTURES, help="random weights")
-    add("--input", default=str(SHIPPED_CLIP), metavar="SOURCE", help="default: the shipped clip")
-    add("--frames", type=whole_number, default=145, metavar="N", help="of it (default: 145)")
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "fp64"))
     add("--kept", type=whole_number, default=3, metavar="K", help="slots segmented (default: 3)")
     add("--strides", type=_strides, default=(36, 18, 12, 6), metavar="S,…", help="36,18,12,6")
     add("--rounds", type=whole_number, default=5, metavar="N", help="times of each (default: 5)")
     add("--no_reference", action="store_true", help="leave the slow reference out")
-    add("--out", type=Path, metavar="FILE", help="JSON file to write")
     return parser
 
 

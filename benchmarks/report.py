@@ -1,0 +1,38 @@
+"""What the benchmarks of a stream share: their options, and how they keep what they found."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from streamer.argument_types import whole_number
+from streamer.assembly import SHIPPED_CLIP
+from streamer.sinks.output_path import write_whole
+
+
+def add_stream_options(parser: argparse.ArgumentParser, frames: int) -> None:
+    """Give a parser the options of what to run on; `frames` is the default of ``--frames``."""
+    add = parser.add_argument
+    add("--input", default=str(SHIPPED_CLIP), metavar="SOURCE", help="default: the shipped clip")
+    frames_help = f"of it (default: {frames:,})"
+    add("--frames", type=whole_number, default=frames, metavar="N", help=frames_help)
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    add("--out", type=Path, metavar="FILE", help="JSON file to write")
+
+
+def as_json(report: Mapping[str, Any]) -> str:
+    """A report as it is kept."""
+    return json.dumps(report, indent=1) + "\n"
+
+
+def keep_report(report: Mapping[str, Any], out: Path | None) -> None:
+    """Write a report into a file, where one was asked for.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    if out is not None:
+        write_whole(out, as_json(report).encode("ascii"))
