@@ -44,7 +44,7 @@ def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
         whole.close()
 
 
-def test_what_waits_for_a_window_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_waits_for_a_window_is_prepared() -> None:
     predictor = OneObject()
     run_to_end(pipeline(FakeSource(13), predictor, stride=3, step=2))
     waits = [[0], [0, 2], [0, 2, 4], [0, 2, 4, 6], [0, 2, 4, 6, 8], [0, 2, 4, 6, 8, 10]]
