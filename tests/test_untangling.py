@@ -125,6 +125,19 @@ def test_of_two_that_show_the_same_all_along_the_better_one_stays() -> None:
     assert found.scores == pytest.approx([0.9])
 
 
+def test_a_neighbour_that_takes_over_is_told_by_its_place() -> None:
+    """A slot that moves on to the object beside its own stays near: overlap says more than it."""
+
+    def beside(frame: int) -> Place:
+        return 2, 8 + frame, 8, 4
+
+    given = prediction(
+        lambda t: (left_walker if t < 4 else beside)(t),
+        lambda t: (beside if t < 4 else left_walker)(t),
+    )
+    assert rows(untangle(given)) == [places(left_walker), places(beside)]
+
+
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
     given = prediction(left_walker, right_walker)
     given.presence[5:, 0] = False
