@@ -96,6 +96,40 @@ def test_masks_are_where_the_objects_are_seen() -> None:
                 assert (seen[:, ~lit].max(1, initial=0) < 90).all()
 
 
+def test_clutter_hides_objects_and_is_none() -> None:
+    """White, grey or of the ground; in front of some, it takes from their masks."""
+    bare = Composition(objects=(3, 3), heights=(0.3, 0.6))
+    areas = []
+    for composition in (bare, replace(bare, clutter=12)):
+        made = list(clips(composition, 20, frames=1))
+        areas.append(np.array([clip.masks.sum() for clip in made]))
+        assert {int(label) for clip in made for label in clip.category_ids} == {1, 2, 3, 4}
+        for clip in made:
+            assert len(clip.masks) <= 3
+            for category, (mask,) in zip(clip.category_ids, clip.masks, strict=True):
+                lit = np.array(COLOURS[category]) > 0
+                seen = clip.frames[0, grown(mask, -4)]
+                assert (seen[:, lit].min(1, initial=255) > 90).all()
+    assert (areas[1] <= areas[0]).all()
+    assert (areas[1] < areas[0]).sum() >= 5
+
+
+def test_recoloured_backgrounds_leave_objects_as_they_are() -> None:
+    ground = np.full((600, 800, 3), (20, 40, 80), np.uint8)
+    composition = Composition(objects=(1, 1), recolour=1, still=1)
+    composer = Composer(drawn_library(ground=ground), composition)
+    grounds = set()
+    for seed in range(12):
+        clip = composer.draw(np.random.default_rng(seed), range(1), SIZE)
+        around = np.median(clip.frames[0, ~clip.masks.any(axis=(0, 1))], axis=0)
+        grounds.add(int(around.argmax()))
+        for category, (mask,) in zip(clip.category_ids, clip.masks, strict=True):
+            seen = clip.frames[0, grown(mask, -4)]
+            lit = np.array(COLOURS[category]) > 0
+            assert (seen[:, lit].min(1, initial=255) > 90).all()
+    assert grounds == {0, 1, 2}
+
+
 def test_objects_are_listed_from_back_to_front() -> None:
     composition = Composition(objects=(2, 2), people=0, sprites=1, heights=(0.4, 0.6))
     wholeness: dict[int, list[float]] = {0: [], 1: []}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from training.effects import Effects
+from training.effects import Effects, recoloured
 
 NONE = Effects(gains=(1, 1, 1), gamma=1, blur=0, noise=0, quality=0)
 FRAME = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -50,3 +50,17 @@ def test_drawn_effects_are_those_of_the_random_numbers() -> None:
     assert drawn[0] == drawn[1]
     assert {effects.quality > 0 for effects in drawn} == {True, False}
     assert {effects.blur > 0 for effects in drawn} == {True, False}
+
+
+def test_other_colours_are_the_same_wherever_they_were() -> None:
+    """A table for each channel, of one of the picture's own channels."""
+    dyed = [recoloured(FRAME, np.random.default_rng(seed)) for seed in range(20)]
+    swapped = 0
+    for picture in dyed:
+        sources = [
+            [len(np.unique(picture[..., into][FRAME[..., out] == 128])) for out in range(3)]
+            for into in range(3)
+        ]
+        assert [row.count(1) for row in sources] == [1, 1, 1]
+        swapped += [row.index(1) for row in sources] != [0, 1, 2]
+    assert 0 < swapped < 20

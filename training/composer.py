@@ -13,7 +13,8 @@ from streamer.errors import ConfigError
 from training.actors import Actor, Shot, mover, walker, walker_in_place
 from training.camera import Camera, scaled
 from training.clip import Clip
-from training.effects import Effects
+from training.clutter import screen, shape
+from training.effects import Effects, recoloured
 from training.library import Library
 
 VISIBLE = 12
@@ -36,6 +37,8 @@ class Composition:
         still: Share of the clips whose camera does not move.
         pace: How fast everything moves: 1 for people as they walk in a video of 10 frames per
             second, or at most so.
+        clutter: Most things that are no object: blobs and outlines without the looks of one.
+        recolour: Share of the clips whose background has other colours than its picture.
     """
 
     objects: tuple[int, int] = (1, 5)
@@ -45,9 +48,11 @@ class Composition:
     heights: tuple[float, float] = (0.12, 0.65)
     still: float = 0.5
     pace: float = 1.0
+    clutter: int = 0
+    recolour: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("people", "sprites", "scene", "still"):
+        for name in ("people", "sprites", "scene", "still", "recolour"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
         if self.people + self.sprites > 1 + 1e-9:
@@ -56,8 +61,9 @@ class Composition:
             raise ConfigError(f"objects are {self.objects}, expected fewest and most, from 0")
         if not 0 < self.heights[0] <= self.heights[1]:
             raise ConfigError(f"heights are {self.heights}, expected lowest and highest, above 0")
-        if self.pace < 0:
-            raise ConfigError(f"pace is {self.pace}, expected 0 or more")
+        for name in ("pace", "clutter"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 
 @dataclass(slots=True, eq=False)
@@ -108,7 +114,13 @@ class Composer:
             actors.append(self._actor(person, scene, shot, rng))
         actors.sort(key=lambda actor: float(actor.feet[0, 1] + rng.normal(0, 0.1) * shot.height))
         if rng.random() < 0.3:
-            actors.insert(int(rng.integers(len(actors) + 1)), self._screen(shot, rng))
+            actors.insert(int(rng.integers(len(actors) + 1)), screen(self._worlds, shot, rng))
+        if self.composition.clutter:
+            for _ in range(rng.integers(self.composition.clutter + 1)):
+                thing = shape(self.library, self._worlds, shot, rng)
+                actors.insert(int(rng.integers(len(actors) + 1)), thing)
+        if self.composition.recolour and rng.random() < self.composition.recolour:
+            world = recoloured(world, rng)
         return _render(world, camera, actors, (times, size), rng)
 
     def _actor(self, person: bool, scene: bool, shot: Shot, rng: np.random.Generator) -> Actor:
@@ -123,27 +135,6 @@ class Composer:
         if scene and rng.random() < 0.8:
             return walker_in_place(tracklet, shot, rng)
         return walker(tracklet, height, shot, rng)
-
-    def _screen(self, shot: Shot, rng: np.random.Generator) -> Actor:
-        """A still patch of some background that hides what is behind it: a post, a wall."""
-        source = self._worlds[rng.integers(len(self._worlds))]
-        height, width = source.shape[:2]
-        patch_width = int(rng.uniform(0.03, 0.15) * height)
-        x = int(rng.integers(width - patch_width))
-        patch = np.ascontiguousarray(source[:, x : x + patch_width])
-        opaque = np.full((*patch.shape[:2], 1), 255, np.uint8)
-        still = mover((0, np.dstack((patch, opaque))), 1.0, shot, rng)
-        tall = shot.height * rng.uniform(0.3, 1.2)
-        return Actor(
-            category_id=0,
-            pictures=still.pictures,
-            shown=still.shown,
-            feet=np.repeat(still.feet[:1] + np.array([0, tall / 2]), shot.frames, axis=0),
-            heights=np.full(shot.frames, tall),
-            angles=np.zeros(shot.frames),
-            mirrored=np.repeat(still.mirrored[:1], shot.frames),
-            gains=still.gains,
-        )
 
     def _camera(
         self, world: tuple[int, ...], frames: int, size: tuple[int, int], rng: np.random.Generator

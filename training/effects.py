@@ -56,3 +56,12 @@ class Effects:
             _, packed = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, self.quality])
             frame = cast("NDArray[np.uint8]", cv2.imdecode(packed, cv2.IMREAD_COLOR))
         return frame
+
+
+def recoloured(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture, uint8 [H, W, 3], in other colours, the same ones wherever it had the same."""
+    order = rng.permutation(3) if rng.random() < 0.5 else np.arange(3)
+    levels = (np.arange(256)[:, None] / 255) ** np.exp(rng.normal(0, 0.4, 3))
+    table = levels * np.exp(rng.normal(0, 0.2, 3)) * 255
+    shuffled = np.ascontiguousarray(picture[..., order])
+    return cv2.LUT(shuffled, table.clip(0, 255).astype(np.uint8)[None]).astype(np.uint8, copy=False)

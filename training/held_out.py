@@ -12,10 +12,11 @@ from benchmarks.annotations import GroundTruth, Result, Truth, Video
 from benchmarks.average_precision import average_precision
 from model import VisTR
 from streamer.errors import ConfigError
+from streamer.stitching.untangling import untangle
 from training.composer import Composer, Composition
 from training.feed import ClipSource, frame_size
 from training.library import Library
-from training.tube_figures import results_of, truths_of
+from training.tube_figures import results_of, truths_of, window_prediction
 
 Rows = dict[str, dict[str, float]]
 """Figures by their names, for each thing that was evaluated; -1 where there is nothing to find."""
@@ -49,7 +50,9 @@ def held_out_composers(library: Library) -> dict[str, Composer]:
 def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows:
     """AP on clips of the window's length, for each source of clips.
 
-    ``any category`` counts all objects as one category, so that naming them does not matter.
+    Once for the slots as they are, as published, and once ``untangled``, for what the stream goes
+    on with; both scored by the mean over all frames. ``any category`` counts all objects as one
+    category, so that naming them does not matter.
 
     Args:
         net: In float32, on its device.
@@ -58,24 +61,36 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
     """
     rows = {}
     for kind, source in sources.items():
-        videos, truths, results = {}, [], []
+        videos, truths = {}, []
+        slots: list[Result] = []
+        untangled: list[Result] = []
         for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip"):
             rng = np.random.default_rng((SEED, video_id))
             clip = source.draw(rng, range(net.frames), network_frame(net))
             videos[video_id] = Video(clip.size, net.frames)
             truths += truths_of(video_id, clip)
-            results += results_of(video_id, net, clip)
+            prediction = window_prediction(net, clip)
+            slots += results_of(video_id, prediction, clip.size)
+            joined = untangle(prediction)
+            # Its own scores are those of the frames that show an object.
+            spread = replace(joined, scores=joined.scores * joined.presence.mean(axis=0))
+            untangled += results_of(video_id, spread, clip.size)
         truth = GroundTruth(videos, named_categories(net), tuple(truths))
-        stats = average_precision(truth, results).stats
-        unnamed = average_precision(*without_categories(truth, results)).stats
-        rows[kind] = {
-            "AP": stats["AP"],
-            "AP50": stats["AP50"],
-            "AP any category": unnamed["AP"],
-            "AP50 any category": unnamed["AP50"],
-            "objects": len(truths),
-        }
+        rows[kind] = _figures(truth, slots)
+        rows[f"{kind}, untangled"] = _figures(truth, untangled)
     return rows
+
+
+def _figures(truth: GroundTruth, results: Sequence[Result]) -> dict[str, float]:
+    stats = average_precision(truth, results).stats
+    unnamed = average_precision(*without_categories(truth, results)).stats
+    return {
+        "AP": stats["AP"],
+        "AP50": stats["AP50"],
+        "AP any category": unnamed["AP"],
+        "AP50 any category": unnamed["AP50"],
+        "objects": len(truth.truths),
+    }
 
 
 def network_frame(net: VisTR) -> tuple[int, int]:

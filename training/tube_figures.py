@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from fractions import Fraction
 from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
@@ -14,9 +16,10 @@ from benchmarks.annotations import GroundTruth, Result, Truth, Video
 from benchmarks.average_precision import Figures, average_precision
 from benchmarks.tubes import Tube
 from model import VisTR
-from model.postprocess import clip_results
-from model.preprocess import normalise
+from streamer.frame import Epoch, Frame, Region
 from streamer.output import Rle
+from streamer.predictor import VistrPredictor
+from streamer.window import Prediction, Window
 from training.clip import Clip
 
 
@@ -33,7 +36,7 @@ def tube_figures(net: VisTR, clips: Iterable[Clip]) -> Figures:
     for video_id, clip in enumerate(clips, start=1):
         videos[video_id] = Video(clip.size, len(clip.frames))
         truths += truths_of(video_id, clip)
-        results += results_of(video_id, net, clip)
+        results += results_of(video_id, window_prediction(net, clip), clip.size)
     ids = sorted({truth.category_id for truth in truths})
     categories = {category_id: net.categories[category_id] for category_id in ids}
     return average_precision(GroundTruth(videos, categories, tuple(truths)), results)
@@ -48,22 +51,38 @@ def truths_of(video_id: int, clip: Clip) -> list[Truth]:
     ]
 
 
-@torch.inference_mode()
-def results_of(video_id: int, net: VisTR, clip: Clip) -> list[Result]:
-    """What a network finds in a clip."""
-    device = next(net.parameters()).device
-    output = net(normalise(torch.from_numpy(clip.frames).to(device), torch.float32))
-    instances = clip_results(output, len(clip.frames), clip.size)
-    empty = np.zeros(clip.size, np.bool_)
-    return [
-        Result(
-            video_id,
-            instance.category_id,
-            instance.score,
-            tube_of(np.stack([empty if mask is None else mask for mask in instance.masks])),
-        )
-        for instance in instances
-    ]
+def window_prediction(net: VisTR, clip: Clip) -> Prediction:
+    """What the stream's predictor says of a clip that fills one window, without a threshold."""
+    epoch = Epoch(0, "start", clip.size, Region(0, 0, *clip.size))
+    frames = tuple(
+        Frame(i, epoch, None, Fraction(1), float(i), image=frame, inputs=frame, decoded_ns=0)
+        for i, frame in enumerate(clip.frames)
+    )
+    window = Window(epoch, tuple(range(len(frames))), len(frames), frames, len(frames))
+    return VistrPredictor(net, threshold=0).predict(window)
+
+
+def results_of(video_id: int, prediction: Prediction, size: tuple[int, int]) -> list[Result]:
+    """The rows of a window as results, by the published protocol (`model.postprocess`).
+
+    Args:
+        video_id: Theirs.
+        prediction: Of a window without padding.
+        size: (height, width) of the masks in pixels.
+
+    Returns:
+        One result for each row that has a pixel in any frame.
+    """
+    results = []
+    for row, votes in enumerate(prediction.class_votes):
+        logits = torch.from_numpy(prediction.masks[:, row, None])
+        resized = F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0]
+        masks = (resized > 0).numpy()
+        if masks.any():
+            tube = tube_of(masks & prediction.presence[:, row, None, None])
+            score, category_id = float(prediction.scores[row]), int(votes.argmax())
+            results.append(Result(video_id, category_id, score, tube))
+    return results
 
 
 def tube_of(masks: NDArray[np.bool_]) -> Tube:
