@@ -30,7 +30,8 @@ from streamer.assembly import load
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.frame import Frame
-from streamer.sources.source import Selection, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import open_source
 
 ARCHITECTURES = {"light": LIGHT, "r50": RESNET50, "r101": RESNET101}
 
@@ -86,7 +87,7 @@ def _frames(config: StreamConfig, net: VisTR) -> list[Frame]:
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(str(config.input), config.source, selection, net.short_side)
     try:
-        return list(islice(source, net.frames))
+        return [frame for frame in islice(source, net.frames) if frame is not None]
     finally:
         source.close()
 

@@ -32,7 +32,8 @@ from streamer.sinks.sink import Sink, SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.container_opening import open_container
 from streamer.sources.decoder import DecoderThread
-from streamer.sources.source import Selection, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import open_source
 from streamer.sources.source_spec import SourceSpec
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher

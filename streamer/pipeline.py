@@ -99,12 +99,17 @@ class Pipeline:
         return self._stats.summary(
             dropped=lost if self._closed else self._decoder.frames.dropped,
             corrupt=self._decoder.source.corrupt,
+            reconnects=self._decoder.source.reconnects,
             tracks=self._stages.stitcher.tracks,
         )
 
     def _follow(self) -> Iterator[FrameResult | Gap]:
         epoch: Epoch | None = None
-        for frame in self._decoder.frames:
+        for frame in self._decoder.frames.with_pauses():
+            if frame is None:
+                # The source is lost: what it gave shall not wait until it is back.
+                yield from self._end_epoch()
+                continue
             if frame.epoch is not epoch:
                 if epoch is not None:
                     yield from self._end_epoch()

@@ -36,6 +36,7 @@ class RingBuffer(Generic[T]):
         self._closed = False
         self._error: BaseException | None = None
         self._dropped = 0
+        self._paused = False
         self._listener: Callable[[], None] | None = None
 
     def put(self, item: T, timeout_s: float | None = None) -> None:
@@ -59,6 +60,13 @@ class RingBuffer(Generic[T]):
                 self._items.popleft()
                 self._dropped += 1
             self._items.append(item)
+            self._paused = False
+            self._announce()
+
+    def pause(self) -> None:
+        """Tell the consumer, once it has drained the buffer, that nothing comes for a while."""
+        with self._changed:
+            self._paused = True
             self._announce()
 
     def get(self, timeout_s: float | None = None) -> T:
@@ -79,9 +87,13 @@ class RingBuffer(Generic[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Items until the buffer is closed and drained; then its error, if it has one."""
+        return (item for item in self.with_pauses() if item is not None)
+
+    def with_pauses(self) -> Iterator[T | None]:
+        """As iteration, and None where nothing comes for a while: see `pause`."""
         while True:
             try:
-                item = self.get()
+                item = self._next()
             except Closed:
                 return
             yield item
@@ -134,6 +146,14 @@ class RingBuffer(Generic[T]):
     def __len__(self) -> int:
         with self._changed:
             return len(self._items)
+
+    def _next(self) -> T | None:
+        with self._changed:
+            self._wait(lambda: bool(self._items) or self._paused or self._closed, None)
+            if self._paused and not self._items:
+                self._paused = False
+                return None
+            return self.get()  # the condition's lock may be taken again by the thread that has it
 
     def _wait(self, ready: Callable[[], bool], timeout_s: float | None) -> None:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s

@@ -42,14 +42,38 @@ class SourceConfig:
     read_timeout_s: float = 10.0
     """Longest wait for data from a network source or standard input, in seconds."""
 
+    wait: bool = False
+    """Wait for a live source that cannot be opened yet. Otherwise only one that has given a frame
+    is tried again."""
+
+    max_reconnects: int | None = None
+    """Attempts in a row to reach a lost live source again before the run fails; 0 for none.
+    Without it, for ever."""
+
+    reconnect_delay_s: float = 1.0
+    """Longest wait before the first attempt, in seconds; it doubles with each, and a random half of
+    it is left out."""
+
+    reconnect_max_delay_s: float = 30.0
+    """Longest wait between two attempts, in seconds."""
+
     buffer: Auto | int = "auto"
     """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
     more than the new frames of a window only add latency. auto: just those."""
 
     def __post_init__(self) -> None:
         check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")
-        check_positive("source.open_timeout_s", self.open_timeout_s)
-        check_positive("source.read_timeout_s", self.read_timeout_s)
+        for name in (
+            *("open_timeout_s", "read_timeout_s"),
+            *("reconnect_delay_s", "reconnect_max_delay_s"),
+        ):
+            check_positive(f"source.{name}", getattr(self, name))
+        check(
+            self.max_reconnects is None or self.max_reconnects >= 0,
+            "source.max_reconnects",
+            self.max_reconnects,
+            "at least 0",
+        )
         check(
             self.buffer == "auto" or self.buffer >= 1,
             "source.buffer",

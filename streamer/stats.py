@@ -20,6 +20,7 @@ class Summary:
         frames: Results given out.
         dropped: Decoded frames without a result.
         corrupt: Packets that could not be decoded and were passed over.
+        reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
         tracks: Identities given.
         wall_s: Duration from the first decoded frame to the end, in seconds.
@@ -31,6 +32,7 @@ class Summary:
     frames: int
     dropped: int
     corrupt: int
+    reconnects: int
     windows: int
     tracks: int
     wall_s: float
@@ -47,6 +49,7 @@ class Summary:
         return (
             f"{self.frames} frames in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
             f"{self.dropped} dropped, {self.corrupt} corrupt packets passed, "
+            f"{self.reconnects} reconnects, "
             f"{self.windows} windows of {self.window_ms:.0f} ms (median), {self.tracks} tracks\n"
             f"latency from decoder to outputs: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
         )
@@ -81,7 +84,7 @@ class RunStats:
         p50, p95, p99 = np.percentile(np.asarray(self._latencies_ms), [50, 95, 99])
         return float(p50), float(p95), float(p99)
 
-    def summary(self, *, dropped: int, corrupt: int, tracks: int) -> Summary:
+    def summary(self, *, dropped: int, corrupt: int, reconnects: int, tracks: int) -> Summary:
         """The run so far."""
         now = time.monotonic_ns()
         started = now if self._started_ns is None else self._started_ns
@@ -89,6 +92,7 @@ class RunStats:
             frames=self.frames,
             dropped=dropped,
             corrupt=corrupt,
+            reconnects=reconnects,
             windows=self.windows,
             tracks=tracks,
             wall_s=(now - started) / 1e9,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -24,26 +24,38 @@ class FakeSource:
         count: Frames before that.
         then: What happens after them.
         epochs: Epoch of each frame; None is one epoch.
+        lost_before: Frames before which it is lost, until `found` is set.
     """
 
     def __init__(
-        self, count: int, then: str = "finishes", epochs: Callable[[int], Epoch] | None = None
+        self,
+        count: int,
+        then: str = "finishes",
+        epochs: Callable[[int], Epoch] | None = None,
+        lost_before: Collection[int] = (),
     ) -> None:
         self.name = "fake"
         self.live = False
         self.expected_frames: int | None = count
         self.corrupt = 0
+        self.reconnects = 0
         self.given = 0
         self.closed = threading.Event()
         self.blocked = threading.Event()
         self.interrupted = threading.Event()
         self._count = count
         self._then = then
+        self._lost_before = lost_before
+        self.found = threading.Event()
         epoch = make_epoch()
         self._epochs = epochs or (lambda _: epoch)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Frame | None]:
         for index in range(self._count):
+            if index in self._lost_before:
+                yield None
+                assert self.found.wait(WAIT_S)
+                self.found.clear()
             self.given += 1
             yield make_frame(index, self._epochs(index))
         if self._then == "raises":

@@ -9,7 +9,8 @@ import pytest
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
-from streamer.sources.source import Selection, Source, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import Source, open_source
 
 SHORT_SIDE = 32
 
@@ -19,15 +20,18 @@ def opened(spec: object, selection: Selection | None = None, **config: Any) -> S
 
 
 def read(spec: object, selection: Selection | None = None, **config: Any) -> list[Frame]:
+    """The frames of a source that is never lost."""
     source = opened(spec, selection, **config)
     try:
-        return list(source)
+        frames = list(source)
+        assert None not in frames
+        return [frame for frame in frames if frame is not None]
     finally:
         source.close()
 
 
-def read_broken(source: Source) -> tuple[list[Frame], str]:
-    frames: list[Frame] = []
+def read_broken(source: Source) -> tuple[list[Frame | None], str]:
+    frames: list[Frame | None] = []
     with pytest.raises(SourceError) as caught:
         frames.extend(frame for frame in source)
     source.close()

@@ -12,7 +12,8 @@ from streamer.frame import Frame
 from streamer.ring_buffer import RingBuffer
 from streamer.source_options import SourceConfig
 from streamer.sources.decoder import DecoderThread
-from streamer.sources.source import Selection, Source, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import Source, open_source
 from tests.clips import make_clip, truncate
 
 
@@ -20,6 +21,7 @@ class StuckSource:
     """A device whose read returns only when told to; never closed by anyone else."""
 
     name = "stuck"
+    corrupt = reconnects = 0
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error

@@ -104,6 +104,23 @@ def test_an_epoch_ends_what_came_before() -> None:
         assert {frame.epoch for frame in window.new} == {window.epoch}
 
 
+def test_what_a_lost_source_gave_does_not_wait_until_it_is_back() -> None:
+    epochs = [make_epoch(0), make_epoch(1, reason="reconnect")]
+    source = FakeSource(12, epochs=lambda index: epochs[index >= 5], lost_before=[5])
+    whole = pipeline(source, OneObject())
+    outputs = whole.outputs()
+    before = [next(outputs) for _ in range(5)]
+    assert not source.found.is_set()
+    source.found.set()
+    after = list(outputs)
+    whole.close()
+    shown = [output.frame.index for output in before if isinstance(output, FrameResult)]
+    assert shown == list(range(5))
+    assert isinstance(after[0], Gap)
+    assert after[0].reason == "reconnect"
+    assert [o.frame.index for o in after if isinstance(o, FrameResult)] == list(range(5, 12))
+
+
 def test_what_a_breaking_source_gave_is_finished_first() -> None:
     whole = pipeline(FakeSource(13, "raises"), OneObject())
     indices: list[int] = []

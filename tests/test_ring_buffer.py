@@ -141,6 +141,38 @@ def test_a_listener_hears_of_every_put_and_close() -> None:
     assert len(heard) == 4  # once at once, for what is there already
 
 
+def test_a_pause_shows_once_all_is_taken() -> None:
+    buffer: RingBuffer[int] = RingBuffer(4)
+    following = buffer.with_pauses()
+    buffer.put(1)
+    buffer.pause()
+    buffer.pause()
+    assert [next(following), next(following)] == [1, None]
+    buffer.put(2)
+    assert next(following) == 2
+    buffer.pause()
+    buffer.close()
+    assert list(following) == [None]
+
+
+def test_a_pause_that_is_over_does_not_show() -> None:
+    buffer: RingBuffer[int] = RingBuffer(4)
+    for item in (1, 2):
+        buffer.put(item)
+        buffer.pause()
+    buffer.put(3)
+    buffer.close()
+    assert list(buffer.with_pauses()) == [1, 2, 3]
+
+
+def test_iteration_passes_over_pauses() -> None:
+    buffer: RingBuffer[int] = RingBuffer(4)
+    buffer.put(1)
+    buffer.pause()
+    buffer.close()
+    assert list(buffer) == [1]
+
+
 @given(
     capacity=st.integers(1, 5),
     actions=st.lists(st.one_of(st.just("get"), st.integers()), max_size=40),

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame, Region
-from streamer.sources.source import Selection
+from streamer.sources.selection import Selection
 from tests.clips import draw, make_clip, write_image
 from tests.sources import opened, read
 

@@ -17,7 +17,8 @@ from streamer.sink_options import Mp4Config
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.source_options import SourceConfig
 from streamer.sources.container_opening import open_container
-from streamer.sources.source import Selection, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import open_source
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import beep_begins_s, make_clip, make_sounding_clip, truncate
 from tests.results import epoch, frame_result

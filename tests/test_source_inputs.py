@@ -16,7 +16,8 @@ import pytest
 from streamer.errors import SourceError, StreamError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
-from streamer.sources.source import Selection, open_source
+from streamer.sources.selection import Selection
+from streamer.sources.source import open_source
 from tests.clips import make_clip, make_images
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 
@@ -151,7 +152,7 @@ def test_a_playlist_without_an_end_is_live(tmp_path: Path) -> None:
     playlist = tmp_path / "list.m3u8"
     make_clip(playlist, frames=200, format="hls", container_options={"hls_list_size": "0"})
     playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST", ""))
-    source = opened(playlist, read_timeout_s=0.5)
+    source = opened(playlist, read_timeout_s=0.5, max_reconnects=0)
     assert source.live
     assert source.expected_frames is None
     _, message = read_broken(source)
@@ -170,11 +171,14 @@ def test_a_live_source_that_ends_is_lost(tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as server:
             thread = Thread(target=serve, args=(server,))
             thread.start()
-            source = opened(f"tcp://127.0.0.1:{server.getsockname()[1]}", live=live)
+            url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+            source = opened(url, live=live, max_reconnects=0)
             assert source.live is (live == "auto")
             if source.live:
-                frames, message = read_broken(source)
+                (*frames, lost), message = read_broken(source)
                 assert "the live source ended after 30 frames" in message
+                assert lost is None
+                assert frames[0] is not None
                 assert frames[0].capture_clock == "arrival"
             else:
                 frames = list(source)

@@ -10,7 +10,7 @@ from streamer.stats import RECENT, RunStats
 
 
 def test_nothing_happened() -> None:
-    summary = RunStats().summary(dropped=0, corrupt=0, tracks=0)
+    summary = RunStats().summary(dropped=0, corrupt=0, reconnects=0, tracks=0)
     assert (summary.frames, summary.fps, summary.latency_ms) == (0, 0.0, (0.0, 0.0, 0.0))
 
 
@@ -20,13 +20,13 @@ def test_percentiles_are_those_of_the_latencies() -> None:
     for hundred_ms in range(1, 101):
         stats.count_frame(now - hundred_ms * 100_000_000)
     stats.count_window(0.25)
-    summary = stats.summary(dropped=3, corrupt=2, tracks=5)
+    summary = stats.summary(dropped=3, corrupt=2, reconnects=4, tracks=5)
     p50, p95, p99 = summary.latency_ms
     assert p50 == pytest.approx(5050, abs=1000)
     assert p50 < p95 < p99
     assert summary.window_ms == pytest.approx(250)
     assert "100 frames" in str(summary)
-    assert "3 dropped, 2 corrupt packets passed, 1 windows" in str(summary)
+    assert "3 dropped, 2 corrupt packets passed, 4 reconnects, 1 windows" in str(summary)
 
 
 def test_memory_does_not_grow() -> None:

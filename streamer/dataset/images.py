@@ -76,6 +76,9 @@ class ImageSequence:
     corrupt = 0
     """A damaged image is an error and never passed over."""
 
+    reconnects = 0
+    """Files are never lost and found."""
+
     def __init__(
         self, name: str, paths: Sequence[Path], size: tuple[int, int], short_side: int
     ) -> None:

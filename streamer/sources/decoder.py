@@ -24,8 +24,15 @@ class FrameSource(Protocol):
         """Packets that could not be decoded and were passed over."""
         ...
 
-    def __iter__(self) -> Iterator[Frame]:
+    @property
+    def reconnects(self) -> int:
+        """Times that the input was lost and reached again."""
+        ...
+
+    def __iter__(self) -> Iterator[Frame | None]:
         """The frames; ends early, without an error, after `interrupt`.
+
+        None where the input is lost, and is tried again.
 
         Raises:
             SourceError: The input cannot be read.
@@ -88,8 +95,11 @@ class DecoderThread:
         error: StreamError | None = None
         try:
             for frame in self.source:
-                self.decoded += 1
-                self.frames.put(frame)
+                if frame is None:
+                    self.frames.pause()
+                else:
+                    self.decoded += 1
+                    self.frames.put(frame)
         except Closed:
             pass  # nobody wants more
         except StreamError as known:

@@ -89,7 +89,8 @@ class FrameAssembler:
             reason = "size"
         if reason is not None or self._epoch is None:
             index = 0 if self._epoch is None else self._epoch.index + 1
-            self._epoch = Epoch(index, reason or "start", size, self._region(size))
+            missing = None if reason == "reconnect" else 0
+            self._epoch = Epoch(index, reason or "start", size, self._region(size), missing)
             self._pending_reason = None
         return self._epoch
 

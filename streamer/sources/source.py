@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
-from math import ceil
 from threading import Event
 
 from streamer.errors import ConfigError, SourceError
@@ -17,34 +16,20 @@ from streamer.sources.frame_assembler import FrameAssembler
 from streamer.sources.image_media import ImageMedia
 from streamer.sources.media import Media
 from streamer.sources.pipe_reader import PipeReader
+from streamer.sources.reconnection import Reconnection
+from streamer.sources.selection import Selection, as_written, expected_frames
 from streamer.sources.source_spec import SourceSpec
 
 NOMINAL_INTERVAL_S = Fraction(1, 25)
 """From frame to frame, where neither the container nor its timestamps tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What part of the input is wanted.
-
-    Attributes:
-        start_s: Seconds of a file to leave out at its beginning.
-        duration_s: Seconds of video to take, or None for all.
-        max_frames: Frames to take, or None for all.
-        roi: Left, top, width and height of the region to look at, in pixels; None for all.
-    """
-
-    start_s: float = 0.0
-    duration_s: float | None = None
-    max_frames: int | None = None
-    roi: tuple[int, int, int, int] | None = None
-
-
 class Source:
     """Frames of one input, in order; made by `open_source`, iterated once.
 
     A file ends cleanly, also one that is treated as live (``source.live true``); an input that is
-    live by nature never should, so its end is an error unless ``source.live`` is false.
+    live by nature never should, so its end is a loss unless ``source.live`` is false. Lost after a
+    frame, it is tried again, and an epoch begins with its next frame.
 
     Args:
         media: Where the pictures come from; closed with the source.
@@ -63,10 +48,10 @@ class Source:
     ) -> None:
         self.name = media.name
         self.live = media.live if config.live == "auto" else config.live
-        self.expected_frames = _expected_frames(media, config.loop, selection)
+        self.expected_frames = expected_frames(media, config.loop, selection)
         self._media = media
         self._selection = selection
-        self._start_s = _as_written(selection.start_s)
+        self._start_s = as_written(selection.start_s)
         self._loop = config.loop
         self._may_end = not (self.live and media.live)
         self._is_paced = config.realtime and not media.live  # a device paces itself
@@ -78,7 +63,9 @@ class Source:
             short_side,
             1 / media.rate if media.rate else NOMINAL_INTERVAL_S,
         )
+        self._waits = config.wait
         self._interrupted = Event()
+        self._reconnection = Reconnection(media.name, config, self._interrupted)
         self._frames = self._read()
         self._first: Frame | None = None
 
@@ -90,6 +77,11 @@ class Source:
         """Packets that could not be decoded and were passed over."""
         return self._media.corrupt
 
+    @property
+    def reconnects(self) -> int:
+        """Times that the input was lost and reached again."""
+        return self._reconnection.count
+
     def read_ahead(self) -> None:
         """Read the first frame now, so that an input without any fails before the run begins.
 
@@ -98,11 +90,13 @@ class Source:
         """
         self._first = next(self._frames, None)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Iterator[Frame | None]:
         """The frames; ends early, without an error, after `interrupt`.
 
+        None where a live input is lost, and is tried again.
+
         Raises:
-            SourceError: The input holds no frame, breaks off, or is lost.
+            SourceError: The input holds no frame, breaks off, or is lost for good.
         """
         if self._first is not None:
             # it did not wait on purpose: its latency counts from here
@@ -120,20 +114,37 @@ class Source:
         self._frames.close()
         self._media.close()
 
-    def _read(self) -> Generator[Frame]:
-        try:
-            is_complete = yield from self._passes()
-        except SourceError as error:
+    def _read(self) -> Generator[Frame | None]:
+        while True:
+            try:
+                is_complete = yield from self._passes()
+                if is_complete or self._interrupted.is_set():
+                    return
+                lost = self._end()
+            except SourceError as error:
+                if self._interrupted.is_set():
+                    return
+                lost = SourceError(f"{error}{self._progress()}")
+                lost.__cause__ = error.__cause__
+            if lost is None:
+                return
+            if self._may_end or not (self._assembler.count or self._waits):
+                raise lost
+            yield None
+            self._reconnection.wait(lost)
             if self._interrupted.is_set():
                 return
-            raise SourceError(f"{error}{self._progress()}") from error.__cause__
-        if is_complete or self._interrupted.is_set():
-            return
+            if self._assembler.count:
+                self._assembler.begin_epoch("reconnect")
+
+    def _end(self) -> SourceError | None:
+        """What is wrong with the input's end, if anything."""
         if not self._assembler.count:
             after = f" after the first {self._selection.start_s:g} s" if self._start_s else ""
-            raise SourceError(f"{self.name}: no frame that can be decoded{after}")
+            return SourceError(f"{self.name}: no frame that can be decoded{after}")
         if not self._may_end:
-            raise SourceError(f"{self.name}: the live source ended{self._progress()}")
+            return SourceError(f"{self.name}: the live source ended{self._progress()}")
+        return None
 
     def _passes(self) -> Generator[Frame, None, bool]:
         """The frames of all passes; returns whether the selection is complete, not the input."""
@@ -147,7 +158,9 @@ class Source:
                 self._pace(time_s)
                 if self._interrupted.is_set():
                     return True
-                yield self._assembler.assemble(picture, time_s)
+                frame = self._assembler.assemble(picture, time_s)
+                self._reconnection.reached()
+                yield frame
                 if self._assembler.count == self._selection.max_frames:
                     return True
                 if self._pace_origin_ns is None:
@@ -160,7 +173,7 @@ class Source:
 
     def _is_past_end(self, time_s: Fraction) -> bool:
         duration_s = self._selection.duration_s
-        return duration_s is not None and time_s >= _as_written(duration_s)
+        return duration_s is not None and time_s >= as_written(duration_s)
 
     def _pace(self, time_s: Fraction) -> None:
         if self._is_paced and self._pace_origin_ns is not None:
@@ -202,10 +215,7 @@ def open_source(
     if parsed.kind == "images":
         media = ImageMedia(parsed.target, config.fps)
     else:
-        pipe = None
-        if parsed.kind == "stdin":
-            pipe = PipeReader(stdin_fd, parsed.name, config.read_timeout_s)
-        media = ContainerMedia(parsed, config, pipe)
+        media = _open_container(parsed, config, stdin_fd)
     source = Source(media, config, selection, short_side)
     if not media.live:
         try:
@@ -216,19 +226,15 @@ def open_source(
     return source
 
 
-def _expected_frames(media: Media, loop: bool, selection: Selection) -> int | None:
-    """About how many frames the selection holds."""
-    limits = []
-    if selection.max_frames is not None:
-        limits.append(selection.max_frames)
-    if selection.duration_s is not None and media.rate:
-        limits.append(ceil(_as_written(selection.duration_s) * media.rate))
-    if media.frames is not None and not loop:
-        skipped = ceil(_as_written(selection.start_s) * media.rate) if media.rate else 0
-        limits.append(max(0, media.frames - skipped))
-    return min(limits, default=None)
-
-
-def _as_written(seconds: float) -> Fraction:
-    """A number as its decimals say: 0.1 is 1/10, and a frame at 1/10 s is not before it."""
-    return Fraction(repr(seconds))
+def _open_container(spec: SourceSpec, config: SourceConfig, stdin_fd: int) -> ContainerMedia:
+    """Open a container, again and again if that is wanted."""
+    if spec.kind == "stdin":
+        return ContainerMedia(spec, config, PipeReader(stdin_fd, spec.name, config.read_timeout_s))
+    attempts = Reconnection(spec.name, config, Event())
+    while True:
+        try:
+            return ContainerMedia(spec, config)
+        except SourceError as error:
+            if not config.wait or spec.live is False:
+                raise
+            attempts.wait(error)

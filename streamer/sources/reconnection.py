@@ -1,0 +1,63 @@
+"""How long to wait before a lost live source is tried again, and how often."""
+
+from __future__ import annotations
+
+import logging
+import random
+from threading import Event
+
+from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
+
+log = logging.getLogger(__name__)
+
+
+class Reconnection:
+    """Spaces the attempts to reach a source.
+
+    The wait doubles from attempt to attempt, up to a maximum; a random half of it keeps the streams
+    of many cameras from asking their switch for all of them at once.
+
+    Args:
+        name: Of the source, for messages.
+        config: Waits, and the most attempts in a row.
+        interrupted: Ends a wait.
+
+    Attributes:
+        count: Times that the source was reached again.
+
+    Source: "equal jitter" of exponential backoff (M. Brooker, AWS Architecture Blog, 2015).
+    """
+
+    def __init__(self, name: str, config: SourceConfig, interrupted: Event) -> None:
+        self.count = 0
+        self._name = name
+        self._config = config
+        self._interrupted = interrupted
+        self._attempts = 0
+
+    def wait(self, reason: SourceError) -> None:
+        """Wait until the next attempt, or until interrupted.
+
+        Args:
+            reason: Why one is needed.
+
+        Raises:
+            SourceError: As many attempts in a row as are allowed were in vain.
+        """
+        most = self._config.max_reconnects
+        if most is not None and self._attempts >= most:
+            raise SourceError(f"{reason}; given up after {most} attempts to reconnect") from reason
+        # The exponent is bounded: a camera may be gone for weeks.
+        doubled_s = self._config.reconnect_delay_s * 2 ** min(self._attempts, 30)
+        delay_s = min(doubled_s, self._config.reconnect_max_delay_s) * random.uniform(0.5, 1)
+        self._attempts += 1
+        log.warning("%s; attempt %d to reconnect in %.1f s", reason, self._attempts, delay_s)
+        self._interrupted.wait(delay_s)
+
+    def reached(self) -> None:
+        """Note that a frame came."""
+        if self._attempts:
+            log.warning("%s: back after %d attempts", self._name, self._attempts)
+            self.count += 1
+            self._attempts = 0

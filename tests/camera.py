@@ -1,0 +1,71 @@
+"""A camera that can be lost: MPEG-TS on a TCP port of this machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Literal
+
+from tests.clips import make_clip
+
+End = Literal["closes", "freezes"]
+WAIT_S = 20
+
+
+class Camera:
+    """Serves one reader after another: each gets a clip, and then is left, or left waiting.
+
+    After the last clip the port is closed.
+
+    Args:
+        sessions: Of each reader, the clip and what comes after it.
+        listening: Whether it is there from the start; if not, `listen` brings it up.
+    """
+
+    def __init__(self, sessions: Sequence[tuple[bytes, End]], *, listening: bool = True) -> None:
+        self._sessions = sessions
+        self._server = socket.socket()
+        self._server.bind(("127.0.0.1", 0))
+        self._done = Event()
+        self._thread = Thread(target=self._serve)
+        self.url = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+        if listening:
+            self.listen()
+
+    def listen(self) -> None:
+        self._server.listen()
+        self._thread.start()
+
+    def __enter__(self) -> Camera:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        if self._thread.ident is not None:
+            with suppress(OSError):  # wakes it from waiting for a reader that does not come
+                self._server.shutdown(socket.SHUT_RDWR)
+            self._thread.join(WAIT_S)
+            assert not self._thread.is_alive()
+        self._server.close()
+
+    def _serve(self) -> None:
+        for clip, then in self._sessions:
+            try:
+                reader, _ = self._server.accept()
+            except OSError:
+                return
+            with reader:
+                reader.sendall(clip)
+                if then == "freezes":
+                    self._done.wait(WAIT_S)
+        self._server.close()
+
+
+def transport_stream(folder: Path, *, frames: int = 12, size: tuple[int, int] = (48, 64)) -> bytes:
+    """A clip as a camera sends it."""
+    path = folder / f"{frames}_{size[0]}.ts"
+    make_clip(path, frames=frames, size=size)
+    return path.read_bytes()

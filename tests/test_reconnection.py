@@ -1,0 +1,163 @@
+"""Live sources that are lost and come back, on real sockets."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.errors import SourceError
+from streamer.frame import Frame
+from streamer.source_options import SourceConfig
+from streamer.sources.reconnection import Reconnection
+from tests.camera import Camera, transport_stream
+from tests.sources import opened, read_broken
+
+QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
+
+
+def lost_for_good(camera: Camera, **config: Any) -> tuple[list[Frame | None], str]:
+    return read_broken(opened(camera.url, **(QUICK | config)))
+
+
+class Waits(threading.Event):
+    """Never set; notes for how long it was waited for instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.seconds.append(timeout)
+        return False
+
+
+def test_a_camera_that_comes_back_begins_an_epoch(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = transport_stream(tmp_path)
+    with Camera([(clip, "closes")] * 3) as camera:
+        source = opened(camera.url, **QUICK)
+        frames, message = read_broken(source)
+    assert [frame and (frame.index, frame.epoch.index) for frame in frames] == [
+        *((i, 0) for i in range(12)),
+        None,
+        *((i, 1) for i in range(12, 24)),
+        None,
+        *((i, 2) for i in range(24, 36)),
+        None,
+        None,
+    ]
+    reasons = {frame.epoch.index: frame.epoch for frame in frames if frame}
+    assert [(each.reason, each.missing) for each in reasons.values()] == [
+        ("start", 0),
+        ("reconnect", None),
+        ("reconnect", None),
+    ]
+    times = [frame.time_s for frame in frames if frame]
+    assert all(later > earlier for earlier, later in pairwise(times))
+    assert source.reconnects == 2
+    assert "given up after 1 attempts to reconnect" in message
+    assert caplog.messages[0].startswith(f"{camera.url}: the live source ended after 12 frames; at")
+
+
+def test_a_frozen_camera_is_found_within_the_time_out(tmp_path: Path) -> None:
+    clip = transport_stream(tmp_path, frames=40)
+    with Camera([(clip, "freezes")]) as camera:
+        frames, message = lost_for_good(camera, read_timeout_s=0.3, max_reconnects=0)
+    assert sum(frame is not None for frame in frames) >= 39
+    assert frames[-1] is None
+    assert "given up after 0 attempts" in message
+
+
+def test_the_size_may_have_changed(tmp_path: Path) -> None:
+    clips = [transport_stream(tmp_path, size=size) for size in ((48, 64), (64, 96))]
+    with Camera([(clip, "closes") for clip in clips]) as camera:
+        frames, _ = lost_for_good(camera)
+    sizes = [frame.image.shape[:2] for frame in frames if frame]
+    assert sizes == [(48, 64)] * 12 + [(64, 96)] * 12
+
+
+def test_a_camera_that_was_never_there_is_an_error_at_once() -> None:
+    with Camera([], listening=False) as camera, pytest.raises(SourceError, match="refused"):
+        opened(camera.url, format="mpegts")
+
+
+def test_a_camera_without_a_frame_is_no_loss() -> None:
+    with Camera([(b"", "closes")]) as camera, pytest.raises(SourceError, match="ends before"):
+        opened(camera.url, format="mpegts")
+
+
+def test_a_camera_is_waited_for_if_that_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = transport_stream(tmp_path)
+    reasons: list[str] = []
+    with Camera([(clip, "closes")], listening=False) as camera:
+
+        def come_up(_: Reconnection, reason: SourceError) -> None:
+            reasons.append(str(reason))
+            if len(reasons) > 1:
+                raise reason
+            camera.listen()
+
+        monkeypatch.setattr(Reconnection, "wait", come_up)
+        frames, message = lost_for_good(camera, wait=True)
+    assert "refused" in reasons[0]
+    assert [frame and frame.epoch.reason for frame in frames] == ["start"] * 12 + [None]
+    assert "the live source ended after 12 frames" in message
+
+
+def test_waits_double_up_to_a_maximum_and_begin_anew() -> None:
+    waits = Waits()
+    config = SourceConfig(reconnect_delay_s=1, reconnect_max_delay_s=6)
+    attempts = Reconnection("cam", config, waits)
+    for _ in range(100):
+        attempts.wait(SourceError("cam: lost"))
+    longest = [1, 2, 4] + [6] * 97
+    assert all(most / 2 <= s <= most for s, most in zip(waits.seconds, longest, strict=True))
+    assert len(set(waits.seconds)) > 90
+    attempts.reached()
+    attempts.reached()
+    assert attempts.count == 1
+    attempts.wait(SourceError("cam: lost"))
+    assert waits.seconds[-1] <= 1
+
+
+def test_an_interruption_ends_a_wait(tmp_path: Path) -> None:
+    with Camera([(transport_stream(tmp_path), "closes")]) as camera:
+        source = opened(camera.url, format="mpegts", reconnect_delay_s=1e4)
+        frames = iter(source)
+        while next(frames) is not None:
+            pass
+        source.interrupt()
+        assert list(frames) == []
+        source.close()
+
+
+def test_twenty_losses_leave_nothing_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    clip = transport_stream(tmp_path, frames=3)
+
+    def open_descriptors() -> int:
+        return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+    counts = []
+    with Camera([(clip, "closes")] * 21) as camera:
+        source = opened(camera.url, **QUICK)
+        with pytest.raises(SourceError):
+            for frame in source:
+                if frame is None:
+                    counts.append((open_descriptors(), threading.active_count()))
+        source.close()
+    assert source.reconnects == 20
+    # The camera's own socket of a session may be open still, or closed.
+    assert abs(counts[19][0] - counts[1][0]) <= 1
+    assert counts[19][1] == counts[1][1]
