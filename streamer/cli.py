@@ -11,6 +11,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from streamer.arguments import parse
 from streamer.errors import StreamError
 from streamer.signals import exit_code
+from streamer.sources.credentials import shows_password
+
+log = logging.getLogger("streamer")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         config = parse(arguments)
-        logging.getLogger("streamer").setLevel(logging.WARNING if config.quiet else logging.INFO)
+        log.setLevel(logging.WARNING if config.quiet else logging.INFO)
+        if any(map(shows_password, sys.argv[1:] if arguments is None else arguments)):
+            log.warning(
+                "other users of this machine can see the password in the arguments; "
+                "--source.credentials FILE takes it from a file"
+            )
         # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for.
         from streamer.launch import launch  # noqa: PLC0415
 

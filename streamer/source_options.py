@@ -36,6 +36,9 @@ class SourceConfig:
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
 
+    credentials: str | None = None
+    """File with a line user:password for the URL, which keeps them off the command line."""
+
     open_timeout_s: float = 10.0
     """Longest wait for a network source to open, in seconds."""
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import quote
+
+from streamer.errors import ConfigError, SourceError
 
 _SECRET_WORDS = "pass|pwd|token|key|auth|secret|sig|user|usr|login|cred"
 
@@ -18,3 +22,35 @@ def hide_credentials(url: str) -> str:
     return re.sub(
         rf"([?&;][^=&;]*(?:{_SECRET_WORDS})[^=&;]*=)[^&;#]*", r"\1***", url, flags=re.IGNORECASE
     )
+
+
+def shows_password(argument: str) -> bool:
+    """Whether an argument holds a URL with a password, which every user of the machine can list."""
+    return re.search(r"://[^/?#\s]*:[^/?#]*@", argument) is not None
+
+
+def with_credentials(url: str, path: str) -> str:
+    """A URL with the user and the password that a file holds, as ``user:password``.
+
+    Args:
+        url: Without any.
+        path: A UTF-8 text file of one line.
+
+    Raises:
+        ConfigError: The URL is none, or has a user.
+        SourceError: The file cannot be read, or is not of that form.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
+        raise ConfigError(
+            f"source.credentials: {hide_credentials(url)} is not a URL without a user, which is "
+            "what they are for"
+        )
+    try:
+        line = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"source.credentials: {path}: cannot be read: {error}") from error
+    user, colon, password = line.partition(":")
+    if not (user and colon) or "\n" in line:
+        raise SourceError(f"source.credentials: {path}: expected one line, user:password")
+    return f"{scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{rest}"

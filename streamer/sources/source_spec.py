@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
-from streamer.sources.credentials import hide_credentials
+from streamer.sources.credentials import hide_credentials, with_credentials
 
 Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]
 
@@ -40,7 +40,12 @@ class SourceSpec:
 
     @classmethod
     def parse(cls, spec: str, config: SourceConfig) -> SourceSpec:
-        """Tell the kinds apart; looks at the file system for folders, opens nothing."""
+        """Tell the kinds apart; looks at the file system for folders, opens nothing of the source.
+
+        Raises:
+            ConfigError: There are credentials, but no URL that lacks them.
+            SourceError: The file with the credentials cannot be read.
+        """
         kind = _kind(spec, config)
         target, live = spec, False
         if kind == "lavfi":
@@ -49,6 +54,8 @@ class SourceSpec:
             target, live = f"/dev/video{spec}" if spec.isdigit() else spec, True
         elif kind == "url":
             live = _scheme(spec) in LIVE_SCHEMES
+        if config.credentials is not None:
+            target = with_credentials(target, config.credentials)
         shown = target if kind == "webcam" else spec
         name = "standard input" if kind == "stdin" else hide_credentials(shown)
         unknown = kind in {"file", "url"} and not live and _is_playlist(spec, config)

@@ -1,0 +1,99 @@
+"""Users and passwords of sources: from a file, over a real connection, and never shown."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from streamer import cli
+from streamer.errors import ConfigError, SourceError
+from streamer.sources.credentials import shows_password, with_credentials
+from tests.clips import make_clip
+from tests.sources import opened, read
+
+USER, PASSWORD = "mé", "p@ss/w:rd #1%"
+
+
+class LockedHandler(SimpleHTTPRequestHandler):
+    """Serves files to one user only."""
+
+    def do_GET(self) -> None:
+        expected = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if self.headers.get("Authorization") == expected:
+            super().do_GET()
+            return
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="camera"')
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_a_server_is_given_what_the_file_holds(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=5)
+    secret = tmp_path / "secret"
+    secret.write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
+    handler = partial(LockedHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/a.ts"
+            assert len(read(url, credentials=str(secret))) == 5
+            secret.write_text("me:wrong")
+            with pytest.raises(SourceError, match="401") as caught:
+                opened(url, credentials=str(secret))
+        finally:
+            server.shutdown()
+            thread.join(20)
+    assert "wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["rtsp://me@cam/1", "rtsp://me:secret@cam/1", "clip.mp4", "0"])
+def test_only_a_url_without_a_user_takes_credentials(url: str) -> None:
+    with pytest.raises(ConfigError, match="not a URL without a user") as caught:
+        with_credentials(url, "unread")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"me", b":password", b"me:a\nyou:b\n", b"\xff:a"])
+def test_other_files_are_refused_without_being_shown(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"secret: (expected one line|cannot be read)") as caught:
+        with_credentials("rtsp://cam/1", str(path))
+    assert "you" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"gone: cannot be read: .*No such file"):
+        with_credentials("rtsp://cam/1", str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("argument", "shown"),
+    [
+        ("rtsp://me:secret@cam/1", True),
+        ("--input=rtsp://me:se@cret@cam", True),
+        ("rtsp://me@cam:554/1", False),
+        ("rtsp://cam:554/a@b", False),
+        ("clip:1@2.mp4", False),
+    ],
+)
+def test_passwords_in_arguments_are_seen(argument: str, shown: bool) -> None:
+    assert shows_password(argument) is shown
+
+
+def test_a_password_in_the_arguments_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "streamer")
+    assert cli.main(["http://me:hunter2@127.0.0.1:1/a.ts", "--weights", "gone.pth"]) == 1
+    (warning,) = caplog.messages
+    assert "--source.credentials FILE" in warning
+    assert "hunter2" not in warning
