@@ -128,7 +128,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     )
     wanted = config.source.buffer
     if wanted == "auto":
-        wanted = stages.scheduler.stride * config.window.frame_step
+        wanted = stages.scheduler.longest_stride * config.window.frame_step
     overflow: Overflow = "drop_oldest" if source.live else "block"
     decoder = DecoderThread(source, RingBuffer(wanted, overflow))
     return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
@@ -155,7 +155,13 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
     delay = delay if window.emit_delay == "auto" else window.emit_delay
     threshold = THRESHOLD if config.threshold == "auto" else config.threshold
     return Stages(
-        scheduler=WindowScheduler(net.frames, stride, window.frame_step, warm_up=live),
+        scheduler=WindowScheduler(
+            net.frames,
+            stride,
+            window.frame_step,
+            warm_up=live,
+            grows=live and window.stride == "auto",
+        ),
         predictor=VistrPredictor(net, threshold, _category_ids(config, net), masks=config.masks),
         stitcher=Stitcher(
             accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory

@@ -28,7 +28,7 @@ class WindowConfig:
 
     stride: Auto | int = "auto"
     """New frames per window, from 1 to size. Smaller: lower latency, steadier masks, more work.
-    auto: 12 for a live source, 18 for a file."""
+    auto: 18 for a file; for a live source 12, and up to size while frames wait."""
 
     emit_delay: Auto | int = "auto"
     """Windows that a frame waits for after its first, to have its masks merged over all of them.

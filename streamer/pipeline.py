@@ -116,7 +116,7 @@ class Pipeline:
                     yield Gap(frame.epoch, frame.epoch.reason, frame.epoch.missing)
                 epoch = frame.epoch
             self._stages.merger.add(frame)
-            window = self._stages.scheduler.add(frame)
+            window = self._stages.scheduler.add(frame, more=len(self._decoder.frames) > 0)
             if window is not None:
                 yield from self._process(window)
             else:

@@ -16,26 +16,36 @@ class WindowScheduler:
 
     A window holds the newest `size` key frames. The first is due when `size` key frames are there
     (or after `stride` of them with `warm_up`, filled up cyclically as VisTR fills short clips),
-    then one every `stride` key frames; `finish` gives one for what remains.
+    then one every `stride` key frames; `finish` gives one for what remains. With `grows`, a window
+    that is due still takes the frames that wait already, up to `size` new ones: who is behind
+    catches up by larger steps, before any frame has to be dropped, and by small ones again later.
 
     Args:
         size: Frames in a window.
         stride: New frames per window, from 1 to `size`.
         frame_step: Every how many-th frame of an epoch is a key frame.
         warm_up: Don't wait for a full window at the start (live sources).
+        grows: Whether the stride grows up to `size` under load.
 
     Raises:
         ConfigError: `stride` is larger than `size`.
     """
 
     def __init__(
-        self, size: int, stride: int, frame_step: int = 1, *, warm_up: bool = False
+        self,
+        size: int,
+        stride: int,
+        frame_step: int = 1,
+        *,
+        warm_up: bool = False,
+        grows: bool = False,
     ) -> None:
         if not 1 <= stride <= size:
             raise ConfigError(f"window.stride is {stride}; allowed: from 1 to {size}")
         self.size = size
         self.stride = stride
         self.frame_step = frame_step
+        self.longest_stride = size if grows else stride
         self._first_due = stride if warm_up else size
         self._indices: deque[int] = deque(maxlen=size)
         self._new: list[Frame] = []
@@ -47,15 +57,20 @@ class WindowScheduler:
         """The key frames that no window has held yet, oldest first."""
         return self._new
 
-    def add(self, frame: Frame) -> Window | None:
-        """Take the epoch's next frame; returns a window if one is due with it."""
+    def add(self, frame: Frame, *, more: bool = False) -> Window | None:
+        """Take the epoch's next frame; returns a window if one is due with it.
+
+        Args:
+            frame: The frame.
+            more: Whether another one waits already.
+        """
         key = self._frames % self.frame_step == 0
         self._frames += 1
         if not key:
             return None
         self._indices.append(frame.index)
         self._new.append(frame)
-        if len(self._new) < self._due:
+        if len(self._new) < self._due or (more and len(self._new) < self.longest_stride):
             return None
         return self._window(closing=False)
 

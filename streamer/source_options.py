@@ -62,7 +62,7 @@ class SourceConfig:
 
     buffer: Auto | int = "auto"
     """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
-    more than the new frames of a window only add latency. auto: just those."""
+    more than the new frames of a window only add latency. auto: just those, the most there are."""
 
     def __post_init__(self) -> None:
         check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")

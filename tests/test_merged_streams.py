@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import numpy as np
 import pytest
@@ -35,10 +35,14 @@ def run(
     emit_delay: int = 1,
     frame_step: int = 1,
     warm_up: bool = False,
+    behind: Container[int] = (),
 ) -> tuple[list[FrameResult], int]:
-    """One epoch of one moving object; the results, and the most frames that ever waited."""
+    """One epoch of moving objects; the results, and the most frames that ever waited.
+
+    `behind` are frames after which another waits already, and the stride grows.
+    """
     merger = FrameMerger(emit_delay, NAMES)
-    scheduler = WindowScheduler(size, stride, frame_step, warm_up=warm_up)
+    scheduler = WindowScheduler(size, stride, frame_step, warm_up=warm_up, grows=bool(behind))
     stitcher = Stitcher(accept=0.3, duplicate_iou=0.6, memory=360)
     predictor = ScriptedPredictor(OBJECTS)
     results: list[FrameResult] = []
@@ -53,7 +57,7 @@ def run(
     for frame in make_frames(make_epoch(), count):
         merger.add(frame)
         most = max(most, merger.pending)
-        process(scheduler.add(frame))
+        process(scheduler.add(frame, more=frame.index in behind))
     process(scheduler.finish())
     results.extend(merger.flush())
     assert merger.pending == 0
@@ -86,6 +90,22 @@ def test_live_frames_leave_before_the_first_full_window() -> None:
 
     assert indices_of(results) == list(range(100))
     assert most == 12
+
+
+@pytest.mark.parametrize("emit_delay", [0, 1, 3])
+@pytest.mark.parametrize("frame_step", [1, 3])
+def test_every_frame_once_where_the_stride_grows(emit_delay: int, frame_step: int) -> None:
+    results, _ = run(
+        300,
+        emit_delay=emit_delay,
+        frame_step=frame_step,
+        warm_up=True,
+        behind=[*range(20, 90), *range(150, 170)],
+    )
+
+    assert indices_of(results) == list(range(300))
+    assert all(len(result.instances) == 2 for result in results)
+    assert {i.track_id for result in results for i in result.instances} == {1, 2}
 
 
 @pytest.mark.parametrize("frame_step", [1, 3])

@@ -26,15 +26,21 @@ INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
 
 
 def pipeline(
-    source: FakeSource, predictor: Predictor, *, stride: int = 4, delay: int = 0, step: int = 1
+    source: FakeSource,
+    predictor: Predictor,
+    *,
+    stride: int = 4,
+    delay: int = 0,
+    step: int = 1,
+    grows: bool = False,
 ) -> Pipeline:
     stages = Stages(
-        WindowScheduler(8, stride, step),
+        WindowScheduler(8, stride, step, grows=grows),
         predictor,
         Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
         FrameMerger(delay, INFO.categories),
     )
-    return Pipeline(DecoderThread(source, RingBuffer(4)), stages)
+    return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4)), stages)
 
 
 def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
@@ -85,6 +91,20 @@ def test_every_frame_gets_one_result_in_order(
     summary = whole.summary()
     assert (summary.frames, summary.dropped) == (count, 0)
     assert source.closed.is_set()
+
+
+def test_who_is_behind_catches_up_by_larger_strides() -> None:
+    predictor = OneObject("blocks", at=0)
+    source = FakeSource(30)
+    whole = pipeline(source, predictor, grows=True)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_to_end, whole)
+        assert predictor.blocked.wait(WAIT_S)
+        assert source.closed.wait(WAIT_S)
+        predictor.release.set()
+        outputs = running.result(WAIT_S)
+    assert len(outputs) == 30
+    assert [len(window.new) for window in predictor.windows] == [8, 8, 8, 6]
 
 
 def test_an_epoch_ends_what_came_before() -> None:

@@ -55,6 +55,16 @@ def test_a_short_clip_is_repeated_cyclically(count: int) -> None:
     assert window.leaving == count
 
 
+def test_a_stride_that_grows_takes_what_waits() -> None:
+    scheduler = WindowScheduler(36, 12, warm_up=True, grows=True)
+    # Behind at first, by up to 40 frames; then no more.
+    windows = [w for i in range(100) if (w := scheduler.add(FRAMES[i], more=i < 50))]
+    assert [len(window.new) for window in windows] == [36, 15, 12, 12, 12, 12]
+    fixed = WindowScheduler(36, 12, warm_up=True)
+    windows = [w for i in range(100) if (w := fixed.add(FRAMES[i], more=True))]
+    assert [len(window.new) for window in windows] == [12] * 8
+
+
 def test_no_frames_no_window() -> None:
     assert schedule(0, WindowScheduler(36, 18)) == []
 

@@ -105,6 +105,8 @@ class FrameMerger:
         absent = [i for i in window.real if i >= self._next_index and i not in waiting]
         if absent:
             raise ValueError(f"the window holds frame {absent[0]}, which was never added")
+        for pending in self._pending:  # a stride that grew has passed over some
+            pending.leaving |= pending.frame.index < window.real[0]
         weights = centre_weights(window.length)
         for position, index in enumerate(window.real):
             # A closing window holds frames again that have left already.
@@ -200,9 +202,8 @@ class FrameMerger:
 def centre_weights(length: int) -> NDArray[np.float32]:
     """float32 [length]: weight of a window's frames, in (0, 1], a triangle over its real frames.
 
-    Frames at a window's edge are segmented worse than those at its centre, which see the past and
-    the future alike; the triangle (a Bartlett window without its zeros) is the simplest weight that
-    fades a window in and out, so that masks don't jump where one begins or ends.
+    Frames at a window's edge are segmented worse than those at its centre; the triangle (a Bartlett
+    window without its zeros) fades a window in and out, so that masks don't jump where one begins.
     """
     ramp = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
     weights: NDArray[np.float32] = (ramp / ramp.max()).astype(np.float32)
