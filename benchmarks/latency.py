@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     add_stream_options(parser, frames=600)
     add = parser.add_argument
     add("--weights", metavar="FILE", help="default: those that ship")
-    add("--stride", type=whole_number, metavar="S", help="new frames a window (default: 12)")
+    add("--stride", type=whole_number, metavar="S", help="new frames a window (default: auto)")
     add("--frame_step", type=whole_number, default=1, metavar="K", help="only every K-th frame")
     return parser
 
