@@ -61,7 +61,9 @@ def test_all_parts_as_json_and_as_tables(
     assert list(report) == ["weights", "machine", "tubes", "streaming", "real", "speed"]
     weights = load_vistr(given.folder / "net.safetensors")
     assert report["weights"]["tensors_sha256"] == tensors_sha256(weights)
-    assert list(report["tubes"]) == ["people", "sprites unseen", "sprites seen", "mixed"]
+    kinds = ("people", "sprites unseen", "sprites seen", "mixed")
+    rows = [f"{kind}{handled}" for kind in kinds for handled in ("", ", untangled")]
+    assert list(report["tubes"]) == rows
     expected = [f"{kind}, stride {stride}" for kind in ("people", "mixed") for stride in (12, 18)]
     assert list(report["streaming"])[::2] == expected
     assert report["real"]["clip.mp4"]["tube AP50"] == 1
