@@ -119,6 +119,8 @@ def load_network(
         raise CheckpointError(str(error)) from error
     fold_batch_norms(net.vistr.backbone)
     store_channels_last(net)
+    # By default cuDNN rounds float32 to TF32's 10 bits in convolutions: scores move by 0.007.
+    torch.backends.cudnn.allow_tf32 = False
     with device_errors(device, "while loading the weights"):
         return net.to(device=device, dtype=dtype)
 

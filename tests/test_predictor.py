@@ -262,9 +262,13 @@ def test_other_failures_of_the_device_are_one_line(
 
 
 @pytest.mark.gpu
-def test_cuda_agrees_with_the_cpu() -> None:
-    on_cpu = VistrPredictor(tiny_vistr(frames=6, slots=4), 0.0)
-    on_cuda = VistrPredictor(tiny_vistr(frames=6, slots=4).to("cuda"), 0.0)
+def test_cuda_agrees_with_the_cpu(tmp_path: Path) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(weights, frames=6, slots=4)
+    on_cpu, on_cuda = (
+        VistrPredictor(load_network(str(weights), torch.device(d), torch.float32, Expected()), 0.0)
+        for d in ("cpu", "cuda")
+    )
     for window in windows(11):
         expected, actual = on_cpu.predict(window), on_cuda.predict(window)
         assert np.allclose(actual.scores, expected.scores, atol=1e-3)
