@@ -60,8 +60,10 @@ class Interrupted(Rectangles):
         return super().draw(rng, times, size)
 
 
-def test_another_process_makes_the_same_batches_from_the_step_asked_for() -> None:
-    made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3))
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+@pytest.mark.parametrize("workers", [1, 2])
+def test_other_processes_make_the_same_batches_from_the_step_asked_for(workers: int) -> None:
+    made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3, workers))
     assert len(made) == 3
     assert all(same(batch, steps()[step]) for step, batch in enumerate(made, start=3))
 

@@ -1,4 +1,4 @@
-"""Batches for the steps of a training run, composed in a process of their own."""
+"""Batches for the steps of a training run, composed in processes of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.clip import Clip
 from training.targets import Batch
 
 AHEAD = 4
-"""Batches that are ready before they are asked for."""
+"""Batches that each process has ready before they are asked for."""
 
 
 class ClipSource(Protocol):
@@ -91,13 +91,13 @@ class StepBatches(Dataset[Batch]):
         return Batch.of(clips, torch.from_numpy(np.array(times)))
 
 
-def batches(dataset: StepBatches, first: int) -> Iterator[Batch]:
-    """The batches of the steps from `first` on."""
+def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batch]:
+    """The batches of the steps from `first` on, in order, composed by some processes."""
     loader = DataLoader(
         dataset,
         batch_size=None,
         sampler=range(first, len(dataset)),
-        num_workers=1,
+        num_workers=workers,
         prefetch_factor=AHEAD,
         worker_init_fn=_prepare,
         # A forked process would wait for ever for the threads that OpenCV had before.

@@ -128,7 +128,7 @@ class Run:
             config.consecutive,
         )
         steps = StepBatches(self._sources.train, shape, config.seed, config.steps)
-        return batches(steps, self.step)
+        return batches(steps, self.step, config.workers)
 
     def _learn(self, batch: Batch) -> dict[str, float]:
         config = self.config

@@ -69,6 +69,8 @@ class TrainConfig:
             times slower.
         device: Where the network runs.
         threads: Threads on the CPU; 0 leaves it to torch.
+        workers: Processes that compose batches or read them. One keeps up with a few CPU cores; a
+            GPU wants as many as there are cores. The batches are the same.
     """
 
     out: Path
@@ -94,9 +96,11 @@ class TrainConfig:
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 0
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("frames", "pixels", "steps", "groups", "checkpoint_every", "evaluate_every"):
+        counts = ("frames", "pixels", "steps", "groups", "checkpoint_every", "evaluate_every")
+        for name in (*counts, "workers"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
         if not self.short_sides or min(self.short_sides) < 32:
