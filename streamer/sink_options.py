@@ -39,6 +39,13 @@ class ZmqConfig:
     linger_s: float = 2.0
     """Longest wait, at the end, for readers to take what was sent, in seconds."""
 
+    curve_key: str | None = None
+    """The publisher's secret key, a .key_secret file of python -m streamer.keys: the stream is
+    encrypted, for readers with an allowed key alone."""
+
+    curve_readers: str | None = None
+    """Folder of the public keys (.key files) of the readers that are allowed."""
+
     def __post_init__(self) -> None:
         check(self.wait_subscribers >= 0, "zmq.wait_subscribers", self.wait_subscribers, "≥ 0")
         check(
@@ -50,6 +57,13 @@ class ZmqConfig:
         check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
         check_positive("zmq.heartbeat_s", self.heartbeat_s)
         check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
+        given = self.curve_key is not None
+        check(
+            given == (self.curve_readers is not None),
+            "zmq.curve_readers",
+            self.curve_readers,
+            "a folder with zmq.curve_key, and nothing without",
+        )
 
 
 @dataclass(frozen=True)

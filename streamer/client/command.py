@@ -20,7 +20,8 @@ from streamer.argument_types import whole_number
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
-from streamer.errors import StreamError
+from streamer.curve import ReaderKeys
+from streamer.errors import ConfigError, StreamError
 
 LATENCIES = 10_000
 """Most recent latencies that the summary is made of: a live stream has no end."""
@@ -62,7 +63,11 @@ def _read(options: argparse.Namespace) -> int:
     latencies_ms: deque[float] = deque(maxlen=LATENCIES)
     frames = 0
     with MaskSubscriber(
-        options.endpoint, options.stream, pattern=options.pattern, timeout_s=options.timeout_s
+        options.endpoint,
+        options.stream,
+        pattern=options.pattern,
+        timeout_s=options.timeout_s,
+        keys=_keys(options),
     ) as subscriber:
         try:
             for frame in islice(subscriber, options.count):
@@ -77,6 +82,12 @@ def _read(options: argparse.Namespace) -> int:
     if subscriber.end is not None and subscriber.end.reason == "failed":
         raise StreamError(f"{options.endpoint}: the publisher failed")
     return 0
+
+
+def _keys(options: argparse.Namespace) -> ReaderKeys | None:
+    if (options.curve_key is None) != (options.publisher_key is None):
+        raise ConfigError("--curve_key and --publisher_key are of use together alone")
+    return options.curve_key and ReaderKeys(options.curve_key, options.publisher_key)
 
 
 def _summary(subscriber: MaskSubscriber, frames: int, latencies_ms: deque[float]) -> Iterator[str]:
@@ -109,6 +120,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         help="give up after this many seconds without a sign of life (default: never)",
     )
+    add(
+        "--curve_key",
+        metavar="FILE",
+        type=Path,
+        help="this reader's secret key, NAME.key_secret of python -m streamer.keys, for a "
+        "publisher with zmq.curve_key",
+    )
+    add("--publisher_key", metavar="FILE", type=Path, help="the publisher's public key (NAME.key)")
     add("--count", metavar="N", type=whole_number, help="stop after this many frames")
     return parser
 

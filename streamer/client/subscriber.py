@@ -10,6 +10,7 @@ from typing import Literal, Self
 import zmq
 
 from streamer.client.received import ReceivedFrame
+from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
@@ -35,6 +36,7 @@ class MaskSubscriber:
         pattern: ``sub`` for a publisher with ``zmq.pattern: pub``, ``pull`` for ``push``.
         timeout_s: Longest silence in seconds (heartbeats count as sound); None waits for ever.
         hwm: Messages that may wait here; with ``sub``, what comes beyond it is lost and counted.
+        keys: For a publisher with ``zmq.curve_key``; without the right ones nothing comes.
 
     Attributes:
         lost: Messages that did not arrive since this reader's first. With several ``pull`` readers
@@ -44,10 +46,10 @@ class MaskSubscriber:
         end: What the publisher said last, once the iteration has ended.
 
     Raises:
-        ConfigError: The endpoint is malformed.
+        ConfigError: The endpoint is malformed, or a key cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - options, and what they are of
         self,
         endpoint: str,
         stream: str | None = None,
@@ -55,6 +57,7 @@ class MaskSubscriber:
         pattern: Literal["sub", "pull"] = "sub",
         timeout_s: float | None = None,
         hwm: int = 1000,
+        keys: ReaderKeys | None = None,
     ) -> None:
         self.endpoint = endpoint
         self.lost = 0
@@ -74,7 +77,12 @@ class MaskSubscriber:
         if pattern == "sub":
             self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
         try:
+            if keys is not None:
+                keys.apply(self._socket)
             self._socket.connect(endpoint)
+        except ConfigError:
+            self.close()
+            raise
         except zmq.ZMQError as error:
             self.close()
             raise ConfigError(

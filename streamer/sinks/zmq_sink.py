@@ -7,9 +7,11 @@ import os
 import threading
 import time
 from collections import deque
+from pathlib import Path
 
 import zmq
 
+from streamer.curve import Doorman
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
@@ -46,7 +48,8 @@ class ZmqSink:
         endpoint: Where it is bound, with the port that it got.
 
     Raises:
-        ConfigError: The endpoint is malformed, or the encoding needs a package that is missing.
+        ConfigError: The endpoint is malformed, a key cannot be read, or the encoding needs a
+            package that is missing.
         SinkError: The endpoint cannot be bound.
     """
 
@@ -67,11 +70,14 @@ class ZmqSink:
         self._ended = False
         self._sent_at = time.monotonic()
         self._closed_at: float | None = None
+        self._doorman: Doorman | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB if config.pattern == "pub" else zmq.PUSH)
         try:
             self._open(endpoint)
         except BaseException:
+            if self._doorman is not None:
+                self._doorman.stop()
             self._context.destroy(linger=0)
             raise
 
@@ -84,6 +90,8 @@ class ZmqSink:
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         poller = zmq.Poller()
         poller.register(wake, zmq.POLLIN)
+        if self._doorman is not None:
+            poller.register(self._doorman.failures, zmq.POLLIN)
         try:
             outputs.listen(lambda: os.eventfd_write(wake, 1))
             while not (self._ended and not self._unsent):
@@ -104,6 +112,8 @@ class ZmqSink:
             SinkError: With ``push``, a reader had not taken everything by then.
         """
         began = time.monotonic()
+        if self._doorman is not None:
+            self._doorman.stop()
         self._socket.close(linger=round(1000 * self._config.linger_s))
         # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
         # times, when a reader leaves just as the socket closes.
@@ -122,14 +132,20 @@ class ZmqSink:
         if self._config.pattern == "pub":
             # Every subscription and its end is reported, also when others hold the same.
             self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
+        key, readers = self._config.curve_key, self._config.curve_readers
+        if key is not None and readers is not None:
+            self._doorman = Doorman(self._socket, Path(key), Path(readers))
         self.endpoint = bind(self._socket, endpoint)
         log.info("publishing %s on %s", self._topic.decode(), self.endpoint)
         if self._config.pattern == "push":
             log.info("the stream holds until a reader takes its messages")
         elif self._waits_for_readers:
             log.info("the first frame waits for %d readers", self._config.wait_subscribers)
-        if not is_loopback(self.endpoint):
-            log.warning("%s is open to whoever reaches this machine", self.endpoint)
+        if self._doorman is None and not is_loopback(self.endpoint):
+            log.warning(
+                "%s is open to whoever reaches this machine; zmq.curve_key keeps others out",
+                self.endpoint,
+            )
 
     def _advance(self, outputs: RingBuffer[Output]) -> float | None:
         """Do what can be done now.
@@ -159,6 +175,8 @@ class ZmqSink:
         events = poller.poll(None if timeout_s is None else int(1000 * timeout_s + 0.999))
         if (wake, zmq.POLLIN) in events:
             os.eventfd_read(wake)
+        if self._doorman is not None:
+            self._doorman.report_failures()
 
     def _greet_new_readers(self) -> None:
         if self._config.pattern != "pub":

@@ -1,0 +1,166 @@
+"""Encrypted ZeroMQ connections between a publisher and the readers that it knows (CURVE).
+
+Keys are certificate files as pyzmq and czmq write them: ``NAME.key`` holds a public key,
+``NAME.key_secret`` both; ``python -m streamer.keys`` makes them.
+"""
+
+from __future__ import annotations
+
+import logging
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import zmq
+from zmq.auth import load_certificate, load_certificates
+from zmq.auth.thread import ThreadAuthenticator
+
+from streamer.errors import ConfigError
+
+KEY_CHARACTERS = 40
+"""A key of 32 bytes in Z85 (https://rfc.zeromq.org/spec/32/)."""
+
+REMEMBERED = 100
+"""Refused keys that are told apart: a stranger makes as many as they like."""
+
+REPORT_S = 60.0
+"""Least seconds between two reports of failed connections: refused readers try again and again."""
+
+FAILED = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderKeys:
+    """What a reader needs to be let in.
+
+    Attributes:
+        secret: The reader's own ``.key_secret`` file.
+        publisher: The publisher's ``.key`` file.
+    """
+
+    secret: Path
+    publisher: Path
+
+    def apply(self, client: zmq.Socket[bytes]) -> None:
+        """Have a socket that is not connected yet prove its key, and talk to this publisher alone.
+
+        Raises:
+            ConfigError: A file cannot be read, or is no such key.
+        """
+        client.curve_publickey, client.curve_secretkey = read_secret(self.secret)
+        client.curve_serverkey = read_public(self.publisher)
+
+
+class Doorman:
+    """Lets in the readers of a publisher whose public keys lie in a folder.
+
+    The folder is looked at for each connection: a key that is put there or taken away counts from
+    the next one on.
+
+    Args:
+        server: The publisher's socket, not bound yet.
+        secret: The publisher's ``.key_secret`` file.
+        readers: Folder of the ``.key`` files of those who may read.
+
+    Attributes:
+        failures: A socket that can be read when a connection has failed.
+        failed: Connections that failed so far: the wrong key, or none.
+
+    Raises:
+        ConfigError: A file cannot be read, or is no such key; the folder is missing or has none.
+    """
+
+    def __init__(self, server: zmq.Socket[bytes], secret: Path, readers: Path) -> None:
+        self._readers = readers
+        self._refused: set[bytes] = set()
+        self._reported_at = -REPORT_S
+        self.failed = 0
+        public, private = read_secret(secret)
+        if not self._allowed():
+            raise ConfigError(f"zmq.curve_readers: {readers}: there is no .key file in it")
+        self._authenticator = ThreadAuthenticator(server.context, log=log)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback("*", self)
+        server.curve_publickey, server.curve_secretkey = public, private
+        server.curve_server = True
+        self._server = server
+        self.failures = server.get_monitor_socket(FAILED)
+
+    def callback(self, _domain: str, key: bytes) -> bool:
+        """Whether the reader with a public key (Z85) is let in; libzmq asks at each connection."""
+        try:
+            if key in self._allowed():
+                return True
+        except ConfigError as error:
+            log.warning("nobody is let in: %s", error)
+            return False
+        if key not in self._refused and len(self._refused) < REMEMBERED:
+            self._refused.add(key)
+            log.warning("a reader without an allowed key was refused: %s", key.decode())
+            if len(self._refused) == REMEMBERED:
+                log.warning("further readers without an allowed key are refused silently")
+        return False
+
+    def report_failures(self) -> None:
+        """Log how many connections have failed, if some have, once in a while."""
+        before = self.failed
+        while self.failures.poll(0):
+            self.failures.recv_multipart()
+            self.failed += 1
+        now = time.monotonic()
+        if self.failed > before and now >= self._reported_at + REPORT_S:
+            self._reported_at = now
+            log.warning("connections without an allowed key so far: %d", self.failed)
+
+    def stop(self) -> None:
+        """Let nobody in any more; before the server is closed."""
+        self._server.disable_monitor()
+        self.failures.close(linger=0)
+        self._authenticator.stop()
+
+    def _allowed(self) -> dict[bytes, bool]:
+        try:
+            return load_certificates(self._readers)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"zmq.curve_readers: {self._readers}: {error}") from error
+
+
+def read_public(path: Path) -> bytes:
+    """The public key, in Z85, of a ``.key`` or ``.key_secret`` file.
+
+    Raises:
+        ConfigError: It cannot be read, or has none.
+    """
+    return _read(path)[0]
+
+
+def read_secret(path: Path) -> tuple[bytes, bytes]:
+    """The public and the secret key, in Z85, of a ``.key_secret`` file.
+
+    Raises:
+        ConfigError: It cannot be read, or has no secret key.
+    """
+    public, secret = _read(path)
+    if secret is None:
+        raise ConfigError(f"{path}: there is no secret key in it, expected a .key_secret file")
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        log.warning("%s: other users of this machine may read the secret key", path)
+    return public, secret
+
+
+def _read(path: Path) -> tuple[bytes, bytes | None]:
+    try:
+        public, secret = load_certificate(path)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: no key can be read: {error}") from error
+    for key in (public, secret):
+        if key is not None and len(key) != KEY_CHARACTERS:
+            raise ConfigError(f"{path}: a key has {len(key)} characters, expected {KEY_CHARACTERS}")
+    return public, secret

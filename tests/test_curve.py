@@ -1,0 +1,215 @@
+"""Encrypted streams: who is let in, who is not, and who notices."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+import zmq
+
+from streamer.client import MaskSubscriber, ReaderKeys, SilenceError
+from streamer.curve import REMEMBERED, Doorman
+from streamer.errors import ConfigError, StreamError
+from streamer.keys import main as keys_main
+from streamer.keys import make_keys
+from streamer.output import EndOfStream
+from streamer.sink_options import ZmqConfig
+from streamer.sinks.zmq_sink import ZmqSink
+from tests.publisher import Publisher
+from tests.results import RUN, frame_result
+
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A folder with the keys of a publisher, and in `readers` those of a reader."""
+    make_keys(tmp_path, "camera")
+    make_keys(tmp_path / "readers", "alice")
+    make_keys(tmp_path, "mallory")
+    return tmp_path
+
+
+def secured(keys: Path, **options: object) -> ZmqConfig:
+    return ZmqConfig(
+        curve_key=str(keys / "camera.key_secret"),
+        curve_readers=str(keys / "readers"),
+        heartbeat_s=0.02,
+        **options,  # type: ignore[arg-type]
+    )
+
+
+def reader(publisher: Publisher, keys: ReaderKeys | None) -> MaskSubscriber:
+    return MaskSubscriber(publisher.endpoint, timeout_s=PATIENCE_S, keys=keys)
+
+
+def alice(keys: Path) -> ReaderKeys:
+    return ReaderKeys(keys / "readers" / "alice.key_secret", keys / "camera.key")
+
+
+def mallory(keys: Path) -> ReaderKeys:
+    return ReaderKeys(keys / "mallory.key_secret", keys / "camera.key")
+
+
+def first_frame(subscriber: MaskSubscriber) -> int:
+    return next(iter(subscriber)).frame
+
+
+def test_an_allowed_reader_gets_the_stream_and_others_get_nothing(
+    keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Publisher(secured(keys, wait_subscribers=1)) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        strangers = [
+            MaskSubscriber(publisher.endpoint, timeout_s=0.3, keys=each)
+            for each in (None, mallory(keys), ReaderKeys(alice(keys).secret, keys / "mallory.key"))
+        ]
+        for stranger in strangers:  # each had heartbeats of 0.02 s to hear, and the one frame
+            with stranger, pytest.raises(SilenceError):
+                first_frame(stranger)
+        with reader(publisher, alice(keys)) as allowed:
+            assert first_frame(allowed) == 0
+        assert publisher.end() is None
+    told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    refused = [line for line in told if "without an allowed key was refused" in line]
+    assert len(refused) == 1  # however often it tried
+    assert (keys / "mallory.key").read_text().split('"')[1] in refused[0]
+    assert any("connections without an allowed key so far" in line for line in told)
+
+
+def test_a_key_counts_from_the_next_connection_on(keys: Path) -> None:
+    with Publisher(secured(keys, wait_subscribers=1)) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        public = (keys / "mallory.key").read_text()
+        (keys / "readers" / "mallory.key").write_text(public)
+        with reader(publisher, mallory(keys)) as allowed:
+            assert first_frame(allowed) == 0
+        (keys / "readers" / "mallory.key").unlink()
+        revoked = MaskSubscriber(publisher.endpoint, timeout_s=0.3, keys=mallory(keys))
+        with revoked, pytest.raises(SilenceError):
+            first_frame(revoked)
+
+
+def test_push_is_encrypted_too(keys: Path) -> None:
+    with Publisher(secured(keys, pattern="push")) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(7), EndOfStream("end", 1, 0)])
+        with MaskSubscriber(
+            publisher.endpoint, pattern="pull", timeout_s=PATIENCE_S, keys=alice(keys)
+        ) as puller:
+            assert [frame.frame for frame in puller] == [7]
+
+
+def test_a_folder_that_went_away_lets_nobody_in(
+    keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as server:
+        doorman = Doorman(server, keys / "camera.key_secret", keys / "readers")
+        try:
+            public = (keys / "readers" / "alice.key").read_text().split('"')[1]
+            assert doorman.callback("*", public.encode())
+            (keys / "readers" / "alice.key").write_text("no key")
+            assert not doorman.callback("*", public.encode())
+        finally:
+            doorman.stop()
+    assert "nobody is let in" in caplog.text
+
+
+def test_refusals_are_logged_up_to_a_number(keys: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as server:
+        doorman = Doorman(server, keys / "camera.key_secret", keys / "readers")
+        try:
+            for number in range(2 * REMEMBERED):
+                assert not doorman.callback("*", b"%040d" % number)
+        finally:
+            doorman.stop()
+    lines = [record.message for record in caplog.records if "refused" in record.message]
+    assert len(lines) == REMEMBERED + 1
+    assert lines[-1].endswith("silently")
+
+
+def test_a_public_stream_beyond_this_machine_is_warned_of_and_an_encrypted_one_is_not(
+    keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for config, warned in ((ZmqConfig(), True), (secured(keys), False)):
+        caplog.clear()
+        ZmqSink("tcp://0.0.0.0:*", "default", RUN, config).close()
+        assert ("open to whoever reaches this machine" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("camera.key_secret", None, r"camera\.key_secret: no key can be read"),
+        ("camera.key_secret", "nothing", "No public key found"),
+        ("camera.key_secret", 'public-key = "abc"', "a key has 3 characters, expected 40"),
+        ("camera.key_secret", f'public-key = "{"a" * 40}"', "there is no secret key in it"),
+        ("readers/alice.key", None, r"there is no \.key file in it"),
+        ("readers/alice.key", "nothing", "zmq.curve_readers: .*: No public key found"),
+    ],
+)
+def test_keys_that_are_none_are_named(
+    keys: Path, name: str, content: str | None, message: str
+) -> None:
+    if content is None:
+        (keys / name).unlink()
+    else:
+        (keys / name).write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        ZmqSink("tcp://127.0.0.1:*", "default", RUN, secured(keys))
+
+
+def test_a_reader_with_keys_that_are_none_says_so(keys: Path) -> None:
+    missing = ReaderKeys(keys / "nobody.key_secret", keys / "camera.key")
+    with pytest.raises(ConfigError, match="nobody"):
+        MaskSubscriber("tcp://127.0.0.1:5555", keys=missing)
+
+
+@pytest.mark.parametrize("only", ["curve_key", "curve_readers"])
+def test_half_of_the_options_is_refused(only: str) -> None:
+    with pytest.raises(ConfigError, match=r"zmq\.curve_readers is .*; allowed: a folder with"):
+        ZmqConfig(**{only: "keys"})  # type: ignore[arg-type]
+
+
+def test_a_secret_that_others_may_read_is_warned_of(
+    keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (keys / "camera.key_secret").chmod(0o644)
+    ZmqSink("tcp://127.0.0.1:*", "default", RUN, secured(keys)).close()
+    assert "other users of this machine may read the secret key" in caplog.text
+
+
+def test_keys_are_made_for_their_owner_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "new" / "keys"
+    assert keys_main([str(folder), "camera", "alice"]) == 0
+    made = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in made] == [
+        *("camera.key", "camera.key_secret"),
+        *("alice.key", "alice.key_secret"),
+    ]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (*made, folder))
+    assert len({path.read_text().split('"')[1] for path in made}) == 2
+
+
+def test_keys_are_never_overwritten(keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (keys / "camera.key_secret").read_text()
+    assert keys_main([str(keys), "camera"]) == 2
+    assert "camera.key exists" in capsys.readouterr().err
+    assert (keys / "camera.key_secret").read_text() == before
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "keys/"])
+def test_names_are_names_of_files(tmp_path: Path, name: str) -> None:
+    with pytest.raises(StreamError, match="the name is"):
+        make_keys(tmp_path, name)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StreamError, match="no keys can be written"):
+        make_keys(tmp_path / "file", "camera")
