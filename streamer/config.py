@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from streamer.errors import ConfigError
+from streamer.metrics_options import MetricsConfig
 from streamer.option_check import LONGEST_S, check, check_positive
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.sinks.output_spec import OutputSpec
@@ -165,6 +166,7 @@ class StreamConfig:
     mp4: Mp4Config = field(default_factory=Mp4Config)
     images: ImagesConfig = field(default_factory=ImagesConfig)
     preview: PreviewConfig = field(default_factory=PreviewConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
 
     cleaned_folders: tuple[str, ...] = ()
     """Image folders whose numbered images of earlier runs are removed first. Not an option of its

@@ -15,6 +15,7 @@ from typing import TypeVar
 from streamer.assembly import assemble, file_sinks, load, publishers
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, SinkError, StreamError
+from streamer.metrics import Metrics
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
@@ -45,6 +46,9 @@ def launch(config: StreamConfig) -> int:
     run_id = str(uuid.uuid4())
     with ExitStack() as opened:
         opened.enter_context(handled(interrupt))
+        metrics = None if config.metrics.port is None else Metrics(config.metrics, config.stream)
+        if metrics is not None:
+            opened.callback(metrics.close)
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
@@ -52,7 +56,11 @@ def launch(config: StreamConfig) -> int:
         live = assembly.info.live
         sinks += [_start(sink, opened) for sink in file_sinks(config, live=live)]
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=config.quiet)
-        whole = Run(assembly.pipeline, sinks, assembly.info, progress.show)
+        observers = [progress.show]
+        if metrics is not None:
+            metrics.watch(assembly.pipeline, sinks)
+            observers.append(metrics.observe)
+        whole = Run(assembly.pipeline, sinks, assembly.info, observers)
         with progress, _stopped_by_signals(whole) as signals:
             try:
                 whole.execute()

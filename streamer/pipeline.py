@@ -12,7 +12,7 @@ from streamer.output import FrameResult, Gap
 from streamer.predictor import Predictor
 from streamer.scheduler import WindowScheduler
 from streamer.sources.decoder import DecoderThread
-from streamer.stats import RunStats, Summary
+from streamer.stats import Counts, RunStats, Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 from streamer.stitching.untangling import untangle
@@ -100,6 +100,21 @@ class Pipeline:
             dropped=lost if self._closed else self._decoder.frames.dropped,
             corrupt=self._decoder.source.corrupt,
             reconnects=self._decoder.source.reconnects,
+            tracks=self._stages.stitcher.tracks,
+        )
+
+    def counts(self) -> Counts:
+        """What was counted so far; from any thread, and each by itself."""
+        decoder = self._decoder
+        return Counts(
+            decoded=decoder.decoded,
+            waiting=len(decoder.frames),
+            dropped=decoder.frames.dropped,
+            frames=self._stats.frames,
+            corrupt=decoder.source.corrupt,
+            reconnects=decoder.source.reconnects,
+            windows=self._stats.windows,
+            windows_s=self._stats.windows_s,
             tracks=self._stages.stitcher.tracks,
         )
 

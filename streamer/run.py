@@ -24,7 +24,7 @@ class Run:
         pipeline: Where results come from.
         sinks: Where they go.
         info: What the sinks are told first.
-        on_result: Called on the main thread with every result handed over (progress).
+        observers: Called on the main thread with every result handed over (progress, metrics).
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Run:
         pipeline: Pipeline,
         sinks: Sequence[SinkThread],
         info: StreamInfo,
-        on_result: Callable[[FrameResult], None] = lambda _: None,
+        observers: Sequence[Callable[[FrameResult], None]] = (),
     ) -> None:
         self._pipeline = pipeline
         self._sinks = sinks
         self._info = info
-        self._on_result = on_result
+        self._observers = observers
 
     def execute(self) -> Summary:
         """Run to the end; every thread is joined and every sink closed on return.
@@ -79,7 +79,8 @@ class Run:
         for sink in self._sinks:
             sink.put(output)
         if isinstance(output, FrameResult):
-            self._on_result(output)
+            for observe in self._observers:
+                observe(output)
 
     def _reason(self) -> EndReason:
         return "stopped" if self._pipeline.stopped else "end"

@@ -13,6 +13,33 @@ RECENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class Counts:
+    """What a run has counted so far.
+
+    Attributes:
+        decoded: Frames that the source gave.
+        waiting: Those that no window has taken yet.
+        dropped: Those that were dropped before the network.
+        frames: Results given out.
+        corrupt: Packets that could not be decoded and were passed over.
+        reconnects: Times that the source was lost and reached again.
+        windows: Passes of the network.
+        windows_s: Their time, in seconds.
+        tracks: Identities given.
+    """
+
+    decoded: int
+    waiting: int
+    dropped: int
+    frames: int
+    corrupt: int
+    reconnects: int
+    windows: int
+    windows_s: float
+    tracks: int
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a run did.
 
@@ -61,6 +88,7 @@ class RunStats:
     def __init__(self) -> None:
         self.frames = 0
         self.windows = 0
+        self.windows_s = 0.0
         self._started_ns: int | None = None
         self._latencies_ms: deque[float] = deque(maxlen=RECENT)
         self._windows_ms: deque[float] = deque(maxlen=RECENT)
@@ -75,6 +103,7 @@ class RunStats:
     def count_window(self, seconds: float) -> None:
         """Count a window that took `seconds`."""
         self.windows += 1
+        self.windows_s += seconds
         self._windows_ms.append(seconds * 1e3)
 
     def latency_ms(self) -> tuple[float, float, float]:

@@ -246,9 +246,9 @@ def test_the_first_error_is_raised_and_the_others_are_logged(
     assert "disk full" in caplog.text
 
 
-def test_progress_is_told_of_every_result() -> None:
+def test_observers_are_told_of_every_result() -> None:
     seen: list[int] = []
     whole = pipeline(FakeSource(9), OneObject())
-    summary = Run(whole, [], INFO, lambda result: seen.append(result.frame.index)).execute()
+    summary = Run(whole, [], INFO, [lambda result: seen.append(result.frame.index)]).execute()
     assert seen == list(range(9))
     assert summary.frames == 9

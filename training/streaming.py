@@ -155,7 +155,7 @@ def run_stream(net: VisTR, config: StreamConfig, label: str) -> Summary:
         def count(_: FrameResult) -> None:
             progress.update()
 
-        return Run(assembly.pipeline, sinks, assembly.info, count).execute()
+        return Run(assembly.pipeline, sinks, assembly.info, [count]).execute()
 
 
 def _allowed(strides: Iterable[int], net: VisTR) -> list[int]:

@@ -75,7 +75,7 @@ class VideoStitcher:
         decoder = DecoderThread(source, RingBuffer(stride))
         pipeline = Pipeline(decoder, stages)
         sink.start()
-        Run(pipeline, [sink], info, lambda _: on_frame()).execute()
+        Run(pipeline, [sink], info, [lambda _: on_frame()]).execute()
         lines = lines_path(path)
         assemble(lines, path, best=BEST_PER_CATEGORY)
         Path(lines).unlink()

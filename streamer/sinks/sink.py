@@ -48,6 +48,11 @@ class SinkThread:
         # A daemon: a device that never returns must not keep the process alive (see `finish`).
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
+    @property
+    def waiting(self) -> int:
+        """Outputs that the sink has not taken yet."""
+        return len(self._outputs)
+
     def start(self) -> None:
         """Open the sink and return once it is open.
 

@@ -1,0 +1,130 @@
+"""What operators watch: counts and times of a run, served over HTTP for Prometheus."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+
+from streamer.errors import SinkError
+from streamer.metrics_options import MetricsConfig
+from streamer.output import FrameResult
+from streamer.pipeline import Pipeline
+from streamer.sinks.sink import SinkThread
+
+LATENCIES_S = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60)
+"""Upper bounds of the latency histogram's buckets."""
+
+LABELS = ("stream",)
+
+log = logging.getLogger(__name__)
+
+
+class Metrics:
+    """Serves a run's metrics until it is closed; a scrape never waits for the run.
+
+    Args:
+        config: Where; its port is not None.
+        stream: The stream's name, a label of every metric.
+
+    Attributes:
+        address: The host and the port that it is served on.
+
+    Raises:
+        SinkError: The address cannot be bound.
+    """
+
+    def __init__(self, config: MetricsConfig, stream: str) -> None:
+        self._stream = stream
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._latency = Histogram(
+            "vistr_frame_latency_seconds",
+            "From leaving the decoder to the hand-over to the outputs.",
+            LABELS,
+            buckets=LATENCIES_S,
+            registry=self._registry,
+        ).labels(stream)
+        try:
+            server, thread = start_http_server(config.port or 0, config.host, self._registry)
+        except OSError as error:
+            where = f"{config.host}:{config.port}"
+            raise SinkError(f"metrics cannot be served on {where}: {error}") from error
+        self._server, self._thread = server, thread
+        self.address = (config.host, server.server_port)
+        log.info("metrics on http://%s:%d/metrics", *self.address)
+        if not _is_loopback(config.host):
+            log.warning("the metrics are open to whoever reaches this machine")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def watch(self, pipeline: Pipeline, sinks: Sequence[SinkThread]) -> None:
+        """Serve what these count from now on."""
+        self._registry.register(_RunCollector(self._stream, pipeline, sinks))
+
+    def observe(self, result: FrameResult) -> None:
+        """Count the latency of a result that is handed over now."""
+        self._latency.observe((time.monotonic_ns() - result.frame.decoded_ns) / 1e9)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class _RunCollector(Collector):
+    """Reads the run's own counters when it is asked."""
+
+    def __init__(self, stream: str, pipeline: Pipeline, sinks: Sequence[SinkThread]) -> None:
+        self._stream = stream
+        self._pipeline = pipeline
+        self._sinks = sinks
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._pipeline.counts()
+        for name, text, value in (
+            ("frames_decoded", "Frames that the source gave.", counts.decoded),
+            ("frames_dropped", "Frames dropped because the network was late.", counts.dropped),
+            ("frames_published", "Results handed over to the outputs.", counts.frames),
+            ("packets_corrupt", "Packets that could not be decoded.", counts.corrupt),
+            ("source_reconnects", "Times that the source was reached again.", counts.reconnects),
+            ("tracks", "Identities given.", counts.tracks),
+        ):
+            counter = CounterMetricFamily(f"vistr_{name}", text, labels=LABELS)
+            counter.add_metric([self._stream], value)
+            yield counter
+        windows = SummaryMetricFamily(
+            "vistr_window_seconds", "Time of a window, network and stitching.", labels=LABELS
+        )
+        windows.add_metric([self._stream], counts.windows, counts.windows_s)
+        yield windows
+        depths = GaugeMetricFamily(
+            "vistr_queue_depth", "Frames or results that wait.", labels=(*LABELS, "queue")
+        )
+        depths.add_metric([self._stream, "decoder"], counts.waiting)
+        for sink in self._sinks:
+            depths.add_metric([self._stream, sink.name], sink.waiting)
+        yield depths
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,119 @@
+"""Metrics, scraped over HTTP as Prometheus does."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streamer import cli
+from streamer.errors import ConfigError, SinkError
+from streamer.metrics import Metrics
+from streamer.metrics_options import MetricsConfig
+from streamer.run import Run
+from streamer.sinks.sink import SinkThread
+from tests.clips import make_clip
+from tests.fakes import FakeSink, FakeSource, OneObject
+from tests.test_pipeline import INFO, pipeline
+from tests.tiny_vistr import save_tiny_vistr
+
+Samples = dict[tuple[str, str], float]
+
+
+def scrape(metrics: Metrics) -> Samples:
+    """Values by name and the label that is not the stream's."""
+    host, port = metrics.address
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=20) as answer:
+        text = answer.read().decode()
+    samples: Samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = dict(sample.labels)
+            if sample.name.startswith("vistr_"):
+                assert labels.pop("stream") == "cam"
+            samples[sample.name, "".join(labels.values())] = sample.value
+    return samples
+
+
+def test_a_scrape_tells_what_the_run_counted() -> None:
+    sink = SinkThread("sink", FakeSink)
+    sink.start()
+    whole = pipeline(FakeSource(40), OneObject())
+    seen: list[Samples] = []
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        before = scrape(metrics)
+        metrics.watch(whole, [sink])
+
+        def look(_: object) -> None:
+            if not seen:
+                seen.append(scrape(metrics))
+
+        summary = Run(whole, [sink], INFO, [metrics.observe, look]).execute()
+        after = scrape(metrics)
+    assert ("vistr_frames_decoded_total", "") not in before
+    assert before["process_open_fds", ""] > 0
+    assert before["process_resident_memory_bytes", ""] > 1e6
+    assert seen[0]["vistr_frames_published_total", ""] >= 1
+    assert seen[0]["vistr_frame_latency_seconds_count", ""] == 1
+    assert seen[0]["vistr_queue_depth", "decoder"] <= 4
+    assert after["vistr_frames_decoded_total", ""] == 40
+    assert after["vistr_frames_published_total", ""] == summary.frames == 40
+    assert after["vistr_frames_dropped_total", ""] == 0
+    assert after["vistr_source_reconnects_total", ""] == 0
+    assert after["vistr_packets_corrupt_total", ""] == 0
+    assert after["vistr_tracks_total", ""] == summary.tracks == 1
+    assert after["vistr_window_seconds_count", ""] == summary.windows == 9
+    assert after["vistr_window_seconds_sum", ""] > 0
+    assert after["vistr_frame_latency_seconds_count", ""] == 40
+    assert after["vistr_frame_latency_seconds_bucket", "+Inf"] == 40
+    assert after["vistr_queue_depth", "decoder"] == 0
+    assert after["vistr_queue_depth", "sink"] == 0
+
+
+def test_nothing_is_served_after_the_end() -> None:
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        address = metrics.address
+    with pytest.raises(ConnectionRefusedError), socket.create_connection(address, 5):
+        pass
+
+
+def test_the_command_line_serves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+    make_clip(tmp_path / "clip.mp4", frames=12)
+    served: list[Samples] = []
+    close = Metrics.close
+
+    def scrape_first(metrics: Metrics) -> None:
+        served.append(scrape(metrics))
+        close(metrics)
+
+    monkeypatch.setattr(Metrics, "close", scrape_first)
+    arguments = ["--weights", str(tmp_path / "tiny.safetensors"), "--stream", "cam"]
+    code = cli.main([str(tmp_path / "clip.mp4"), *arguments, "--metrics.port", "0"])
+    assert code == 0
+    assert served[0]["vistr_frames_published_total", ""] == 12
+    assert served[0]["vistr_frame_latency_seconds_count", ""] == 12
+    assert "metrics on http://127.0.0.1:" in capsys.readouterr().err
+
+
+def test_a_port_in_use_and_an_unknown_host_are_errors() -> None:
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        taken = MetricsConfig(port=metrics.address[1])
+        with pytest.raises(SinkError, match=r"metrics cannot be served on 127\.0\.0\.1:\d+: "):
+            Metrics(taken, "cam")
+    with pytest.raises(SinkError, match="metrics cannot be served on nowhere"):
+        Metrics(MetricsConfig(port=0, host="nowhere.invalid"), "cam")
+    with pytest.raises(ConfigError, match=r"metrics\.port is 65536"):
+        MetricsConfig(port=65_536)
+
+
+def test_other_machines_being_let_in_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for host, warned in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)):
+        caplog.clear()
+        Metrics(MetricsConfig(port=0, host=host), "cam").close()
+        assert ("open to whoever" in caplog.text) is warned
