@@ -198,7 +198,8 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
         open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
         sinks.append((f"images {spec.path}", open_sink))
     for path in config.results:
-        sinks.append((f"results {path}", partial(ResultsSink, path, assemble=not live)))
+        open_sink = partial(ResultsSink, path, assemble=not live, segment_s=config.mp4.segment_s)
+        sinks.append((f"results {path}", open_sink))
     if config.annotations is not None:
         path, ending = config.annotations, image_format("frame", config.images)
         sinks.append((f"annotations {path}", partial(AnnotationSink, path, ending)))

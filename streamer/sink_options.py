@@ -87,9 +87,15 @@ class Mp4Config:
     audio: bool = True
     """Keep the sound of a file."""
 
+    segment_s: float | None = None
+    """Seconds of the run after which a file ends and the next begins: out.mp4, out.1.mp4, …; the
+    JSON lines of a live source with it. Without it, only a new frame size begins one."""
+
     def __post_init__(self) -> None:
         check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
         check_positive("mp4.keyframe_s", self.keyframe_s)
+        if self.segment_s is not None:
+            check_positive("mp4.segment_s", self.segment_s)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ from streamer.output import (
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import color_of
-from streamer.sinks.mp4_sink import TICKS_PER_S, Mp4File, Mp4Sink
+from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
+from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.sink import SinkThread
@@ -164,6 +165,20 @@ def test_a_new_size_goes_on_in_another_file(tmp_path: Path) -> None:
     assert read(tmp_path / "out.1.mp4")[0].width == 32
 
 
+def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) -> None:
+    times = [0.0, 0.9, 1.0, 1.5, 1.9, 4.2]  # a camera that was gone from 2 to 4 s
+    sizes = [(48, 64)] * 3 + [(32, 32)] * 2 + [(48, 64)]
+    results = [result(n, *each) for n, each in enumerate(zip(times, sizes, strict=True))]
+    write(tmp_path / "out.mp4", results, Mp4Config(segment_s=1))
+    found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
+    assert found == {
+        "out.mp4": [0, 81_000],
+        "out.1.mp4": [0],
+        "out.2.mp4": [0, 36_000],
+        "out.3.mp4": [0],
+    }
+
+
 def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
     first, second = result(0, 0.0), result(1, 5.0)
     gap = Gap(Epoch(1, "reconnect", SIZE, Region(0, 0, *SIZE)), "reconnect", None)
@@ -264,7 +279,7 @@ WRITE_AND_WAIT = """
 import sys
 import numpy as np
 from streamer.sink_options import Mp4Config
-from streamer.sinks.mp4_sink import Mp4File
+from streamer.sinks.mp4_file import Mp4File
 file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=1.0))
 for index in range(48):
     file.write(np.full((48, 64, 3), 4 * index, np.uint8), index / 10)
@@ -293,7 +308,7 @@ import resource, sys
 import numpy as np
 from streamer.sink_options import Mp4Config
 from streamer.errors import SinkError
-from streamer.sinks.mp4_sink import Mp4File
+from streamer.sinks.mp4_file import Mp4File
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
 noise = np.random.default_rng(0)

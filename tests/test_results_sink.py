@@ -18,6 +18,7 @@ from pycocotools import mask as coco_mask
 
 from streamer.errors import SinkError
 from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.results import assemble as join
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.sink import SinkThread
@@ -34,13 +35,19 @@ def result(index: int, *instances: Instance, epoch: int = 0) -> FrameResult:
     return FrameResult(make_frame(index, make_epoch(epoch)), instances)
 
 
-def drain(path: Path, outputs: Iterable[Output], *, assemble: bool = True) -> None:
+def drain(
+    path: Path,
+    outputs: Iterable[Output],
+    *,
+    assemble: bool = True,
+    segment_s: float | None = None,
+) -> None:
     """Run the sink over some outputs, on this thread."""
     buffer: RingBuffer[Output] = RingBuffer(100)
     for output in outputs:
         buffer.put(output)
     buffer.close()
-    sink = ResultsSink(str(path), assemble=assemble)
+    sink = ResultsSink(str(path), assemble=assemble, segment_s=segment_s)
     try:
         sink.drain(buffer)
     finally:
@@ -161,6 +168,25 @@ def test_live_sources_write_the_lines_only(tmp_path: Path) -> None:
     drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], assemble=False)
     assert len(lines(tmp_path / "r.json")) == 3
     assert not (tmp_path / "r.json").exists()  # an old one would pass for this run's
+
+
+def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -> None:
+    frames = [result(index, PERSON) for index in (0, 1, 2, 7)]
+    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segment_s=0.2)
+    parts = [lines(tmp_path / name) for name in ("r.json", "r.1.json", "r.2.json")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.1.jsonl", "r.2.jsonl", "r.jsonl"]
+    kinds = [[line["type"] for line in part] for part in parts]
+    assert kinds == [["video", "frame", "frame"], ["video", "frame"], ["video", "frame", "end"]]
+    assert [line["frame"] for part in parts for line in part if "frame" in line] == [0, 1, 2, 7]
+    assert [part[0]["video_id"] for part in parts] == [1, 2, 3]
+    for name in ("r", "r.1", "r.2"):  # each by itself is whole
+        join(str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}.json"))
+        assert len(json.loads((tmp_path / f"{name}.json").read_text())) == 1
+
+
+def test_lines_that_a_file_is_made_of_stay_together(tmp_path: Path) -> None:
+    drain(tmp_path / "r.json", [INFO, result(0, PERSON), result(5, PERSON), END], segment_s=0.1)
+    assert len(lines(tmp_path / "r.json")) == 4
 
 
 def test_results_of_an_earlier_run_do_not_pass_for_this_one(tmp_path: Path) -> None:

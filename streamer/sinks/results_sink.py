@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from streamer.errors import SinkError
 from streamer.output import (
@@ -19,7 +19,7 @@ from streamer.output import (
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
-from streamer.sinks.output_path import check_writable
+from streamer.sinks.output_path import check_writable, part_of, segment_of
 
 
 def lines_path(path: str) -> str:
@@ -53,24 +53,37 @@ class ResultsSink:
             it cannot be taken for this run's.
         assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
         first_video_id: Of the first video entry.
+        segment_s: Seconds of the run after which the lines go on in another file, ``.1.jsonl``,
+            ``.2.jsonl``, …, which begins with a ``video``; None for never. Not where the results
+            file is assembled from them.
 
     Raises:
         SinkError: A file cannot be written.
     """
 
-    def __init__(self, path: str, *, assemble: bool, first_video_id: int = 1) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        assemble: bool,
+        first_video_id: int = 1,
+        segment_s: float | None = None,
+    ) -> None:
         check_writable(path)
         self._path = path
         self._assemble = assemble
         self._lines_path = lines_path(path)
+        self._parts = 0
+        self._segment = 0
+        self._segment_s = None if assemble else segment_s
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
         self._video_id = first_video_id - 1
         try:
             Path(path).unlink(missing_ok=True)
-            self._lines = Path(self._lines_path).open("w", encoding="utf-8", newline="\n")  # noqa: SIM115 - closed by close
         except OSError as error:
-            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+            raise SinkError(f"{path}: {error.strerror}") from error
+        self._lines = self._open()
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write outputs until the buffer ends.
@@ -105,15 +118,35 @@ class ResultsSink:
         Raises:
             SinkError: Something cannot be written; the lines before it stay.
         """
+        self._close()
+        if self._assemble:
+            assemble(self._lines_path, self._path)
+
+    def _open(self) -> TextIO:
+        try:
+            return Path(self._lines_path).open("w", encoding="utf-8", newline="\n")
+        except OSError as error:
+            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+
+    def _close(self) -> None:
         try:
             self._lines.close()
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
-        if self._assemble:
-            assemble(self._lines_path, self._path)
+
+    def _go_on_in(self, segment: int) -> None:
+        self._close()
+        self._segment = segment
+        self._parts += 1
+        self._lines_path = str(part_of(Path(lines_path(self._path)), self._parts))
+        self._lines = self._open()
+        self._size = None  # for a new video entry
 
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame
+        segment = segment_of(frame.time_s, self._segment_s)
+        if segment != self._segment:
+            self._go_on_in(segment)
         if frame.epoch.size != self._size:
             self._begin_video(frame.epoch.size)
         self._write(
