@@ -24,6 +24,7 @@ from streamer.sinks.output_path import check_apart, check_folder, check_writable
 from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
+from streamer.watchdog import Watchdog
 
 T = TypeVar("T")
 
@@ -56,12 +57,13 @@ def launch(config: StreamConfig) -> int:
         live = assembly.info.live
         sinks += [_start(sink, opened) for sink in file_sinks(config, live=live)]
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=config.quiet)
+        watchdog = Watchdog(assembly.pipeline, sinks, config.metrics.stall_s)
         observers = [progress.show]
         if metrics is not None:
-            metrics.watch(assembly.pipeline, sinks)
+            metrics.watch(assembly.pipeline, sinks, watchdog)
             observers.append(metrics.observe)
         whole = Run(assembly.pipeline, sinks, assembly.info, observers)
-        with progress, _stopped_by_signals(whole) as signals:
+        with progress, watchdog, _stopped_by_signals(whole) as signals:
             try:
                 whole.execute()
             except StreamError as error:

@@ -22,6 +22,7 @@ from streamer.metrics_options import MetricsConfig
 from streamer.output import FrameResult
 from streamer.pipeline import Pipeline
 from streamer.sinks.sink import SinkThread
+from streamer.watchdog import Watchdog
 
 LATENCIES_S = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30, 60)
 """Upper bounds of the latency histogram's buckets."""
@@ -73,9 +74,9 @@ class Metrics:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def watch(self, pipeline: Pipeline, sinks: Sequence[SinkThread]) -> None:
+    def watch(self, pipeline: Pipeline, sinks: Sequence[SinkThread], watchdog: Watchdog) -> None:
         """Serve what these count from now on."""
-        self._registry.register(_RunCollector(self._stream, pipeline, sinks))
+        self._registry.register(_RunCollector(self._stream, pipeline, sinks, watchdog))
 
     def observe(self, result: FrameResult) -> None:
         """Count the latency of a result that is handed over now."""
@@ -91,8 +92,15 @@ class Metrics:
 class _RunCollector(Collector):
     """Reads the run's own counters when it is asked."""
 
-    def __init__(self, stream: str, pipeline: Pipeline, sinks: Sequence[SinkThread]) -> None:
+    def __init__(
+        self,
+        stream: str,
+        pipeline: Pipeline,
+        sinks: Sequence[SinkThread],
+        watchdog: Watchdog,
+    ) -> None:
         self._stream = stream
+        self._watchdog = watchdog
         self._pipeline = pipeline
         self._sinks = sinks
 
@@ -121,6 +129,12 @@ class _RunCollector(Collector):
         for sink in self._sinks:
             depths.add_metric([self._stream, sink.name], sink.waiting)
         yield depths
+        stalls = GaugeMetricFamily(
+            "vistr_stage_stalled", "1 while a stage stands still.", labels=(*LABELS, "stage")
+        )
+        for name, stalled in self._watchdog.stalled().items():
+            stalls.add_metric([self._stream, name], stalled)
+        yield stalls
 
 
 def _is_loopback(host: str) -> bool:

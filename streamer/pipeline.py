@@ -105,11 +105,14 @@ class Pipeline:
 
     def counts(self) -> Counts:
         """What was counted so far; from any thread, and each by itself."""
-        decoder = self._decoder
+        decoder, buffer = self._decoder, self._decoder.frames
+        waiting = len(buffer)
         return Counts(
             decoded=decoder.decoded,
-            waiting=len(decoder.frames),
-            dropped=decoder.frames.dropped,
+            waiting=waiting,
+            is_source_idle=buffer.closed
+            or (buffer.overflow == "block" and waiting >= buffer.capacity),
+            dropped=buffer.dropped,
             frames=self._stats.frames,
             corrupt=decoder.source.corrupt,
             reconnects=decoder.source.reconnects,

@@ -19,6 +19,7 @@ class Counts:
     Attributes:
         decoded: Frames that the source gave.
         waiting: Those that no window has taken yet.
+        is_source_idle: Whether the source has nothing to do: there is no room, or it is at its end.
         dropped: Those that were dropped before the network.
         frames: Results given out.
         corrupt: Packets that could not be decoded and were passed over.
@@ -30,6 +31,7 @@ class Counts:
 
     decoded: int
     waiting: int
+    is_source_idle: bool
     dropped: int
     frames: int
     corrupt: int

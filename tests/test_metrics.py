@@ -15,6 +15,7 @@ from streamer.metrics import Metrics
 from streamer.metrics_options import MetricsConfig
 from streamer.run import Run
 from streamer.sinks.sink import SinkThread
+from streamer.watchdog import Watchdog
 from tests.clips import make_clip
 from tests.fakes import FakeSink, FakeSource, OneObject
 from tests.test_pipeline import INFO, pipeline
@@ -45,13 +46,15 @@ def test_a_scrape_tells_what_the_run_counted() -> None:
     seen: list[Samples] = []
     with Metrics(MetricsConfig(port=0), "cam") as metrics:
         before = scrape(metrics)
-        metrics.watch(whole, [sink])
+        watchdog = Watchdog(whole, [sink], stall_s=1)
+        metrics.watch(whole, [sink], watchdog)
 
         def look(_: object) -> None:
             if not seen:
                 seen.append(scrape(metrics))
 
         summary = Run(whole, [sink], INFO, [metrics.observe, look]).execute()
+        watchdog.look(0)
         after = scrape(metrics)
     assert ("vistr_frames_decoded_total", "") not in before
     assert before["process_open_fds", ""] > 0
@@ -71,6 +74,9 @@ def test_a_scrape_tells_what_the_run_counted() -> None:
     assert after["vistr_frame_latency_seconds_bucket", "+Inf"] == 40
     assert after["vistr_queue_depth", "decoder"] == 0
     assert after["vistr_queue_depth", "sink"] == 0
+    stages = [label for name, label in after if name == "vistr_stage_stalled"]
+    assert stages == ["source", "network", "sink"]
+    assert all(after["vistr_stage_stalled", stage] == 0 for stage in stages)
 
 
 def test_nothing_is_served_after_the_end() -> None:
@@ -110,6 +116,8 @@ def test_a_port_in_use_and_an_unknown_host_are_errors() -> None:
         Metrics(MetricsConfig(port=0, host="nowhere.invalid"), "cam")
     with pytest.raises(ConfigError, match=r"metrics\.port is 65536"):
         MetricsConfig(port=65_536)
+    with pytest.raises(ConfigError, match=r"metrics\.stall_s is 0"):
+        MetricsConfig(stall_s=0)
 
 
 def test_other_machines_being_let_in_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:

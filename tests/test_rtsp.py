@@ -11,19 +11,25 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.rtsp_server import RtspServer
 from streamer.errors import SourceError
 from streamer.frame import Frame
-from tests.rtsp_server import RtspServer
+from tests.clips import make_clip
 from tests.sources import opened, read_broken
 
+CLIP = "camera.mp4"
 QUICK = {"reconnect_delay_s": 0.05, "reconnect_max_delay_s": 0.2}
+
+
+def record(folder: Path, *, size: tuple[int, int] = (48, 64)) -> None:
+    """Put a clip of ten frames, 20 per second, where the server shows it."""
+    make_clip(folder / CLIP, frames=10, size=size, fps=20, codec_options={"tune": "zerolatency"})
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RtspServer]:
-    server = RtspServer(tmp_path)
-    server.record()
-    with server:
+    record(tmp_path)
+    with RtspServer(tmp_path) as server:
         yield server
 
 
@@ -43,7 +49,7 @@ def lose(frames: Iterator[Frame | None]) -> None:
 
 
 def test_a_stream_comes_live_with_rising_times(server: RtspServer) -> None:
-    source = opened(server.url(), read_timeout_s=10)
+    source = opened(server.url(CLIP), read_timeout_s=10)
     assert source.live
     frames = frames_until(iter(source), 0, 25)  # the clip has 10: it goes on from one to the next
     source.close()
@@ -62,12 +68,12 @@ def test_a_stream_comes_live_with_rising_times(server: RtspServer) -> None:
 def test_a_server_that_is_killed_is_found_again(
     server: RtspServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = opened(server.url(), read_timeout_s=10, **QUICK)
+    source = opened(server.url(CLIP), read_timeout_s=10, **QUICK)
     frames = iter(source)
     frames_until(frames, 0, 3)
     server.kill()
     lose(frames)
-    server.record(size=(64, 96))
+    record(server.folder, size=(64, 96))
     server.start()
     came = frames_until(frames, 1, 3)
     source.close()
@@ -81,7 +87,7 @@ def test_a_server_that_is_killed_is_found_again(
 
 
 def test_a_frozen_server_is_found_within_the_read_timeout(server: RtspServer) -> None:
-    source = opened(server.url(), read_timeout_s=0.5, open_timeout_s=0.5, **QUICK)
+    source = opened(server.url(CLIP), read_timeout_s=0.5, open_timeout_s=0.5, **QUICK)
     frames = iter(source)
     frames_until(frames, 0, 3)
     server.send(signal.SIGSTOP)
@@ -93,7 +99,7 @@ def test_a_frozen_server_is_found_within_the_read_timeout(server: RtspServer) ->
 
 
 def test_a_stream_that_ends_is_a_loss(server: RtspServer) -> None:
-    source = opened(server.url(plays=1), read_timeout_s=10, max_reconnects=0)
+    source = opened(server.url(CLIP, plays=1), read_timeout_s=10, max_reconnects=0)
     frames, message = read_broken(source)
     assert len(frames) > 5
     assert frames[-1] is None
@@ -103,10 +109,10 @@ def test_a_stream_that_ends_is_a_loss(server: RtspServer) -> None:
 
 def test_a_stream_that_is_not_there_is_an_error_at_once(server: RtspServer) -> None:
     with pytest.raises(SourceError, match="404"):
-        opened(server.url(clip="nobody.mp4"))
+        opened(server.url("nobody.mp4"))
     server.kill()
     with pytest.raises(SourceError, match="refused"):
-        opened(server.url())
+        opened(server.url(CLIP))
 
 
 @pytest.mark.slow
@@ -114,7 +120,7 @@ def test_twenty_restarts_leave_nothing_behind(server: RtspServer) -> None:
     def held() -> tuple[int, int]:
         return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count()
 
-    source = opened(server.url(), read_timeout_s=10, **QUICK)
+    source = opened(server.url(CLIP), read_timeout_s=10, **QUICK)
     frames = iter(source)
     counts = []
     for restart in range(20):

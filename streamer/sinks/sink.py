@@ -41,12 +41,18 @@ class SinkThread:
         self.name = name
         self._open_sink = open_sink
         self._outputs: RingBuffer[Output] = RingBuffer(capacity)
+        self._given = 0
         self._opened = threading.Event()
         self._drained = threading.Event()
         self._error: StreamError | None = None
         self._abandoned = False
         # A daemon: a device that never returns must not keep the process alive (see `finish`).
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    @property
+    def taken(self) -> int:
+        """Outputs that the sink has taken so far."""
+        return self._given - len(self._outputs)
 
     @property
     def waiting(self) -> int:
@@ -73,6 +79,7 @@ class SinkThread:
         """
         try:
             self._outputs.put(output)
+            self._given += 1
         except Closed:
             raise self._error or SinkError(f"{self.name}: is closed already") from None
 

@@ -1,4 +1,7 @@
-"""A real RTSP server in a process of its own, to be killed, frozen and started again."""
+"""A real RTSP server in a process of its own, to be killed, frozen and started again.
+
+It is aio-rtsp-toolkit's, from the extra ``dev``: RTP over TCP, at the pace of a file's timestamps.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,24 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.clips import make_clip
+from streamer.errors import StreamError
 
 SERVE = (
     "import asyncio, sys; from aio_rtsp_toolkit.server import serve; "
     "asyncio.run(serve(sys.argv[1], '127.0.0.1', int(sys.argv[2])))"
 )
 WAIT_S = 30
-CLIP = "camera.mp4"
+
+
+class ServerError(StreamError):
+    """The server did not come up."""
 
 
 class RtspServer:
-    """Serves the clips of a folder at their own pace, on one port however often it is restarted.
+    """Serves the MP4s of a folder, on one port however often it is restarted.
 
     Args:
-        folder: Where the clips are.
+        folder: Where the files are; H.264.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -34,17 +40,16 @@ class RtspServer:
             self.port = probe.getsockname()[1]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def url(self, *, plays: int = 0, clip: str = CLIP) -> str:
-        """Of a clip that is shown so many times; 0 for ever."""
-        return f"rtsp://127.0.0.1:{self.port}/{clip}/play_count_{plays}"
-
-    def record(self, *, frames: int = 10, size: tuple[int, int] = (48, 64)) -> None:
-        """Put a clip of 20 frames per second where `url` shows it."""
-        options = {"tune": "zerolatency"}
-        make_clip(self.folder / CLIP, frames=frames, size=size, fps=20, codec_options=options)
+    def url(self, name: str, *, plays: int = 0) -> str:
+        """Of a file that is shown so many times; 0 for ever."""
+        return f"rtsp://127.0.0.1:{self.port}/{name}/play_count_{plays}"
 
     def start(self) -> None:
-        """Start, and return once it answers."""
+        """Start, and return once it answers.
+
+        Raises:
+            ServerError: It does not.
+        """
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVE, str(self.folder), str(self.port)],
             stdout=subprocess.DEVNULL,
@@ -54,14 +59,15 @@ class RtspServer:
         while True:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), WAIT_S):
                 return
-            assert self._process.poll() is None, "the RTSP server has ended"
-            assert time.monotonic() < deadline, "the RTSP server does not answer"
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise ServerError("the RTSP server does not answer; is the extra dev installed?")
             time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to the server."""
-        assert self._process is not None
-        self._process.send_signal(number)
+        if self._process is not None:
+            self._process.send_signal(number)
 
     def kill(self) -> None:
         """Kill the server, also a stopped one."""

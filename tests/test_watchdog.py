@@ -1,0 +1,101 @@
+"""A stage that stands still is noticed, named once, and noticed when it goes on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from streamer.pipeline import Pipeline
+from streamer.run import Run
+from streamer.sinks.sink import SinkThread
+from streamer.watchdog import Watchdog
+from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
+from tests.test_pipeline import INFO, pipeline
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait for what other threads are about to bring about."""
+    pause = threading.Event()
+    for _ in range(1000 * WAIT_S):
+        if condition():
+            return
+        pause.wait(0.001)
+    raise AssertionError("it did not come about")
+
+
+@contextmanager
+def running(whole: Pipeline, *sinks: SinkThread) -> Iterator[None]:
+    """A run on another thread; inside, something must let it end."""
+    for sink in sinks:
+        sink.start()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(Run(whole, sinks, INFO).execute)
+        yield
+        done.result(WAIT_S)
+
+
+def stalls(watchdog: Watchdog) -> list[str]:
+    return [name for name, stalled in watchdog.stalled().items() if stalled]
+
+
+def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    source = FakeSource(10, "blocks")
+    whole = pipeline(source, OneObject())
+    watchdog = Watchdog(whole, [], stall_s=30)
+    with running(whole):
+        assert source.blocked.wait(WAIT_S)
+        wait_for(lambda: whole.counts().waiting == 0)
+        watchdog.look(0)
+        watchdog.look(29)
+        assert stalls(watchdog) == []
+        watchdog.look(31)
+        watchdog.look(60)
+        assert stalls(watchdog) == ["source"]
+        assert caplog.messages == ["source: has not moved for 31 s"]
+        source.interrupt()
+    watchdog.look(70)
+    assert stalls(watchdog) == []
+    assert caplog.messages[1:] == ["source: goes on after 70 s"]
+    watchdog.look(1000)  # over: nothing has anything to do
+    assert stalls(watchdog) == []
+
+
+def test_a_network_that_takes_nothing() -> None:
+    predictor = OneObject("blocks", at=1)
+    whole = pipeline(FakeSource(40), predictor)
+    watchdog = Watchdog(whole, [], stall_s=30)
+    with running(whole):
+        assert predictor.blocked.wait(WAIT_S)
+        wait_for(lambda: whole.counts().is_source_idle)
+        watchdog.look(0)
+        watchdog.look(31)
+        assert stalls(watchdog) == ["network"]  # the source waits for room, and is not to blame
+        predictor.release.set()
+
+
+def test_an_output_that_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    stuck, quick = FakeSink("blocks"), FakeSink()
+    sinks = [SinkThread("mp4 out.mp4", lambda: stuck, 100), SinkThread("quick", lambda: quick)]
+    whole = pipeline(FakeSource(20), OneObject())
+    watchdog = Watchdog(whole, sinks, stall_s=30)
+    with running(whole, *sinks):
+        wait_for(lambda: len(quick.got) == 22)  # with the info before and the end after 20 frames
+        watchdog.look(0)
+        watchdog.look(31)
+        assert stalls(watchdog) == ["mp4 out.mp4"]
+        assert caplog.messages == ["mp4 out.mp4: has not moved for 31 s"]
+        stuck.release.set()
+    watchdog.look(32)
+    assert stalls(watchdog) == []
+
+
+def test_it_looks_by_itself() -> None:
+    source = FakeSource(10, "blocks")
+    whole = pipeline(source, OneObject())
+    with running(whole), Watchdog(whole, [], stall_s=0.01) as watchdog:
+        wait_for(lambda: stalls(watchdog) == ["source"])
+        source.interrupt()
