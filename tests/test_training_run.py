@@ -13,7 +13,7 @@ import torch
 from model import load_vistr
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
-from training.run import Run
+from training.run import DivergedError, Run
 from training.run_config import DataConfig, TrainConfig
 from training.state import read_checkpoint
 from training.youtube_vis_writer import write_youtube_vis
@@ -79,6 +79,58 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> No
             assert one == pytest.approx(other, rel=1e-3)
     assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
     assert [entry["step"] for entry in logged(parts.out, "figures.jsonl")] == [4]
+
+
+class Spoiled:
+    """Makes a run's gradient no number in some steps."""
+
+    def __init__(self, run: Run, steps: range) -> None:
+        weight = run._trainee.net.vistr.class_embed.weight
+        self.before: torch.Tensor | None = None
+
+        def spoil(gradient: torch.Tensor) -> torch.Tensor:
+            if run.step not in steps:
+                return gradient
+            self.before = weight.detach().clone()
+            return gradient * torch.nan
+
+        weight.register_hook(spoil)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_gradient_that_is_no_number_is_left_out(
+    whole: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("spoiled"), evaluate_every=100))
+    spoiled = Spoiled(run, range(1, 2))
+    run.go()
+    assert [entry["step"] for entry in logged(run.config.out, "losses.jsonl")] == [1, 2, 3, 4]
+    assert caplog.messages == ["step 2: the gradient is no number; the step is left out"]
+    assert all(parameter.isfinite().all() for parameter in run._trainee.parameters())
+    learned = run._trainee.net.vistr.class_embed.weight - spoiled.before
+    assert learned.abs().max() > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_gradients_that_are_no_numbers_again_and_again_end_the_run(
+    whole: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.run.SKIPPED", 3)
+    run = Run(replace(whole, out=whole.out.with_name("hopeless"), evaluate_every=100))
+    Spoiled(run, range(1, 9))
+    with pytest.raises(DivergedError, match="of 3 steps up to 4 are no numbers"):
+        run.go()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_answer_that_is_no_number_ends_the_run(whole: TrainConfig) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("diverged")))
+    run._trainee.net.vistr.class_embed.weight.data[:] = torch.nan
+    with pytest.raises(DivergedError, match="the loss is nan in step 1"):
+        run.go()
 
 
 @pytest.mark.slow

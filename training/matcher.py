@@ -78,7 +78,8 @@ def _costs(logits: Tensor, boxes: Tensor, batch: Batch, costs: MatchCosts) -> Te
     distance = (boxes[..., None, :] - target_boxes).abs().sum(-1)
     overlap = pair_giou(boxes[..., None, :], target_boxes)
     cost = costs.box * distance - costs.label * probability - costs.giou * overlap
-    return (cost * share).sum(-3)
+    # Whatever is no number shows in the loss; it shall not fail here.
+    return (cost * share).sum(-3).nan_to_num()
 
 
 def pair_giou(first: Tensor, second: Tensor) -> Tensor:

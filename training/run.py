@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,14 @@ VAL_SEED = 10**6
 """Seed of the evaluation's clips: apart from those of training, whatever their seed."""
 
 
+SKIPPED = 10
+"""Steps in a row whose gradient is no number, from which on a run is given up."""
+
+log = logging.getLogger(__name__)
+
+
 class DivergedError(StreamError):
-    """The loss is no number any more; going on would spoil the weights."""
+    """The loss or its gradient is no number any more; going on would spoil the weights."""
 
 
 class Run:
@@ -61,13 +68,14 @@ class Run:
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device.
-        DivergedError: The loss became infinite or no number.
+        DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
         self.step = 0
         self.stopping = False
+        self._skipped = 0  # steps in a row
         self._device = choose_device(config.device)
         self._bf16 = config.precision == "bf16" or (
             config.precision == "auto" and calculates_bf16(self._device)
@@ -140,14 +148,31 @@ class Run:
         total = torch.stack(list(parts.values())).sum()
         if not total.isfinite():
             raise DivergedError(
-                f"the loss is {float(total)} in step {self.step + 1}: a lower rate may help; "
-                f"{self._checkpoint} is of an earlier step"
+                f"the loss is {float(total.detach())} in step {self.step + 1}: a lower rate may "
+                f"help; {self._checkpoint} is of an earlier step"
             )
         self._optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
-        self._optimiser.step()
+        norm = nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
+        if norm.isfinite():
+            self._optimiser.step()
+            self._skipped = 0
+        else:
+            self._skip()
         return {name: round(float(part.detach()), 5) for name, part in parts.items()}
+
+    def _skip(self) -> None:
+        """Leave the step out: its gradient would make all weights no numbers.
+
+        Seen in bf16 on CUDA, on clips whose loss was as good as others'.
+        """
+        self._skipped += 1
+        if self._skipped >= SKIPPED:
+            raise DivergedError(
+                f"the gradients of {SKIPPED} steps up to {self.step + 1} are no numbers; a lower "
+                "rate or fp32 may help"
+            )
+        log.warning("step %d: the gradient is no number; the step is left out", self.step + 1)
 
     def _evaluate(self) -> str:
         """Write the network and what it is worth by now; a line about it."""
