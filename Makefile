@@ -2,6 +2,7 @@
 # make test    install and run the tests (under 10 minutes on two cores)
 # make check   lint, format check, types and tests; make ci adds the slow tests and smoke runs
 # make bench   how fast the default weights are here, beside the slow reference
+# make bench-faults   how soon a camera that is killed or frozen is noticed, and found again
 # make test-gpu   the tests that need a CUDA device; they fail where there is none
 
 PYTHON ?= python3
@@ -9,13 +10,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo bench test test-slow test-gpu train-smoke smoke lint format types check ci clean
+.PHONY: demo bench bench-faults test test-slow test-gpu train-smoke smoke lint format types check ci clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m streamer.demo demo
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput
+
+bench-faults: $(INSTALLED)
+	$(BIN)/python -m benchmarks.faults
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from math import floor
@@ -178,10 +179,20 @@ class ContainerMedia:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The stream's packets, without the empty ones, which would end the decoder."""
+        packets = self._container.demux(self._stream)
+        is_timed = self.live and self._spec.kind == "url"
         try:
-            for packet in self._container.demux(self._stream):
+            while True:
+                began = time.monotonic()
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                waited_s = time.monotonic() - began
                 if packet.size:
                     yield packet
+                if is_timed and waited_s >= self._config.read_timeout_s:
+                    # At its time-out FFmpeg gives what its parser holds, and would then wait again.
+                    raise SourceError(f"{self.name}: no answer in time")
         except av.FFmpegError as error:
             raise translate(self._spec, error) from error
         if self._pipe is not None and self._pipe.failure is not None:
