@@ -3,6 +3,7 @@
 # make check   lint, format check, types and tests; make ci adds the slow tests and smoke runs
 # make bench   how fast the default weights are here, beside the slow reference
 # make bench-faults   how soon a camera that is killed or frozen is noticed, and found again
+# make soak    an hour of the shipped clip as a camera: memory, descriptors, frames, latency
 # make test-gpu   the tests that need a CUDA device; they fail where there is none
 
 PYTHON ?= python3
@@ -10,13 +11,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo bench bench-faults test test-slow test-gpu train-smoke smoke lint format types check ci clean
+.PHONY: demo bench bench-faults soak test test-slow test-gpu train-smoke smoke lint format types check ci clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m streamer.demo demo
 
 bench: $(INSTALLED)
 	$(BIN)/python -m benchmarks.throughput
+
+soak: $(INSTALLED)
+	$(BIN)/python -m benchmarks.soak --camera --frames 36000 --stride 12
 
 bench-faults: $(INSTALLED)
 	$(BIN)/python -m benchmarks.faults

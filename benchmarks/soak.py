@@ -1,15 +1,19 @@
-"""``python -m benchmarks.soak``: whether memory stays flat over a long stream with a reader.
+"""``python -m benchmarks.soak``: what a long stream with a reader costs in the end.
 
-The input is played again and again; the resident set is read as its frames arrive.
+The input is played again and again, as fast as it goes or (``--camera``) as a live source at its
+own pace. Resident set and open descriptors are read as frames arrive, and every frame is accounted
+for: one that did not arrive is among those that the next one says were dropped.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.machine import describe
 from benchmarks.memory import resident_mib
@@ -18,12 +22,18 @@ from benchmarks.report import add_stream_options, as_json, keep_report
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
-from streamer.config import StreamConfig, WindowConfig
+from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.source_options import SourceConfig
+from streamer.window_options import WindowConfig
 
 READINGS = 50
 """Of the resident set, over the whole run."""
+
+PERCENTILES = (50, 95, 99)
+
+SLACK_MS = 250
+"""That the latency may exceed what is promised by."""
 
 WARM_UP = 10
 """Of the readings, the last of which is what later ones are compared with."""
@@ -39,7 +49,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    return 0 if report["growth_mib"] <= options.limit_mib else 1
+    failures = _failures(report, options.limit_mib)
+    for failure in failures:
+        print(f"error: {failure}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _failures(report: Mapping[str, Any], limit_mib: float) -> list[str]:
+    """What did not hold."""
+    failures = []
+    if report["growth_mib"] > limit_mib:
+        failures.append(f"memory grew by {report['growth_mib']} MiB, allowed are {limit_mib}")
+    if report["growth_descriptors"] > 0:
+        failures.append(f"{report['growth_descriptors']} descriptors were left open")
+    if report["unaccounted"]:
+        failures.append(f"{report['unaccounted']} frames are unaccounted for")
+    if report["latency_ms"]["p99"] > report["promised_ms"] + SLACK_MS and report["camera"]:
+        failures.append(
+            f"p99 of the latency is {report['latency_ms']['p99']} ms, promised were "
+            f"{report['promised_ms']} ms"
+        )
+    return failures
 
 
 def _measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -51,40 +81,91 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         device=options.device,
         max_frames=options.frames,
         window=WindowConfig(stride=options.stride),
-        source=SourceConfig(loop=True),
+        source=SourceConfig(loop=True, live=options.camera, realtime=options.camera),
     )
     net = load(config)
-    every = options.frames // READINGS
-    readings: dict[int, float] = {}
-
-    def read(frame: ReceivedFrame) -> None:
-        if frame.frame % every == 0:
-            readings[frame.frame] = round(resident_mib(), 1)
-
-    summary = run_published(net, config, read)
-    after_warm_up = [mib for index, mib in readings.items() if index >= WARM_UP * every]
+    watch = _Watch(options.frames // READINGS)
+    summary = run_published(net, config, watch.see)
+    latency_ms = np.percentile(watch.latencies_ms, PERCENTILES).round(1).tolist()
+    memory, descriptors = list(watch.mib.values())[WARM_UP:], watch.descriptors[WARM_UP:]
     return {
         "machine": describe(),
         "device": str(next(net.parameters()).device),
         "input": Path(options.input).name,
+        "camera": options.camera,
         "stride": options.stride,
         "frames": summary.frames,
         "dropped": summary.dropped,
+        "unaccounted": summary.frames - watch.received + watch.unaccounted,
         "fps": summary.fps,
-        "growth_mib": round(max(after_warm_up) - after_warm_up[0], 1),
-        "resident_mib": readings,
+        "latency_ms": dict(zip((f"p{p}" for p in PERCENTILES), latency_ms, strict=True)),
+        # The oldest new frame waits for the others of its stride, and for the window.
+        "promised_ms": round((options.stride - 1) * watch.interval_ms + summary.window_ms, 1),
+        "growth_mib": round(max(memory) - memory[0], 1),
+        "growth_descriptors": max(descriptors) - descriptors[0],
+        "resident_mib": watch.mib,
     }
+
+
+class _Watch:
+    """What a reader sees of a stream.
+
+    Args:
+        every: Frames from reading to reading of memory and descriptors.
+
+    Attributes:
+        received: Frames so far.
+        unaccounted: Frames that are missing between two, beyond those said to be dropped.
+        mib: Resident set by frame.
+        descriptors: Open ones, at the same frames.
+        latencies_ms: From the decoder, or the arrival of a live source's frame, to the reader.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.received = 0
+        self.unaccounted = 0
+        self.mib: dict[int, float] = {}
+        self.descriptors: list[int] = []
+        self.latencies_ms: list[float] = []
+        self._every = every
+        self._due = 0
+        self._last = -1
+        self._first_s: float | None = None
+        self._last_s = 0.0
+
+    @property
+    def interval_ms(self) -> float:
+        """From frame to frame of the source."""
+        return 1000 * (self._last_s - (self._first_s or 0)) / max(1, self._last)
+
+    def see(self, frame: ReceivedFrame) -> None:
+        """Take note of a frame."""
+        self.received += 1
+        self.unaccounted += abs(frame.frame - self._last - 1 - frame.dropped)
+        self._last = frame.frame
+        self._first_s = frame.time_s if self._first_s is None else self._first_s
+        self._last_s = frame.time_s
+        began_ns = frame.capture_unix_ns
+        self.latencies_ms.append(
+            frame.latency_ms if began_ns is None else (frame.received_unix_ns - began_ns) / 1e6
+        )
+        if frame.frame >= self._due:  # that very one may be dropped
+            self._due = (frame.frame // self._every + 1) * self._every
+            self.mib[frame.frame] = round(resident_mib(), 1)
+            self.descriptors.append(sum(1 for _ in Path("/proc/self/fd").iterdir()))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.soak",
-        description="Whether memory stays flat over a long stream with a reader.",
+        description="What a long stream with a reader costs: memory, descriptors, frames.",
     )
     add_stream_options(parser, frames=10_000)
     add = parser.add_argument
     add("--weights", metavar="FILE", help="default: those that ship")
     add("--stride", type=whole_number, default=36, metavar="S", help="new frames a window")
+    camera_help = "play the input at its own pace, as a live source"
+    add("--camera", action="store_true", help=camera_help)
     add("--limit_mib", type=float, default=50, metavar="M", help="growth allowed (default: 50)")
     return parser
 

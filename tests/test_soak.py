@@ -1,4 +1,4 @@
-"""``python -m benchmarks.soak`` reads the resident set over a long stream."""
+"""``python -m benchmarks.soak`` reads memory and descriptors over a long stream, and counts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,24 @@ from pathlib import Path
 import pytest
 
 from benchmarks import soak
+from streamer.client.received import ReceivedFrame
+from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.messages import FrameMessage
+from streamer.wire.packet import parse
 from tests.clips import make_clip
+from tests.results import RUN, frame_result, stream_info
 from tests.tiny_vistr import save_tiny_vistr
+
+CAMERA = ("--camera", "--frames=1800", "--stride=3")
+
+
+def received(index: int, dropped: int) -> ReceivedFrame:
+    """Frame `index` as a reader gets it."""
+    writer = MessageWriter("cam", RUN, "coco_rle", with_jpeg=False)
+    *_, parts = [*writer.write(stream_info()), *writer.write(frame_result(index, dropped=dropped))]
+    message = parse(parts)
+    assert isinstance(message, FrameMessage)
+    return ReceivedFrame.of(message, 0, message.publish_unix_ns)
 
 
 @pytest.fixture
@@ -29,6 +45,51 @@ def test_memory_is_read_over_a_clip_played_again_and_again(
     assert report["dropped"] == 0
     assert [int(index) for index in report["resident_mib"]] == list(range(0, 100, 2))
     assert min(report["resident_mib"].values()) > 10
+    assert report["unaccounted"] == 0
+    assert report["growth_descriptors"] == 0
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p99"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_three_minutes_of_a_camera(tmp_path: Path) -> None:
+    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+    out = tmp_path / "soak.json"
+    soak.main([f"--weights={tmp_path / 'tiny.safetensors'}", *CAMERA, f"--out={out}"])
+    report = json.loads(out.read_text())
+    assert report["frames"] + report["dropped"] == 1800
+    assert report["unaccounted"] == 0
+    assert report["growth_mib"] <= 50
+    assert report["growth_descriptors"] <= 0
+    # Of the shipped clip, 10 frames a second: two more to wait for, and the window.
+    assert report["promised_ms"] >= 200
+
+
+def test_what_does_not_hold_is_said() -> None:
+    report = {
+        "growth_mib": 60,
+        "growth_descriptors": 2,
+        "unaccounted": 1,
+        "camera": True,
+        "latency_ms": {"p99": 1500},
+        "promised_ms": 1200,
+    }
+    assert soak._failures(report, 50) == [
+        "memory grew by 60 MiB, allowed are 50",
+        "2 descriptors were left open",
+        "1 frames are unaccounted for",
+        "p99 of the latency is 1500 ms, promised were 1200 ms",
+    ]
+    held = report | {"growth_mib": 50, "growth_descriptors": 0, "unaccounted": 0, "camera": False}
+    assert soak._failures(held, 50) == []
+
+
+def test_a_frame_that_nobody_has_dropped_is_unaccounted_for() -> None:
+    watch = soak._Watch(every=10)
+    for index, dropped in ((0, 0), (1, 0), (4, 2), (6, 0), (7, 1)):
+        watch.see(received(index, dropped))
+    assert watch.received == 5
+    assert watch.unaccounted == 2  # frame 5, and the one that frame 7 says was dropped
 
 
 def test_growth_after_the_warm_up_is_a_failure(
