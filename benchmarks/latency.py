@@ -19,9 +19,10 @@ from benchmarks.report import add_stream_options, as_json, keep_report
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
-from streamer.config import StreamConfig, WindowConfig
+from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
+from streamer.window_options import WindowConfig
 
 PERCENTILES = (50, 95, 99)
 

@@ -12,11 +12,12 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentParser
 
-from streamer.config import StitchConfig, StreamConfig, WindowConfig
+from streamer.config import StreamConfig
 from streamer.errors import ConfigError
 from streamer.script_arguments import ScriptArguments
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.source_options import SourceConfig
+from streamer.window_options import StitchConfig, WindowConfig
 
 GROUPS = {
     "source": SourceConfig,

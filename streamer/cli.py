@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.arguments import parse
+from streamer.config import StreamConfig
 from streamer.errors import StreamError
+from streamer.json_log import JsonFormatter
 from streamer.signals import exit_code
 from streamer.sources.credentials import shows_password
 
@@ -22,10 +24,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; None takes the process's own.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    console = logging.StreamHandler()
+    logging.basicConfig(
+        level=logging.WARNING, format="%(levelname)s: %(message)s", handlers=[console]
+    )
+    config: StreamConfig | None = None
     try:
         config = parse(arguments)
         log.setLevel(logging.WARNING if config.quiet else logging.INFO)
+        if config.log == "json":
+            console.setFormatter(JsonFormatter())
         if any(map(shows_password, sys.argv[1:] if arguments is None else arguments)):
             log.warning(
                 "other users of this machine can see the password in the arguments; "
@@ -37,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with logging_redirect_tqdm():
             return launch(config)
     except StreamError as error:
-        print(f"vistr-stream: error: {error}", file=sys.stderr)
+        if config is not None and config.log == "json":
+            log.error("%s", error)
+        else:
+            print(f"vistr-stream: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interruption:
         return exit_code(interruption)

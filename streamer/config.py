@@ -15,64 +15,9 @@ from streamer.option_check import LONGEST_S, check, check_positive
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.sinks.output_spec import OutputSpec
 from streamer.source_options import Auto, SourceConfig
+from streamer.window_options import StitchConfig, WindowConfig
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """The sliding window."""
-
-    size: int | None = None
-    """Frames in a window. Read off the weights (36 for the published ones); a value is checked
-    against them."""
-
-    stride: Auto | int = "auto"
-    """New frames per window, from 1 to size. Smaller: lower latency, steadier masks, more work.
-    auto: 18 for a file; for a live source 12, and up to size while frames wait."""
-
-    emit_delay: Auto | int = "auto"
-    """Windows that a frame waits for after its first, to have its masks merged over all of them.
-    auto: 0 for a live source, 1 for a file."""
-
-    frame_step: int = 1
-    """Let every k-th frame into the windows (VisTR was trained near 6 frames per second); frames in
-    between get their neighbours' masks, moved along, and are marked interpolated."""
-
-    def __post_init__(self) -> None:
-        check(self.size is None or self.size >= 1, "window.size", self.size, "at least 1")
-        check(
-            self.stride == "auto" or self.stride >= 1,
-            "window.stride",
-            self.stride,
-            "auto, or from 1 to the window's size",
-        )
-        check(
-            self.emit_delay == "auto" or self.emit_delay >= 0,
-            "window.emit_delay",
-            self.emit_delay,
-            "auto, or at least 0",
-        )
-        check(self.frame_step >= 1, "window.frame_step", self.frame_step, "at least 1")
-
-
-@dataclass(frozen=True)
-class StitchConfig:
-    """How identities are carried from window to window."""
-
-    accept: float = 0.3
-    """Similarity in [0, 1] that a slot and a known track need to be called the same object."""
-
-    duplicate_iou: float = 0.6
-    """Mask IoU with a better slot of the same window from which a slot is a duplicate of it."""
-
-    memory: int = 360
-    """Frames after which a track that was not seen is forgotten."""
-
-    def __post_init__(self) -> None:
-        check(0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
-        check(0 < self.duplicate_iou <= 1, "stitch.duplicate_iou", self.duplicate_iou, "in (0, 1]")
-        check(self.memory >= 1, "stitch.memory", self.memory, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -158,6 +103,9 @@ class StreamConfig:
 
     quiet: bool = False
     """No progress, no summary; warnings and errors only."""
+
+    log: Literal["human", "json"] = "human"
+    """How messages are written to standard error. json: an object a line, without progress."""
 
     source: SourceConfig = field(default_factory=SourceConfig)
     window: WindowConfig = field(default_factory=WindowConfig)

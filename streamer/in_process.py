@@ -11,11 +11,12 @@ from typing import Any
 
 from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
-from streamer.config import StreamConfig, WindowConfig
+from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_options import SourceConfig
 from streamer.stats import Summary
+from streamer.window_options import WindowConfig
 
 SINKS = ("publish", "output", "results", "annotations", "cleaned_folders")
 

@@ -56,7 +56,8 @@ def launch(config: StreamConfig) -> int:
         opened.callback(assembly.pipeline.close)
         live = assembly.info.live
         sinks += [_start(sink, opened) for sink in file_sinks(config, live=live)]
-        progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=config.quiet)
+        quiet = config.quiet or config.log == "json"
+        progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet)
         watchdog = Watchdog(assembly.pipeline, sinks, config.metrics.stall_s)
         observers = [progress.show]
         if metrics is not None:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import streamer
-from streamer.config import StitchConfig
 from streamer.errors import ConfigError, SourceError, StreamError
+from streamer.window_options import StitchConfig
 from tests.clips import make_clip
 from tests.tiny_vistr import save_tiny_vistr
 

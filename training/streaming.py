@@ -16,7 +16,7 @@ from benchmarks.annotations import GroundTruth, Result, Truth, Video, read_resul
 from benchmarks.tracking import tracking_figures
 from model import VisTR
 from streamer.assembly import assemble, file_sinks
-from streamer.config import StreamConfig, WindowConfig
+from streamer.config import StreamConfig
 from streamer.errors import SinkError
 from streamer.output import FrameResult
 from streamer.result_lines import survey
@@ -24,6 +24,7 @@ from streamer.run import Run
 from streamer.sinks.results_sink import lines_path
 from streamer.source_options import Auto
 from streamer.stats import Summary
+from streamer.window_options import WindowConfig
 from training.feed import ClipSource
 from training.held_out import Rows, named_categories, network_frame, without_categories
 from training.tube_figures import truths_of

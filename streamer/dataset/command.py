@@ -11,10 +11,11 @@ from typing import get_args
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.argument_types import whole_number
-from streamer.config import Precision, StreamConfig, WindowConfig
+from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.errors import StreamError
 from streamer.signals import exit_code, handled, interrupt
+from streamer.window_options import WindowConfig
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
