@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import av
@@ -30,6 +31,26 @@ def corners(height: int = 48, width: int = 64) -> np.ndarray:
 
 def close(actual: np.ndarray, expected: np.ndarray, mean: float = 8) -> bool:
     return bool(np.abs(actual.astype(int) - expected.astype(int)).mean() < mean)
+
+
+def test_a_converted_frame_needs_no_garbage_collector(tmp_path: Path) -> None:
+    """Or frames of half a megabyte would gather until it runs, which takes hundreds of them."""
+    make_clip(tmp_path / "clip.mp4", frames=3, rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with av.open(str(tmp_path / "clip.mp4")) as container:
+            converter = RgbConverter()
+            shapes = [converter.convert(frame).shape for frame in container.decode(video=0)]
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [thing for thing in gc.garbage if isinstance(thing, av.VideoFrame)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert shapes == [(64, 48, 3)] * 3
+    assert left == []
 
 
 @pytest.mark.parametrize(

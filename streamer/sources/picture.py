@@ -9,7 +9,7 @@ from typing import cast
 import cv2
 import numpy as np
 from av import VideoFrame
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
@@ -93,7 +93,9 @@ def _upright(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     try:
-        side_data = frame.side_data.get("DISPLAYMATRIX")
+        # Not `frame.side_data`: the frame would keep that, which keeps the frame, and only the
+        # garbage collector would end it, hundreds of frames later.
+        side_data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     except ValueError:
         # PyAV 18 gives none if there is a kind that it does not know, as EXIF data of photographs;
         # the angle it knows all the same, in degrees counter-clockwise, but no flips.
