@@ -73,6 +73,7 @@ def arguments(folder: Path, *more: str) -> list[str]:
     return [*given, "--rounds=2", "--kept=2", *more]
 
 
+@pytest.mark.slow
 def test_network_and_stream_are_timed_beside_the_reference(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,6 +51,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Given:
     return Given(folder)
 
 
+@pytest.mark.slow
 def test_all_parts_as_json_and_as_tables(
     tmp_path: Path, given: Given, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -78,6 +79,7 @@ def test_all_parts_as_json_and_as_tables(
     assert any(line.startswith("| clip.mp4 | 1.000 | 1.000 |") for line in lines)
 
 
+@pytest.mark.slow
 def test_parts_are_chosen_and_come_out_the_same_again(tmp_path: Path, given: Given) -> None:
     reports = []
     for name in ("a", "b"):

@@ -61,7 +61,7 @@ class Interrupted(Rectangles):
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_other_processes_make_the_same_batches_from_the_step_asked_for(workers: int) -> None:
     made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3, workers))
     assert len(made) == 3
