@@ -54,8 +54,11 @@ class ReaderKeys:
         Raises:
             ConfigError: A file cannot be read, or is no such key.
         """
-        client.curve_publickey, client.curve_secretkey = read_secret(self.secret)
-        client.curve_serverkey = read_public(self.publisher)
+        _use_secret(client, self.secret)
+        try:
+            client.curve_serverkey = _read(self.publisher)[0]
+        except zmq.ZMQError as error:
+            raise ConfigError(f"{self.publisher}: is no public key: {error}") from error
 
 
 class Doorman:
@@ -82,16 +85,15 @@ class Doorman:
         self._refused: set[bytes] = set()
         self._reported_at = -REPORT_S
         self.failed = 0
-        public, private = read_secret(secret)
         if not self._allowed():
             raise ConfigError(f"zmq.curve_readers: {readers}: there is no .key file in it")
-        self._authenticator = ThreadAuthenticator(server.context, log=log)
-        self._authenticator.start()
-        self._authenticator.configure_curve_callback("*", self)
-        server.curve_publickey, server.curve_secretkey = public, private
+        _use_secret(server, secret)
         server.curve_server = True
         self._server = server
         self.failures = server.get_monitor_socket(FAILED)
+        self._authenticator = ThreadAuthenticator(server.context, log=log)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback("*", self)
 
     def callback(self, _domain: str, key: bytes) -> bool:
         """Whether the reader with a public key (Z85) is let in; libzmq asks at each connection."""
@@ -132,17 +134,8 @@ class Doorman:
             raise ConfigError(f"zmq.curve_readers: {self._readers}: {error}") from error
 
 
-def read_public(path: Path) -> bytes:
-    """The public key, in Z85, of a ``.key`` or ``.key_secret`` file.
-
-    Raises:
-        ConfigError: It cannot be read, or has none.
-    """
-    return _read(path)[0]
-
-
-def read_secret(path: Path) -> tuple[bytes, bytes]:
-    """The public and the secret key, in Z85, of a ``.key_secret`` file.
+def _use_secret(socket: zmq.Socket[bytes], path: Path) -> None:
+    """Give a socket the pair of keys of a ``.key_secret`` file.
 
     Raises:
         ConfigError: It cannot be read, or has no secret key.
@@ -152,7 +145,10 @@ def read_secret(path: Path) -> tuple[bytes, bytes]:
         raise ConfigError(f"{path}: there is no secret key in it, expected a .key_secret file")
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         log.warning("%s: other users of this machine may read the secret key", path)
-    return public, secret
+    try:
+        socket.curve_publickey, socket.curve_secretkey = public, secret
+    except zmq.ZMQError as error:
+        raise ConfigError(f"{path}: is no pair of keys: {error}") from error
 
 
 def _read(path: Path) -> tuple[bytes, bytes | None]:

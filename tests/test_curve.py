@@ -147,6 +147,11 @@ def test_a_public_stream_beyond_this_machine_is_warned_of_and_an_encrypted_one_i
         ("camera.key_secret", "nothing", "No public key found"),
         ("camera.key_secret", 'public-key = "abc"', "a key has 3 characters, expected 40"),
         ("camera.key_secret", f'public-key = "{"a" * 40}"', "there is no secret key in it"),
+        (
+            "camera.key_secret",
+            f'public-key = "{"~" * 40}"\nsecret-key = "{"~" * 40}"',
+            "camera.key_secret: is no pair of keys",
+        ),
         ("readers/alice.key", None, r"there is no \.key file in it"),
         ("readers/alice.key", "nothing", "zmq.curve_readers: .*: No public key found"),
     ],
@@ -166,6 +171,9 @@ def test_a_reader_with_keys_that_are_none_says_so(keys: Path) -> None:
     missing = ReaderKeys(keys / "nobody.key_secret", keys / "camera.key")
     with pytest.raises(ConfigError, match="nobody"):
         MaskSubscriber("tcp://127.0.0.1:5555", keys=missing)
+    (keys / "camera.key").write_text(f'public-key = "{"~" * 40}"')
+    with pytest.raises(ConfigError, match=r"camera\.key: is no public key"):
+        MaskSubscriber("tcp://127.0.0.1:5555", keys=alice(keys))
 
 
 @pytest.mark.parametrize("only", ["curve_key", "curve_readers"])
