@@ -312,7 +312,10 @@ def test_a_signal_ends_the_run_in_order(
     assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow), (signal.SIGTERM, 143)],
+)
 def test_a_signal_while_the_source_opens_ends_the_run(
     weights: str, number: signal.Signals, code: int
 ) -> None:

@@ -21,7 +21,10 @@ Loaded = tuple[GoldenCase, VisTR, Tensor]
 
 @pytest.fixture(
     scope="module",
-    params=[("vistr_r50_64x96", 0, "resnet50"), ("vistr_r101_96x64", 3, "resnet101")],
+    params=[
+        ("vistr_r50_64x96", 0, "resnet50"),
+        pytest.param(("vistr_r101_96x64", 3, "resnet101"), marks=pytest.mark.slow),
+    ],
     ids=["r50", "r101"],
 )
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Loaded:

@@ -190,7 +190,10 @@ sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize(("sound_s", "from_s"), [(4.0, 0.0), (1.0, 0.0), (4.0, 3.4)])
+@pytest.mark.parametrize(
+    ("sound_s", "from_s"),
+    [(4.0, 0.0), (1.0, 0.0), pytest.param(4.0, 3.4, marks=pytest.mark.slow)],
+)
 def test_a_kill_costs_a_second_at_most_with_sound_too(
     tmp_path: Path, sound_s: float, from_s: float
 ) -> None:

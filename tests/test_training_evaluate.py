@@ -137,6 +137,7 @@ def test_wrong_arguments(tmp_path: Path, wrong: list[str]) -> None:
     assert exit_.value.code == 2
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_module(tmp_path: Path, given: Given) -> None:
     arguments = given.arguments("--out", str(tmp_path), "--parts", "real")
     command = [sys.executable, "-m", "training.evaluate", *arguments]
