@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import describe
-from benchmarks.report import as_json, keep_report
+from benchmarks.report import show_report
 from benchmarks.rtsp_server import RtspServer
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
@@ -80,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     options = parser.parse_args(arguments)
     try:
-        report = measure(options.times)
-        print(as_json(report), end="")
-        keep_report(report, options.out)
+        show_report(measure(options.times), options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -11,29 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.machine import describe
 from benchmarks.published import run_published
-from benchmarks.report import add_stream_options, as_json, keep_report
+from benchmarks.report import add_stream_options, percentiles, show_report, since_capture_ms
 from streamer.argument_types import whole_number
 from streamer.assembly import load
-from streamer.client.received import ReceivedFrame
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
 from streamer.window_options import WindowConfig
-
-PERCENTILES = (50, 95, 99)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails; 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
     try:
-        report = _measure(options)
-        print(as_json(report), end="")
-        keep_report(report, options.out)
+        show_report(_measure(options), options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -51,7 +44,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     )
     net = load(config)
     latencies_ms: list[float] = []
-    summary = run_published(net, config, lambda frame: latencies_ms.append(_latency_ms(frame)))
+    summary = run_published(net, config, lambda frame: latencies_ms.append(since_capture_ms(frame)))
     report: dict[str, Any] = {
         "machine": describe(),
         "device": str(next(net.parameters()).device),
@@ -66,15 +59,8 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "window_ms": summary.window_ms,
     }
     if latencies_ms:
-        values = np.percentile(latencies_ms, PERCENTILES).tolist()
-        report["latency_ms"] = dict(zip((f"p{p}" for p in PERCENTILES), values, strict=True))
+        report["latency_ms"] = percentiles(latencies_ms)
     return report
-
-
-def _latency_ms(frame: ReceivedFrame) -> float:
-    """Milliseconds from a frame's arrival to its receipt by the reader, on one clock."""
-    assert frame.capture_unix_ns is not None  # a live source's frames all have it
-    return (frame.received_unix_ns - frame.capture_unix_ns) / 1e6
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
+from streamer.client.received import ReceivedFrame
 from streamer.sinks.output_path import write_whole
+
+PERCENTILES = (50, 95, 99)
 
 
 def add_stream_options(parser: argparse.ArgumentParser, frames: int) -> None:
@@ -21,6 +26,28 @@ def add_stream_options(parser: argparse.ArgumentParser, frames: int) -> None:
     add("--frames", type=whole_number, default=frames, metavar="N", help=frames_help)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
     add("--out", type=Path, metavar="FILE", help="JSON file to write")
+
+
+def since_capture_ms(frame: ReceivedFrame) -> float:
+    """Milliseconds from a live frame's arrival to its receipt by the reader, on one clock."""
+    assert frame.capture_unix_ns is not None  # a live source's frames all have it
+    return (frame.received_unix_ns - frame.capture_unix_ns) / 1e6
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """The 50th, 95th and 99th percentile of at least one value, by ``p50`` and so on."""
+    found = np.percentile(values, PERCENTILES).tolist()
+    return dict(zip((f"p{p}" for p in PERCENTILES), found, strict=True))
+
+
+def show_report(report: Mapping[str, Any], out: Path | None) -> None:
+    """Print a report, and keep it where a file was named.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    print(as_json(report), end="")
+    keep_report(report, out)
 
 
 def as_json(report: Mapping[str, Any]) -> str:

@@ -13,12 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.machine import describe
 from benchmarks.memory import resident_mib
 from benchmarks.published import run_published
-from benchmarks.report import add_stream_options, as_json, keep_report
+from benchmarks.report import add_stream_options, percentiles, show_report, since_capture_ms
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
@@ -29,8 +27,6 @@ from streamer.window_options import WindowConfig
 
 READINGS = 50
 """Of the resident set, over the whole run."""
-
-PERCENTILES = (50, 95, 99)
 
 SLACK_MS = 250
 """That the latency may exceed what is promised by."""
@@ -44,8 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         report = _measure(options)
-        print(as_json(report), end="")
-        keep_report(report, options.out)
+        show_report(report, options.out)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -86,7 +81,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     net = load(config)
     watch = _Watch(options.frames // READINGS)
     summary = run_published(net, config, watch.see)
-    latency_ms = np.percentile(watch.latencies_ms, PERCENTILES).round(1).tolist()
+    latency_ms = {name: round(ms, 1) for name, ms in percentiles(watch.latencies_ms).items()}
     memory, descriptors = list(watch.mib.values())[WARM_UP:], watch.descriptors[WARM_UP:]
     return {
         "machine": describe(),
@@ -98,7 +93,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "dropped": summary.dropped,
         "unaccounted": summary.frames - watch.received + watch.unaccounted,
         "fps": summary.fps,
-        "latency_ms": dict(zip((f"p{p}" for p in PERCENTILES), latency_ms, strict=True)),
+        "latency_ms": latency_ms,
         # The oldest new frame waits for the others of its stride, and for the window.
         "promised_ms": round((options.stride - 1) * watch.interval_ms + summary.window_ms, 1),
         "growth_mib": round(max(memory) - memory[0], 1),
@@ -118,7 +113,7 @@ class _Watch:
         unaccounted: Frames that are missing between two, beyond those said to be dropped.
         mib: Resident set by frame.
         descriptors: Open ones, at the same frames.
-        latencies_ms: From the decoder, or the arrival of a live source's frame, to the reader.
+        latencies_ms: From a live frame's arrival, or a file's publishing, to the reader.
     """
 
     def __init__(self, every: int) -> None:
@@ -145,10 +140,8 @@ class _Watch:
         self._last = frame.frame
         self._first_s = frame.time_s if self._first_s is None else self._first_s
         self._last_s = frame.time_s
-        began_ns = frame.capture_unix_ns
-        self.latencies_ms.append(
-            frame.latency_ms if began_ns is None else (frame.received_unix_ns - began_ns) / 1e6
-        )
+        is_file = frame.capture_unix_ns is None
+        self.latencies_ms.append(frame.latency_ms if is_file else since_capture_ms(frame))
         if frame.frame >= self._due:  # that very one may be dropped
             self._due = (frame.frame // self._every + 1) * self._every
             self.mib[frame.frame] = round(resident_mib(), 1)

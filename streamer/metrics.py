@@ -65,7 +65,8 @@ class Metrics:
         self._server, self._thread = server, thread
         self.address = (config.host, server.server_port)
         log.info("metrics on http://%s:%d/metrics", *self.address)
-        if not _is_loopback(config.host):
+        # Bound, a name has become an address.
+        if not ipaddress.ip_address(str(server.server_address[0])).is_loopback:
             log.warning("the metrics are open to whoever reaches this machine")
 
     def __enter__(self) -> Self:
@@ -135,10 +136,3 @@ class _RunCollector(Collector):
         for name, stalled in self._watchdog.stalled().items():
             stalls.add_metric([self._stream, name], stalled)
         yield stalls
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -94,13 +94,13 @@ class Pipeline:
 
     def summary(self) -> Summary:
         """What was done so far; complete once closed."""
+        counts = self.counts()
         # While it runs, most frames without a result are merely under way.
-        lost = self._decoder.decoded - self._stats.frames
         return self._stats.summary(
-            dropped=lost if self._closed else self._decoder.frames.dropped,
-            corrupt=self._decoder.source.corrupt,
-            reconnects=self._decoder.source.reconnects,
-            tracks=self._stages.stitcher.tracks,
+            dropped=counts.decoded - counts.frames if self._closed else counts.dropped,
+            corrupt=counts.corrupt,
+            reconnects=counts.reconnects,
+            tracks=counts.tracks,
         )
 
     def counts(self) -> Counts:
