@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
-"""By the dimensions of a convolution's weight."""
+"""By the number of dimensions, of features or of a convolution's weight."""
 
 
 def store_channels_last(module: nn.Module) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from model.architecture import Architecture
 from model.deformable import DeformableConv
+from model.group_norm import GroupNorm
 
 CHUNK_PIXELS = 2**17
 """Stride-4 pixels, over frames and slots, that pass through the 2-D head at once. On CUDA the
@@ -119,7 +120,8 @@ class MaskHead(nn.Module):
             ),
             strict=True,
         )
-        flat = torch.cat([self._pyramid(first, maps, *levels) for first, maps, *levels in chunks])
+        parts = [self._pyramid(first, maps, *levels) for first, maps, *levels in chunks]
+        flat = torch.cat(parts) if len(parts) > 1 else parts[0]
         return flat.view(len(context), slots, *flat.shape[1:])
 
     def _pyramid(
@@ -145,15 +147,15 @@ def build_instance_head(inputs: int) -> nn.Sequential:
     for channels in (inputs, INSTANCE_CHANNELS, INSTANCE_CHANNELS):
         layers += [
             nn.Conv3d(channels, INSTANCE_CHANNELS, 3, padding=2, dilation=2),
-            nn.GroupNorm(4, INSTANCE_CHANNELS),
+            GroupNorm(4, INSTANCE_CHANNELS),
             nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers, nn.Conv3d(INSTANCE_CHANNELS, 1, 1))
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
+def _group_norm(channels: int) -> GroupNorm:
     # 8 groups as published, fewer where 8 does not divide a narrower head.
-    return nn.GroupNorm(math.gcd(8, channels), channels)
+    return GroupNorm(math.gcd(8, channels), channels)
 
 
 def _add(x: Tensor, shared: Tensor) -> Tensor:
