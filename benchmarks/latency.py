@@ -48,7 +48,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     report: dict[str, Any] = {
         "machine": describe(),
         "device": str(next(net.parameters()).device),
-        "precision": str(next(net.parameters()).dtype),
+        "precision": str(net.dtype),
         "input": Path(options.input).name,
         "stride": options.stride or "auto",
         "frame_step": options.frame_step,

@@ -70,7 +70,7 @@ def _measure(options: argparse.Namespace, weights: str | None) -> dict[str, Any]
         "machine": describe(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "precision": str(next(net.parameters()).dtype),
+        "precision": str(net.dtype),
         "weights": f"random {options.random}" if options.random else weights or "default",
         "input": {"frame": frames[0].image.shape[:2], "network": frames[0].inputs.shape[:2]},
         "kept": work.kept,

@@ -115,11 +115,16 @@ class VisTR(nn.Module):
         """Shorter side of the input that the weights expect, in pixels."""
         return self.architecture.short_side
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Arithmetic of all but the backbone, which may have one of its own."""
+        return self.vistr.input_proj.weight.dtype
+
     def forward(self, images: Tensor) -> VisTROutput:
         """Segment a window.
 
         Args:
-            images: [T, 3, H, W], ImageNet-normalised RGB of the parameters' type and device.
+            images: [T, 3, H, W], ImageNet-normalised RGB of the backbone's type and device.
 
         Raises:
             ValueError: `images` has another shape or type.
@@ -132,16 +137,18 @@ class VisTR(nn.Module):
         """Features of frames, each independent of its neighbours.
 
         Args:
-            images: [n, 3, H, W], ImageNet-normalised RGB of the parameters' type and device.
+            images: [n, 3, H, W], ImageNet-normalised RGB of the backbone's type and device.
 
         Raises:
             ValueError: `images` has another shape or type.
         """
-        dtype = self.vistr.input_proj.weight.dtype
+        backbone = self.vistr.backbone[0]
+        dtype = next(backbone.parameters()).dtype
         shape = tuple(images.shape)
         if len(shape) != 4 or shape[1] != 3 or 0 in shape or images.dtype != dtype:
             raise ValueError(f"images are {images.dtype} {shape}, expected {dtype} [n, 3, H, W]")
-        stride4, stride8, stride16, stride32 = self.vistr.backbone[0](images)
+        levels: tuple[Tensor, ...] = backbone(images)
+        stride4, stride8, stride16, stride32 = (level.to(self.dtype) for level in levels)
         return FrameFeatures(
             self.vistr.input_proj(stride32), self.mask_head.adapt(stride16, stride8, stride4)
         )
@@ -157,19 +164,34 @@ class VisTR(nn.Module):
         """
         if len(features) != self.frames:
             raise ValueError(f"features are of {len(features)} frames, expected {self.frames}")
-        frames, dim, height, width = features.projected.shape
-        tokens = features.projected.permute(0, 2, 3, 1).reshape(-1, dim)  # frame-major
-        positions = self._positions.get((frames, height, width), tokens)
+        return WindowState(*self.answer(features.projected, self.positions(features)), features)
+
+    def positions(self, features: FrameFeatures) -> Tensor:
+        """The positions [n · h · w, D] of the tokens of n frames' features, frame-major."""
+        frames, _, height, width = features.projected.shape
+        return self._positions.get((frames, height, width), features.projected.movedim(1, -1))
+
+    def answer(self, projected: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The tensors of `relate`, without its checks.
+
+        Args:
+            projected: [T, D, h, w], of `FrameFeatures`.
+            positions: [T · h · w, D], of `positions`.
+
+        Returns:
+            Logits, boxes, embeddings and memory, as in `WindowState`.
+        """
+        frames, dim, height, width = projected.shape
+        tokens = projected.permute(0, 2, 3, 1).reshape(-1, dim)  # frame-major
         embeddings, memory = self.vistr.transformer(
             tokens[None], positions, self.vistr.query_embed.weight
         )
         embeddings = embeddings.view(frames, self.slots, dim)
-        return WindowState(
-            logits=self.vistr.class_embed(embeddings),
-            boxes=self.vistr.bbox_embed(embeddings).sigmoid(),
-            embeddings=embeddings,
-            memory=memory.view(frames, height, width, dim).permute(0, 3, 1, 2).contiguous(),
-            features=features,
+        return (
+            self.vistr.class_embed(embeddings),
+            self.vistr.bbox_embed(embeddings).sigmoid(),
+            embeddings,
+            memory.view(frames, height, width, dim).permute(0, 3, 1, 2).contiguous(),
         )
 
     def segment(self, state: WindowState, slots: Tensor | Sequence[int]) -> Tensor:

@@ -56,7 +56,12 @@ class StreamConfig:
     """Where the network runs. auto: cuda if there is one."""
 
     precision: Precision = "auto"
-    """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere), fp32 on cpu."""
+    """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere) and on cpu with AMX, else
+    fp32."""
+
+    cuda_graphs: bool = True
+    """Record the network once for each frame size, as CUDA graphs, which are much faster to launch.
+    false: needs less of the device's memory. No effect on cpu."""
 
     threads: Auto | int = "auto"
     """Threads that the network calculates in on a CPU. auto: one for each core that may be used."""

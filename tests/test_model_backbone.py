@@ -9,6 +9,8 @@ from torch import nn
 from model.architecture import BACKBONE_CHANNELS
 from model.backbone import FrozenBatchNorm2d, build_backbone
 from model.folding import fold_batch_norms
+from model.fused_blocks import fuse_blocks
+from model.layout import store_channels_last
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "mobilenet_v2"])
@@ -56,3 +58,25 @@ def test_folded_norms_change_nothing(name: str) -> None:
     fold_batch_norms(backbone)
     assert not any(isinstance(module, FrozenBatchNorm2d) for module in backbone.modules())
     torch.testing.assert_close(backbone(images), before)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["resnet18", "resnet50"])
+def test_fused_blocks_round_once_instead_of_three_times(name: str, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, dilation=False).requires_grad_(False)
+    fold_batch_norms(backbone)
+    store_channels_last(backbone)
+    images = torch.rand(2, 3, 48, 64)
+    exact = backbone(images)
+    backbone.to("cuda", dtype)
+    images = images.to("cuda", dtype)
+    apart = backbone(images)
+    fuse_blocks(backbone)
+    with torch.inference_mode():
+        fused = backbone(images)
+    for one, other, truth in zip(fused, apart, exact, strict=True):
+        error, before = ((x.float().cpu() - truth).abs().mean() for x in (one, other))
+        assert one.is_contiguous(memory_format=torch.channels_last)
+        assert error <= 1.1 * before

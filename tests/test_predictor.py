@@ -173,10 +173,22 @@ def test_other_precisions_stay_close(dtype: torch.dtype) -> None:
     assert np.allclose(np.sort(other.scores), np.sort(exact.scores), atol=0.05)
 
 
-def test_auto_is_float32_on_a_cpu() -> None:
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"avx2": True}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
+    ],
+)
+def test_auto_on_a_cpu_is_bf16_where_it_has_amx(
+    found: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
     cpu = torch.device("cpu")
-    assert choose_dtype("auto", cpu) is torch.float32
+    assert choose_dtype("auto", cpu) is expected
     assert choose_dtype("bf16", cpu) is torch.bfloat16
+    assert choose_dtype("fp32", cpu) is torch.float32
     assert choose_device("cpu") == cpu
 
 
@@ -218,10 +230,26 @@ def test_cuda_asked_for_and_absent() -> None:
 def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
     path = tmp_path / "tiny.safetensors"
     save_tiny_vistr(path, frames=6, slots=4)
-    net = load_network(str(path), torch.device("cpu"), torch.bfloat16, Expected())
-    assert next(net.parameters()).dtype is torch.bfloat16
+    net = load_network(str(path), torch.device("cpu"), torch.float64, Expected())
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float64}
     with pytest.raises(CheckpointError, match="36"):
         load_network(str(path), torch.device("cpu"), torch.float32, Expected(frames=36))
+
+
+def test_on_a_cpu_half_precision_leaves_the_small_backbone_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6, slots=4)
+    exact, halved = (
+        load_network(str(path), torch.device("cpu"), dtype, Expected())
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    images = images_of(windows(6)[0], halved)
+    for found, expected in zip(
+        halved.vistr.backbone[0](images), exact.vistr.backbone[0](images), strict=True
+    ):
+        assert torch.equal(found, expected)
+    assert halved.dtype == halved(images).masks.dtype == torch.bfloat16
+    assert {parameter.dtype for parameter in halved.mask_head.parameters()} == {torch.bfloat16}
 
 
 def test_a_loaded_network_is_prepared_and_says_the_same(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> 
         "short_side": options.short_side or net.short_side,
         "stride": choose_stride(options.network, net, live=False),
         "device": parameter.device.type,
-        "precision": str(parameter.dtype).removeprefix("torch."),
+        "precision": str(net.dtype).removeprefix("torch."),
     }
 
 
