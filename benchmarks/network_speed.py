@@ -65,22 +65,29 @@ def network_rows(
 
     Returns:
         For ``reference`` and each stride the spread of the window's time, with that of a new frame
-        for the strides, and the speed-up over the reference at the longest stride.
+        for the strides, and the speed-up over the reference at the longest stride. On CUDA the
+        strides come twice, with CUDA graphs and without.
     """
     device = next(product.parameters()).device
-    cases = {stride: _windows(product, frames, stride) for stride in work.strides}
+    ways = {"": True, ", no graphs": False} if device.type == "cuda" else {"": False}
+    new = {f"stride {stride}{way}": stride for way in ways for stride in work.strides}
+    cases = {
+        f"stride {stride}{way}": _windows(product, frames, stride, graphs=graphs)
+        for way, graphs in ways.items()
+        for stride in work.strides
+    }
     times: dict[str, list[float]] = {}
     for number in tqdm(range(1 + work.rounds), desc="network", unit="round"):
         with keep_best(work.kept):
-            took = {f"stride {stride}": next(windows) for stride, windows in cases.items()}
+            took = {name: next(windows) for name, windows in cases.items()}
         if plain is not None:
             took["reference"] = _reference(plain, frames, device)
         if number:  # the first round warms up
             for name, seconds in took.items():
                 times.setdefault(name, []).append(seconds)
     rows: dict[str, Any] = {name: spread(seconds) for name, seconds in times.items()}
-    for stride in work.strides:
-        row = rows[f"stride {stride}"]
+    for name, stride in new.items():
+        row = rows[name]
         row["ms_per_new_frame"] = row["median_ms"] / stride
         row["fps"] = 1000 / row["ms_per_new_frame"]
     if plain is not None:
@@ -89,9 +96,9 @@ def network_rows(
     return rows
 
 
-def _windows(net: VisTR, frames: Sequence[Frame], stride: int) -> Iterator[float]:
+def _windows(net: VisTR, frames: Sequence[Frame], stride: int, *, graphs: bool) -> Iterator[float]:
     """Seconds that one full window after the other takes, all but the first in the steady state."""
-    predictor = VistrPredictor(net, threshold=0.0)
+    predictor = VistrPredictor(net, threshold=0.0, graphs=graphs)
     device = next(net.parameters()).device
     for window in _full_windows(frames, net.frames, stride):
         synchronise(device)

@@ -46,7 +46,8 @@ def draw_costs(out: Path, results: Sequence[Path]) -> None:
 
 def _draw(axes: Axes, report: dict[str, Any]) -> None:
     rows = report["network"]
-    strides = sorted(int(name.split()[1]) for name in rows if name.startswith("stride "))
+    names = (name.removeprefix("stride ") for name in rows)
+    strides = sorted(int(name) for name in names if name.isdigit())
     product = [rows[f"stride {stride}"]["ms_per_new_frame"] for stride in strides]
     axes.plot(strides, product, marker="o", label="this project")
     if "reference" in rows:
@@ -62,7 +63,8 @@ def _draw(axes: Axes, report: dict[str, Any]) -> None:
         xticks=strides,
     )
     axes.grid(which="both", alpha=0.3)
-    axes.legend(title=f"{report['machine']['cpu']}, {report['machine']['cores']} cores")
+    cpu = f"{report['machine']['cpu']}, {report['machine']['cores']} cores"
+    axes.legend(title=cpu if report["device"] == "cpu" else report["device"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

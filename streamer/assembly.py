@@ -162,7 +162,13 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
             warm_up=live,
             grows=live and window.stride == "auto",
         ),
-        predictor=VistrPredictor(net, threshold, _category_ids(config, net), masks=config.masks),
+        predictor=VistrPredictor(
+            net,
+            threshold,
+            _category_ids(config, net),
+            masks=config.masks,
+            graphs=config.cuda_graphs,
+        ),
         stitcher=Stitcher(
             accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
         ),

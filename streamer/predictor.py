@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, WindowState
+from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
 from streamer.device import device_errors
@@ -26,7 +27,9 @@ ENCODE_CHUNKS = {"cpu": 2, "cuda": 6}
 in its caches; MobileNetV2 takes a third longer for each frame in passes of 6."""
 
 
-def encode_frames(net: VisTR, inputs: Sequence[NDArray[np.uint8]]) -> Iterator[FrameFeatures]:
+def encode_frames(
+    net: VisTR | GraphedVisTR, inputs: Sequence[NDArray[np.uint8]]
+) -> Iterator[FrameFeatures]:
     """The features of each frame by itself, computed some frames at a time.
 
     Args:
@@ -88,6 +91,7 @@ class VistrPredictor:
         threshold: Score that a slot needs.
         keep: Category ids to keep; None keeps all.
         masks: Whether to segment; otherwise masks are the boxes' pixels.
+        graphs: Whether to replay CUDA graphs, where the device is CUDA.
     """
 
     def __init__(
@@ -97,10 +101,11 @@ class VistrPredictor:
         keep: Collection[int] | None = None,
         *,
         masks: bool = True,
+        graphs: bool = False,
     ) -> None:
-        self._net = net
-        self._masks = masks
         self._device = next(net.parameters()).device
+        self._net = GraphedVisTR(net) if graphs and self._device.type == "cuda" else net
+        self._masks = masks
         self._threshold = threshold
         classes = len(net.categories)
         self._kept_classes = torch.ones(classes, dtype=torch.bool, device=self._device)

@@ -1,0 +1,121 @@
+"""Stages of the network as CUDA graphs: launched at once, not kernel by kernel.
+
+Most of the backbone's and the transformer's kernels run shorter than Python takes to launch one.
+Recorded once for each size of frames, they are replayed by the device alone.
+
+Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from model.features import FrameFeatures, WindowState
+from model.vistr import VisTR
+
+Function = Callable[..., Sequence[Tensor]]
+
+KEPT = 8
+"""Recordings of a stage that are kept, one for each shape of its inputs."""
+
+log = logging.getLogger(__name__)
+
+
+class GraphedVisTR:
+    """Stands in for a network that is on CUDA already; for inference, and for one thread.
+
+    The weights may change in place, but not move. What it gives is its caller's own.
+
+    Args:
+        net: On its device and in its dtype.
+    """
+
+    def __init__(self, net: VisTR) -> None:
+        self._net = net
+        pool = torch.cuda.graph_pool_handle()
+        self._features = Replayed(self._encode, pool)
+        self._answers = Replayed(net.answer, pool)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Those of the network."""
+        return self._net.parameters()
+
+    def encode(self, images: Tensor) -> FrameFeatures:
+        """As `VisTR.encode`."""
+        projected, *adapted = self._features(images)
+        return FrameFeatures(projected, tuple(adapted))
+
+    def relate(self, features: FrameFeatures) -> WindowState:
+        """As `VisTR.relate`."""
+        # Positions go in: those that a recording had read by itself could be gone later.
+        positions = self._net.positions(features)
+        logits, boxes, embeddings, memory = self._answers(features.projected, positions)
+        return WindowState(logits, boxes, embeddings, memory, features)
+
+    def segment(self, state: WindowState, slots: Sequence[int]) -> Tensor:
+        """As `VisTR.segment`, which it is.
+
+        torchvision launches its deformable convolution on the default stream whichever is current,
+        so that a recording would lack it; and kernels of the masks are few and long.
+        """
+        return self._net.segment(state, slots)
+
+    def _encode(self, images: Tensor) -> tuple[Tensor, ...]:
+        features = self._net.encode(images)
+        return features.projected, *features.adapted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recording:
+    """A graph, where it reads and where it writes."""
+
+    graph: torch.cuda.CUDAGraph
+    inputs: Sequence[Tensor]
+    outputs: Sequence[Tensor]
+
+
+class Replayed:
+    """A function of CUDA tensors, recorded when it first meets their shapes, replayed from then on.
+
+    Args:
+        function: It must not wait for the device, nor read tensors that may be freed.
+        pool: A handle of the recordings' memory; those that never run at once may share it.
+    """
+
+    def __init__(self, function: Function, pool: Any) -> None:
+        self._function = function
+        self._pool = pool
+        self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+
+    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+        """What the function gives, in tensors of the caller's."""
+        shapes = tuple(tensor.shape for tensor in inputs)
+        recording = self._recordings.pop(shapes, None) or self._record(inputs)
+        self._recordings[shapes] = recording  # the newest last
+        if len(self._recordings) > KEPT:
+            del self._recordings[next(iter(self._recordings))]
+        for held, given in zip(recording.inputs, inputs, strict=True):
+            held.copy_(given)
+        recording.graph.replay()
+        # The next recording that shares the pool may write where this one did.
+        return [output.clone() for output in recording.outputs]
+
+    def _record(self, inputs: Sequence[Tensor]) -> _Recording:
+        started = time.perf_counter()
+        held = [tensor.clone() for tensor in inputs]
+        self._function(*held)  # libraries set themselves up, which cannot be recorded
+        graph = torch.cuda.CUDAGraph()
+        # Other threads, of other streams, go on using the device meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            outputs = self._function(*held)
+        took = time.perf_counter() - started
+        log.debug("recorded a CUDA graph for %s in %.2f s", list(inputs[0].shape), took)
+        return _Recording(graph, held, outputs)
