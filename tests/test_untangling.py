@@ -138,6 +138,38 @@ def test_a_neighbour_that_takes_over_is_told_by_its_place() -> None:
     assert rows(untangle(given)) == [places(left_walker), places(beside)]
 
 
+def test_who_walks_past_another_comes_out_on_the_other_side() -> None:
+    """Where two meet one mask covers both, and the slots come out of it the wrong way round."""
+
+    def to_the_right(frame: int) -> Place:
+        return 4, 4 + 4 * frame, 10, 5
+
+    def to_the_left(frame: int) -> Place:
+        return 5, 32 - 4 * frame, 10, 5
+
+    def both(_: int) -> Place:
+        return 4, 16, 11, 9
+
+    given = prediction(
+        lambda t: both(t) if t in (3, 4) else (to_the_right if t < 3 else to_the_left)(t),
+        lambda t: None if t in (3, 4) else (to_the_left if t < 3 else to_the_right)(t),
+    )
+    found = rows(untangle(given))
+    after = [[place for place in row[5:] if place] for row in found]
+    assert after[0] == [to_the_right(t)[:2] for t in (5, 6, 7)]
+    assert after[1] == [to_the_left(t)[:2] for t in (5, 6, 7)]
+
+
+def test_an_object_that_was_hidden_is_found_where_it_went_to() -> None:
+    def walker(frame: int) -> Place:
+        return 2, 1 + 4 * frame, 8, 5
+
+    given = prediction(
+        lambda t: walker(t) if t < 3 else None, lambda t: walker(t) if t > 4 else None
+    )
+    assert rows(untangle(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
+
+
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
     given = prediction(left_walker, right_walker)
     given.presence[5:, 0] = False
