@@ -84,6 +84,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--zmq.wait_subscribers -1", "zmq.wait_subscribers is -1"),
         ("--zmq.pattern push --zmq.wait_subscribers 1", "zmq.wait_subscribers is 1"),
         ("--mp4.crf 52", "mp4.crf is 52"),
+        ("--mp4.segment_mb 0", "mp4.segment_mb is 0.0; allowed: from 0.01 to 1e6 megabytes"),
         ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),
         ("--mp4.style neon", "mp4.style is 'neon'; allowed: overlay or side_by_side or"),
         ("--output a.avi", "output is 'a.avi'; allowed: a file name with .mp4, .m4v, .gif, .webp"),

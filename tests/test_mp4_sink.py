@@ -7,8 +7,10 @@ import sys
 import threading
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import av
@@ -177,6 +179,29 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
         "out.2.mp4": [0, 36_000],
         "out.3.mp4": [0],
     }
+
+
+@pytest.mark.parametrize("segment_s", [None, 1.5])
+def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 96, 128, 3), dtype=np.uint8)
+    results = [result(n, n / 10, (96, 128)) for n in range(60)]
+    shown = [replace(each, frame=replace(each.frame, image=image))
+             for each, image in zip(results, noise, strict=True)]  # fmt: skip
+    config = Mp4Config(keyframe_s=0.3, segment_s=segment_s, segment_mb=0.05)
+    write(tmp_path / "out.mp4", shown, config)
+    paths = [tmp_path / "out.mp4", *(tmp_path / f"out.{n}.mp4" for n in range(1, 60))]
+    parts = [path for path in paths if path.exists()]
+    counts = [len(read(part)) for part in parts]
+    sizes = [part.stat().st_size for part in parts]
+    assert sum(counts) == 60
+    fragment = max(sizes) / max(counts) * 4  # three frames, and the index
+    assert max(sizes) < 50_000 + fragment
+    if segment_s is None:
+        assert len(parts) > 3
+        assert min(sizes[:-1]) >= 50_000
+    else:
+        starts = list(accumulate(counts[:-1], initial=0))
+        assert {15, 30, 45} < set(starts)
 
 
 def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
