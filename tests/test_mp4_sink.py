@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
@@ -359,12 +358,50 @@ def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path, later: 
         output, errors = writer.communicate(timeout=JOIN_S)
     assert errors == ""
     assert output.splitlines()[0] == f"{path}: File too large"
-    whole: list[VideoFrame] = []
-    # The last frame is the one at which the disk was full.
-    with av.open(str(path)) as container, suppress(av.error.InvalidDataError):
-        whole.extend(container.decode(video=0))
+    whole = read(path)
     assert len(whole) >= 5
+    assert len(whole) % 5 == 0  # a fragment has as many
     assert [frame.pts for frame in whole] == [n * 9_000 for n in range(len(whole))]
+
+
+WRITE_UNTIL_EACH_LIMIT = """
+import resource, sys
+from contextlib import suppress
+import av
+import numpy as np
+from streamer.sink_options import Mp4Config
+from streamer.errors import SinkError
+from streamer.sinks.mp4_file import Mp4File
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+images = np.random.default_rng(0).integers(0, 255, (17, 48, 64, 3), dtype=np.uint8)
+
+def write(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=0.5))
+    sizes = []
+    with suppress(SinkError):
+        for index, image in enumerate(images):
+            file.write(image, index / 10)
+            sizes.append(file.written_bytes)
+    with suppress(SinkError):
+        file.close()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    with av.open(sys.argv[1]) as container:
+        return sizes, len(list(container.decode(video=0)))
+
+sizes, _ = write(hard)
+for limit in [*range(sizes[-1] - 200, sizes[-1] + 400, 7), sizes[-1] + 4500]:
+    print(sizes[-1] <= limit, write(limit)[1])
+"""
+
+
+def test_wherever_a_full_disk_tears_a_file_whole_fragments_can_be_read(tmp_path: Path) -> None:
+    with run_python(WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
+        output, errors = writer.communicate(timeout=JOIN_S)
+    assert errors == ""
+    *torn, after = [line.split() for line in output.splitlines()]
+    assert {(there, count) for there, count in torn} == {("False", "10"), ("True", "15")}
+    assert after == ["True", "17"]  # only the index of the whole is missing
 
 
 def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Mp4File:
         hd = size[0] >= _HD_LINES
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
         with self._translating():
-            self._file = SealingFile(path, "w")
+            self._file = SealingFile(path, "w+")
             self._container = av.open(self._file, "w", format="mp4", options=_CRASH_SAFE)
             # Some rate is needed to set up the encoder; the times come from the pts.
             self._stream = self._container.add_stream("libx264", rate=30)
