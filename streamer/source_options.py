@@ -43,7 +43,7 @@ class SourceConfig:
     """Longest wait for a network source to open, in seconds."""
 
     read_timeout_s: float = 10.0
-    """Longest wait for data from a network source or standard input, in seconds."""
+    """Longest wait for data from a network source, a webcam or standard input, in seconds."""
 
     wait: bool = False
     """Wait for a live source that cannot be opened yet. Otherwise only one that has given a frame
