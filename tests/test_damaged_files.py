@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import zlib
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -117,6 +118,25 @@ def test_damaged_files_end_in_order(
     frames = [frame for frame in came if frame is not None]
     assert [frame.index for frame in frames] == list(range(len(came)))
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))
+
+
+def test_a_small_file_with_huge_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "huge.png"
+    width, height = 16_384, 8_320
+    sides = width.to_bytes(4, "big") + height.to_bytes(4, "big")
+    header = b"IHDR" + sides + bytes([1, 0, 0, 0, 0])  # 1 bit a pixel
+    rows = zlib.compress(bytes(height * (1 + width // 8)))
+    chunks = [header, b"IDAT" + rows, b"IEND"]
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big")
+            for chunk in chunks
+        )
+    )
+    assert path.stat().st_size < 50_000
+    with pytest.raises(SourceError, match="frames of 16384x8320; allowed: up to 134217728 pixels"):
+        opened(path)
 
 
 def test_a_duration_that_is_none_is_unknown(tmp_path: Path, clips: dict[str, bytes]) -> None:
