@@ -7,6 +7,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -15,19 +16,8 @@ from jsonargparse import ArgumentParser
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
 from streamer.script_arguments import ScriptArguments
-from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
-from streamer.source_options import SourceConfig
-from streamer.window_options import StitchConfig, WindowConfig
 
-GROUPS = {
-    "source": SourceConfig,
-    "window": WindowConfig,
-    "stitch": StitchConfig,
-    "zmq": ZmqConfig,
-    "mp4": Mp4Config,
-    "images": ImagesConfig,
-    "preview": PreviewConfig,
-}
+GROUPS = {name: kind for name, kind in get_type_hints(StreamConfig).items() if is_dataclass(kind)}
 """The groups of options; their fields are options as ``--group.field``."""
 
 TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
@@ -55,6 +45,10 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
         elif "Unable to load config" in text:
             text += "; expected a YAML file (SOURCE stands without a flag)"
         raise ConfigError(text) from error
+    except OverflowError as error:
+        raise ConfigError(f"a number has too many digits: {error}") from error
+    except RecursionError as error:
+        raise ConfigError("a value is nested too deeply, or holds itself") from error
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from jsonargparse import (
 from streamer import __version__
 from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
 from streamer.config import StreamConfig
+from streamer.config_file import holds_anything
 from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -93,16 +94,17 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
         """Apply the file's values.
 
         Raises:
+            ConfigError: It holds what no option takes.
             SourceError: There is no such file, or it is not text.
         """
         path = find_config(values)
         try:
-            is_empty = yaml.safe_load(path.read_text(encoding="utf-8")) is None
+            has_values = holds_anything(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(f"config {path}: cannot be read as text: {error}") from error
         except yaml.YAMLError:
-            is_empty = False  # jsonargparse says what is wrong with it
-        if not is_empty:
+            has_values = True  # jsonargparse says what is wrong with it
+        if has_values:
             super().__call__(parser, cfg, str(path), option_string)
 
 

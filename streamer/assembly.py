@@ -28,6 +28,7 @@ from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink
+from streamer.sinks.segments import Segments
 from streamer.sinks.sink import Sink, SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.container_opening import open_container
@@ -204,7 +205,8 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
         open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
         sinks.append((f"images {spec.path}", open_sink))
     for path in config.results:
-        open_sink = partial(ResultsSink, path, assemble=not live, segment_s=config.mp4.segment_s)
+        segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)
+        open_sink = partial(ResultsSink, path, assemble=not live, segments=segments)
         sinks.append((f"results {path}", open_sink))
     if config.annotations is not None:
         path, ending = config.annotations, image_format("frame", config.images)

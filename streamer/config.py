@@ -19,6 +19,12 @@ from streamer.window_options import StitchConfig, WindowConfig
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
 
+MAX_SHORT_SIDE = 4320
+"""Largest input of the network: the shorter side of an 8K picture."""
+
+MAX_THREADS = 1024
+"""More than machines have cores; beyond it the operating system refuses them."""
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -152,10 +158,11 @@ class StreamConfig:
             "auto, or from 0 to 1",
         )
         check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
-        check(
-            self.short_side is None or self.short_side >= 32, "short_side", self.short_side, "≥ 32"
-        )
-        check(self.threads == "auto" or self.threads >= 1, "threads", self.threads, "auto, or ≥ 1")
+        short_side, threads = self.short_side, self.threads
+        fits = short_side is None or 32 <= short_side <= MAX_SHORT_SIDE
+        check(fits, "short_side", short_side, f"from 32 to {MAX_SHORT_SIDE}")
+        fits = threads == "auto" or 1 <= threads <= MAX_THREADS
+        check(fits, "threads", threads, f"auto, or from 1 to {MAX_THREADS}")
         check(
             bool(self.stream) and "/" not in self.stream,
             "stream",

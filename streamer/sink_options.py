@@ -89,13 +89,21 @@ class Mp4Config:
 
     segment_s: float | None = None
     """Seconds of the run after which a file ends and the next begins: out.mp4, out.1.mp4, …; the
-    JSON lines of a live source with it. Without it, only a new frame size begins one."""
+    JSON lines of a live source with it. Without either limit, only a new frame size begins one."""
+
+    segment_mb: float | None = None
+    """Megabytes after which a file ends and the next begins, if that comes before segment_s: each
+    MP4, and the JSON lines of a live source, by its own size. It is looked at after each key frame,
+    and the index at the end comes on top."""
 
     def __post_init__(self) -> None:
         check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")
         check_positive("mp4.keyframe_s", self.keyframe_s)
         if self.segment_s is not None:
             check_positive("mp4.segment_s", self.segment_s)
+        if self.segment_mb is not None:
+            allowed = "from 0.01 to 1e6 megabytes"
+            check(0.01 <= self.segment_mb <= 1e6, "mp4.segment_mb", self.segment_mb, allowed)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,9 @@ Auto = Literal["auto"]
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
 
+MAX_PIXELS = 2**27
+"""Largest frame, which is also the largest that a message carries: a small file can claim more."""
+
 
 @dataclass(frozen=True)
 class SourceConfig:
@@ -43,7 +46,7 @@ class SourceConfig:
     """Longest wait for a network source to open, in seconds."""
 
     read_timeout_s: float = 10.0
-    """Longest wait for data from a network source or standard input, in seconds."""
+    """Longest wait for data from a network source, a webcam or standard input, in seconds."""
 
     wait: bool = False
     """Wait for a live source that cannot be opened yet. Otherwise only one that has given a frame

@@ -47,13 +47,13 @@ def test_a_server_is_given_what_the_file_holds(tmp_path: Path) -> None:
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}/a.ts"
             assert len(read(url, credentials=str(secret))) == 5
-            secret.write_text("me:wrong")
+            secret.write_text("me:hunter2")
             with pytest.raises(SourceError, match="401") as caught:
                 opened(url, credentials=str(secret))
         finally:
             server.shutdown()
             thread.join(20)
-    assert "wrong" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["rtsp://me@cam/1", "rtsp://me:secret@cam/1", "clip.mp4", "0"])

@@ -6,9 +6,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 
 import av
@@ -179,6 +180,29 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
     }
 
 
+@pytest.mark.parametrize("segment_s", [None, 1.5])
+def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (60, 96, 128, 3), dtype=np.uint8)
+    results = [result(n, n / 10, (96, 128)) for n in range(60)]
+    shown = [replace(each, frame=replace(each.frame, image=image))
+             for each, image in zip(results, noise, strict=True)]  # fmt: skip
+    config = Mp4Config(keyframe_s=0.3, segment_s=segment_s, segment_mb=0.05)
+    write(tmp_path / "out.mp4", shown, config)
+    paths = [tmp_path / "out.mp4", *(tmp_path / f"out.{n}.mp4" for n in range(1, 60))]
+    parts = [path for path in paths if path.exists()]
+    counts = [len(read(part)) for part in parts]
+    sizes = [part.stat().st_size for part in parts]
+    assert sum(counts) == 60
+    fragment = max(sizes) / max(counts) * 4  # three frames, and the index
+    assert max(sizes) < 50_000 + fragment
+    if segment_s is None:
+        assert len(parts) > 3
+        assert min(sizes[:-1]) >= 50_000
+    else:
+        starts = list(accumulate(counts[:-1], initial=0))
+        assert {15, 30, 45} < set(starts)
+
+
 def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
     first, second = result(0, 0.0), result(1, 5.0)
     gap = Gap(Epoch(1, "reconnect", SIZE, Region(0, 0, *SIZE)), "reconnect", None)
@@ -334,12 +358,50 @@ def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path, later: 
         output, errors = writer.communicate(timeout=JOIN_S)
     assert errors == ""
     assert output.splitlines()[0] == f"{path}: File too large"
-    whole: list[VideoFrame] = []
-    # The last frame is the one at which the disk was full.
-    with av.open(str(path)) as container, suppress(av.error.InvalidDataError):
-        whole.extend(container.decode(video=0))
+    whole = read(path)
     assert len(whole) >= 5
+    assert len(whole) % 5 == 0  # a fragment has as many
     assert [frame.pts for frame in whole] == [n * 9_000 for n in range(len(whole))]
+
+
+WRITE_UNTIL_EACH_LIMIT = """
+import resource, sys
+from contextlib import suppress
+import av
+import numpy as np
+from streamer.sink_options import Mp4Config
+from streamer.errors import SinkError
+from streamer.sinks.mp4_file import Mp4File
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+images = np.random.default_rng(0).integers(0, 255, (17, 48, 64, 3), dtype=np.uint8)
+
+def write(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=0.5))
+    sizes = []
+    with suppress(SinkError):
+        for index, image in enumerate(images):
+            file.write(image, index / 10)
+            sizes.append(file.written_bytes)
+    with suppress(SinkError):
+        file.close()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    with av.open(sys.argv[1]) as container:
+        return sizes, len(list(container.decode(video=0)))
+
+sizes, _ = write(hard)
+for limit in [*range(sizes[-1] - 200, sizes[-1] + 400, 7), sizes[-1] + 4500]:
+    print(sizes[-1] <= limit, write(limit)[1])
+"""
+
+
+def test_wherever_a_full_disk_tears_a_file_whole_fragments_can_be_read(tmp_path: Path) -> None:
+    with run_python(WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
+        output, errors = writer.communicate(timeout=JOIN_S)
+    assert errors == ""
+    *torn, after = [line.split() for line in output.splitlines()]
+    assert {(there, count) for there, count in torn} == {("False", "10"), ("True", "15")}
+    assert after == ["True", "17"]  # only the index of the whole is missing
 
 
 def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:

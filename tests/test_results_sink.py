@@ -21,6 +21,7 @@ from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance
 from streamer.results import assemble as join
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.results_sink import ResultsSink, lines_path
+from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
 
@@ -40,14 +41,14 @@ def drain(
     outputs: Iterable[Output],
     *,
     assemble: bool = True,
-    segment_s: float | None = None,
+    segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
     buffer: RingBuffer[Output] = RingBuffer(100)
     for output in outputs:
         buffer.put(output)
     buffer.close()
-    sink = ResultsSink(str(path), assemble=assemble, segment_s=segment_s)
+    sink = ResultsSink(str(path), assemble=assemble, segments=segments)
     try:
         sink.drain(buffer)
     finally:
@@ -172,7 +173,7 @@ def test_live_sources_write_the_lines_only(tmp_path: Path) -> None:
 
 def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -> None:
     frames = [result(index, PERSON) for index in (0, 1, 2, 7)]
-    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segment_s=0.2)
+    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segments=Segments(0.2))
     parts = [lines(tmp_path / name) for name in ("r.json", "r.1.json", "r.2.json")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.1.jsonl", "r.2.jsonl", "r.jsonl"]
     kinds = [[line["type"] for line in part] for part in parts]
@@ -184,8 +185,20 @@ def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -
         assert len(json.loads((tmp_path / f"{name}.json").read_text())) == 1
 
 
+def test_a_full_file_of_lines_goes_on_in_another(tmp_path: Path) -> None:
+    frames = [result(index, PERSON) for index in range(8)]
+    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segments=Segments(None, 1e-3))
+    parts = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    sizes = [part.stat().st_size for part in parts]
+    assert len(parts) > 2
+    assert all(1000 <= size < 1500 for size in sizes[:-1])
+    shown = [line["frame"] for part in parts for line in lines(part) if "frame" in line]
+    assert shown == list(range(8))
+
+
 def test_lines_that_a_file_is_made_of_stay_together(tmp_path: Path) -> None:
-    drain(tmp_path / "r.json", [INFO, result(0, PERSON), result(5, PERSON), END], segment_s=0.1)
+    outputs = [INFO, result(0, PERSON), result(5, PERSON), END]
+    drain(tmp_path / "r.json", outputs, segments=Segments(0.1, 1e-6))
     assert len(lines(tmp_path / "r.json")) == 4
 
 

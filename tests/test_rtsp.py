@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 from benchmarks.rtsp_server import RtspServer
+from streamer import cli
 from streamer.errors import SourceError
 from streamer.frame import Frame
+from streamer.sources.reconnection import Reconnection
 from tests.clips import make_clip
+from tests.rtsp_front import Challenge, RtspFront
 from tests.sources import opened, read_broken
 
 CLIP = "camera.mp4"
 QUICK = {"reconnect_delay_s": 0.05, "reconnect_max_delay_s": 0.2}
+CREDENTIALS = "mé:p@ss/w:rd #1%"
 
 
 def record(folder: Path, *, size: tuple[int, int] = (48, 64)) -> None:
@@ -31,6 +35,18 @@ def server(tmp_path: Path) -> Iterator[RtspServer]:
     record(tmp_path)
     with RtspServer(tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> str:
+    (tmp_path / "secret").write_text(CREDENTIALS, encoding="utf-8")
+    return str(tmp_path / "secret")
+
+
+@pytest.fixture
+def wrong_secret(tmp_path: Path) -> str:
+    (tmp_path / "wrong").write_text("mé:hunter2", encoding="utf-8")
+    return str(tmp_path / "wrong")
 
 
 def frames_until(frames: Iterator[Frame | None], epoch: int, count: int) -> list[Frame | None]:
@@ -117,6 +133,86 @@ def test_a_stream_that_is_not_there_is_an_error_at_once(server: RtspServer) -> N
     server.kill()
     with pytest.raises(SourceError, match="refused"):
         opened(server.url(CLIP))
+
+
+@pytest.mark.slow
+def test_a_stream_over_udp_is_found_again_and_freezes_like_any(server: RtspServer) -> None:
+    with RtspFront(server.port, udp=True) as front:
+        with pytest.raises(SourceError, match="Protocol not supported"):
+            opened(front.url(CLIP), transport="tcp")
+        source = opened(front.url(CLIP), transport="udp", read_timeout_s=3, **QUICK)
+        frames = iter(source)
+        shown = [frame for frame in frames_until(frames, 0, 25) if frame is not None]
+        assert len(shown) == 25
+        assert shown[-1].capture_clock == "camera"
+        server.kill()
+        lose(frames)
+        server.start()
+        frames_until(frames, 1, 3)
+        server.send(signal.SIGSTOP)
+        lose(frames)
+        server.send(signal.SIGCONT)
+        frames_until(frames, 2, 3)
+        source.close()
+    assert source.reconnects == 2
+
+
+def test_a_server_that_has_no_udp_is_an_error(server: RtspServer) -> None:
+    with pytest.raises(SourceError, match="Protocol not supported"):
+        opened(server.url(CLIP), transport="udp")
+
+
+@pytest.mark.parametrize("challenge", ["Basic", "Digest"])
+def test_the_right_password_opens_and_no_other(
+    server: RtspServer, secret: str, wrong_secret: str, challenge: Challenge
+) -> None:
+    with RtspFront(server.port, credentials=CREDENTIALS, challenge=challenge) as front:
+        source = opened(front.url(CLIP), credentials=secret)
+        frames_until(iter(source), 0, 3)
+        source.close()
+        with pytest.raises(SourceError) as caught:
+            opened(front.url(CLIP), credentials=wrong_secret)
+        wrong = f"{front.url(CLIP)}: 401, wrong user or password (source.credentials)"
+        assert str(caught.value) == wrong
+        with pytest.raises(SourceError, match="401, it asks for a user and a password"):
+            opened(front.url(CLIP))
+
+
+def test_a_wrong_password_ends_the_command_with_1(
+    server: RtspServer, wrong_secret: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with RtspFront(server.port, credentials=CREDENTIALS) as front:
+        assert cli.main([front.url(CLIP), "--source.credentials", wrong_secret]) == 1
+        errors = capsys.readouterr().err
+        last = errors.splitlines()[-1]
+        assert f"error: {front.url(CLIP)}: 401, wrong user or password" in last
+    assert "hunter2" not in errors
+
+
+def test_a_refused_password_is_tried_again_where_a_lost_camera_is(
+    server: RtspServer, secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RtspFront(server.port, credentials="mé:changed") as front:
+        wait, reasons = Reconnection.wait, list[str]()
+
+        def give_in(attempts: Reconnection, reason: SourceError) -> None:
+            reasons.append(str(reason))
+            if "401" in reasons[-1]:
+                front.credentials = CREDENTIALS
+            wait(attempts, reason)
+
+        monkeypatch.setattr(Reconnection, "wait", give_in)
+        source = opened(front.url(CLIP), credentials=secret, wait=True, read_timeout_s=10, **QUICK)
+        assert "401" in reasons.pop()
+        frames = iter(source)
+        frames_until(frames, 0, 3)
+        front.credentials = "mé:changed again"
+        server.kill()
+        lose(frames)
+        server.start()
+        frames_until(frames, 1, 3)
+        source.close()
+    assert any("401" in reason for reason in reasons)
 
 
 @pytest.mark.slow

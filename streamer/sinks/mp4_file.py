@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -78,7 +79,7 @@ class Mp4File:
         hd = size[0] >= _HD_LINES
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
         with self._translating():
-            self._file = SealingFile(path, "w")
+            self._file = SealingFile(path, "w+")
             self._container = av.open(self._file, "w", format="mp4", options=_CRASH_SAFE)
             # Some rate is needed to set up the encoder; the times come from the pts.
             self._stream = self._container.add_stream("libx264", rate=30)
@@ -91,6 +92,11 @@ class Mp4File:
             codec.color_range = ColorRange.MPEG
             tag = _BT709_TAG if hd else _SMPTE170M_TAG
             codec.color_primaries = codec.color_trc = codec.colorspace = tag
+
+    @property
+    def written_bytes(self) -> int:
+        """Size of the file so far: the fragments that are complete."""
+        return os.fstat(self._file.fileno()).st_size
 
     def add_audio(self, source: InputContainer, start_s: Fraction) -> None:
         """Let the sound of a file go with the frames, if it has any; before the first of them.

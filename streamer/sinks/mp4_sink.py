@@ -17,8 +17,9 @@ from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.mp4_file import Mp4File
-from streamer.sinks.output_path import check_writable, part_of, segment_of
+from streamer.sinks.output_path import check_writable, part_of
 from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.segments import Segments
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ class Mp4Sink:
         self._open_source = open_source
         self._opened = 0
         self._file: Mp4File | None = None
-        self._segment = 0
+        self._segments = Segments(config.segment_s, config.segment_mb)
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write the frames among the outputs until the buffer ends.
@@ -79,12 +80,12 @@ class Mp4Sink:
 
     def _file_for(self, image: NDArray[np.uint8], frame: Frame) -> Mp4File:
         size = (image.shape[0], image.shape[1])
-        segment = segment_of(frame.time_s, self._config.segment_s)
-        if self._file is None or self._file.size != size or segment != self._segment:
+        written = 0 if self._file is None else self._file.written_bytes
+        is_over = self._segments.ends_before(frame.time_s, written)
+        if self._file is None or self._file.size != size or is_over:
             self.close()
             path = part_of(self._path, self._opened)
             self._file = Mp4File(str(path), size, self._config)
-            self._segment = segment
             self._opened += 1
             if self._open_source is not None and frame.pts is not None:
                 try:

@@ -110,11 +110,6 @@ def part_of(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
 
 
-def segment_of(time_s: float, segment_s: float | None) -> int:
-    """The segment, counted from 0, of a frame at `time_s` seconds of the run; 0 without any."""
-    return 0 if segment_s is None else int(time_s // segment_s)
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A file that appears under its name only once it was written to its end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,7 +20,8 @@ from streamer.output import (
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
-from streamer.sinks.output_path import check_writable, part_of, segment_of
+from streamer.sinks.output_path import check_writable, part_of
+from streamer.sinks.segments import Segments
 
 
 def lines_path(path: str) -> str:
@@ -53,9 +55,9 @@ class ResultsSink:
             it cannot be taken for this run's.
         assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
         first_video_id: Of the first video entry.
-        segment_s: Seconds of the run after which the lines go on in another file, ``.1.jsonl``,
-            ``.2.jsonl``, …, which begins with a ``video``; None for never. Not where the results
-            file is assembled from them.
+        segments: Say when the lines go on in another file, ``.1.jsonl``, ``.2.jsonl``, …, which
+            begins with a ``video``; None for never. Not where the results file is assembled from
+            them.
 
     Raises:
         SinkError: A file cannot be written.
@@ -67,15 +69,14 @@ class ResultsSink:
         *,
         assemble: bool,
         first_video_id: int = 1,
-        segment_s: float | None = None,
+        segments: Segments | None = None,
     ) -> None:
         check_writable(path)
         self._path = path
         self._assemble = assemble
         self._lines_path = lines_path(path)
         self._parts = 0
-        self._segment = 0
-        self._segment_s = None if assemble else segment_s
+        self._segments = segments if segments is not None and not assemble else Segments()
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
         self._video_id = first_video_id - 1
@@ -134,9 +135,8 @@ class ResultsSink:
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
-    def _go_on_in(self, segment: int) -> None:
+    def _go_on(self) -> None:
         self._close()
-        self._segment = segment
         self._parts += 1
         self._lines_path = str(part_of(Path(lines_path(self._path)), self._parts))
         self._lines = self._open()
@@ -144,9 +144,9 @@ class ResultsSink:
 
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame
-        segment = segment_of(frame.time_s, self._segment_s)
-        if segment != self._segment:
-            self._go_on_in(segment)
+        written = os.fstat(self._lines.fileno()).st_size
+        if self._segments.ends_before(frame.time_s, written):
+            self._go_on()
         if frame.epoch.size != self._size:
             self._begin_video(frame.epoch.size)
         self._write(

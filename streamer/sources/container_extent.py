@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -49,8 +50,8 @@ def read_promise(container: InputContainer, stream: VideoStream) -> Promise:
 def _stream_duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """The video's own duration; the container's only where no other stream can be the longer."""
     tag = stream.metadata.get("DURATION", "")  # Matroska, "00:00:06.000000000"
-    if tag.count(":") == 2:
-        hours, minutes, seconds = tag.split(":")
+    if parts := re.fullmatch(r"([0-9]+):([0-9]+):([0-9]+(?:\.[0-9]+)?)", tag):
+        hours, minutes, seconds = parts.groups()
         end_s = int(hours) * 3600 + int(minutes) * 60 + Fraction(seconds)
         # FFmpeg writes when the video ends, not how long it lasts.
         return end_s - (stream.start_time or 0) * (stream.time_base or 0)

@@ -10,6 +10,7 @@ from av.video.stream import VideoStream
 
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
+from streamer.sources.credentials import shows_password
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
 
@@ -103,6 +104,10 @@ def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:
         text = "not a video that can be read"
     elif isinstance(error, av.EOFError):
         text = "ends before the video begins"
+    elif isinstance(error, av.HTTPUnauthorizedError):
+        known = shows_password(spec.target)
+        text = "401, wrong user or password" if known else "401, it asks for a user and a password"
+        text += " (source.credentials)"
     elif isinstance(error, av.FileNotFoundError):
         text = "no such file or device"
     else:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from model.preprocess import network_size, resize
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
-from streamer.source_options import MAX_ASPECT
+from streamer.source_options import MAX_ASPECT, MAX_PIXELS
 from streamer.sources.frame_clock import FrameClock
 from streamer.sources.picture import Picture, RgbConverter
 
@@ -56,8 +56,14 @@ class FrameAssembler:
         """Convert and scale a picture.
 
         Raises:
-            SourceError: The region of interest lies outside, or is too elongated.
+            SourceError: The region of interest lies outside, or is too elongated, or the picture
+                is too large.
         """
+        width, height = picture.frame.width, picture.frame.height
+        if width * height > MAX_PIXELS:
+            raise SourceError(
+                f"{self._name}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
+            )
         image = self._converter.convert(picture.frame)
         epoch = self._epoch_of((image.shape[0], image.shape[1]))
         region = epoch.region

@@ -15,6 +15,7 @@ from streamer.sources.container_media import ContainerMedia
 from streamer.sources.frame_assembler import FrameAssembler
 from streamer.sources.image_media import ImageMedia
 from streamer.sources.media import Media
+from streamer.sources.patient_media import PatientMedia
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection, as_written, expected_frames
@@ -226,13 +227,15 @@ def open_source(
     return source
 
 
-def _open_container(spec: SourceSpec, config: SourceConfig, stdin_fd: int) -> ContainerMedia:
+def _open_container(spec: SourceSpec, config: SourceConfig, stdin_fd: int) -> Media:
     """Open a container, again and again if that is wanted."""
     if spec.kind == "stdin":
         return ContainerMedia(spec, config, PipeReader(stdin_fd, spec.name, config.read_timeout_s))
     attempts = Reconnection(spec.name, config, Event())
     while True:
         try:
+            if spec.kind == "webcam":  # whose reads know no time-out
+                return PatientMedia(lambda: ContainerMedia(spec, config), config)
             return ContainerMedia(spec, config)
         except SourceError as error:
             if not config.wait or spec.live is False:

@@ -1,0 +1,65 @@
+"""What a YAML file must not hold, before its values are looked at option by option."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import yaml
+from jsonargparse import get_loader
+
+from streamer.option_check import check
+
+MAX_DEPTH = 8
+"""Lists and mappings within each other; three are enough for every option."""
+
+HUGE = re.compile(r"[\d_]{300}")
+"""A number that float cannot hold; no part of a path is as long."""
+
+
+def holds_anything(text: str) -> bool:
+    """Whether a YAML document holds a value at all.
+
+    Raises:
+        ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
+            or a number that is none.
+        yaml.YAMLError: It is not YAML.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        place = f"line {getattr(event.start_mark, 'line', 0) + 1} of the config"
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        check(depth <= MAX_DEPTH, place, "nested too deeply", f"{MAX_DEPTH} levels")
+        check(not isinstance(event, yaml.AliasEvent), place, "an alias", "the value itself")
+        tag = getattr(event, "tag", None)
+        check(tag is None, place, tag, "values without tags")
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    for name, scalar in _scalars(root, ""):
+        check(_is_sound(scalar), name, scalar.value[:40], "a number, or text in quotes")
+    return root is not None and root.tag != "tag:yaml.org,2002:null"
+
+
+def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.ScalarNode]]:
+    """The values in a document, each with the name of its option."""
+    if isinstance(node, yaml.ScalarNode):
+        yield name, node
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _scalars(item, name)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _scalars(value, f"{name}.{key.value}" if name else str(key.value))
+
+
+def _is_sound(scalar: yaml.ScalarNode) -> bool:
+    if HUGE.search(scalar.value):
+        return False
+    if scalar.style is None:  # without quotes
+        try:
+            get_loader("yaml")(scalar.value)
+        except yaml.YAMLError:
+            return True  # text that only looks like YAML when it stands alone
+        except ValueError:  # such as 0b_, which looks like a number
+            return False
+    return True

@@ -1,0 +1,127 @@
+"""Whatever a config holds: a configuration, or one line that names what is wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.argument_errors import GROUPS
+from streamer.arguments import configure, parse
+from streamer.config import StreamConfig
+from streamer.errors import ConfigError
+
+FEW = settings(max_examples=30, deadline=None, database=None, derandomize=True)
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["auto", "1", "true", "~", "-", "a.mp4", "x/", "=", "1,2,3,4", "[", 10**400])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=4,
+)
+
+
+def options_of(kind: type) -> st.SearchStrategy[str]:
+    return st.sampled_from([field.name for field in fields(kind) if field.name not in GROUPS])
+
+
+OPTIONS = st.dictionaries(options_of(StreamConfig), VALUES, min_size=1, max_size=1) | (
+    st.sampled_from(sorted(GROUPS)).flatmap(
+        lambda group: st.fixed_dictionaries(
+            {group: VALUES | st.dictionaries(options_of(GROUPS[group]), VALUES, max_size=2)}
+        )
+    )
+)
+SNIPPETS = "[ ] { } | ' # auto 2001-99-99 0b_ ._ 1:2:3 1e400 é *a".split()
+KEYS = ["start: ", "stream: ", "source:\n", "  fps: ", "- ", "&a ", "!!int ", "<<: ", "? ", "--- "]
+LINES = st.sampled_from([*SNIPPETS, *KEYS, "\n", "\t", "\x00", "\x85", "7" * 400])
+
+
+def refused(text: str, path: Path) -> str:
+    path.write_text(text, encoding="utf-8", newline="")
+    with pytest.raises(ConfigError) as caught:
+        parse(["--config", str(path)])
+    return str(caught.value)
+
+
+@FEW
+@given(OPTIONS)
+def test_any_value_is_taken_or_refused_by_its_name(options: dict[str, Any]) -> None:
+    (name, value), *_ = options.items()
+    try:
+        assert isinstance(configure(options), StreamConfig)
+    except ConfigError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - not raising at all is right as well
+        inner = list(value) if isinstance(value, dict) else []
+        assert any(each in str(error) for each in (name, *inner, "too many digits"))  # noqa: PT017
+
+
+@FEW
+@given(st.lists(LINES, max_size=8).map("".join) | OPTIONS.map(yaml.safe_dump))
+def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "random.yaml"
+    path.write_text(text, encoding="utf-8", newline="")
+    try:
+        assert isinstance(parse(["--config", str(path)]), StreamConfig)
+    except ConfigError as error:
+        assert "\n" not in str(error)  # noqa: PT017
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("start: 0b_", "start is '0b_'; allowed: a number, or text in quotes"),
+        ("source: {fps: ._}", "source.fps is '._'; allowed: a number"),
+        (f"source: [{{fps: {'7' * 400}}}]", "source.fps is '777"),
+        (f"start: {'1' * 5000}", "start is '1111"),
+        ("start: 2001-99-99", "start is '2001-99-99'"),
+        (
+            "stream: a\nstart: !!timestamp x",
+            "line 2 of the config is 'tag:yaml.org,2002:timestamp'",
+        ),
+        ("publish: &a [*a]", "line 1 of the config is 'an alias'; allowed: the value itself"),
+        ("a: &a [x, x]\nb: [*a, *a]", "line 2 of the config is 'an alias'"),
+        ("[" * 5000, "line 1 of the config is 'nested too deeply'; allowed: 8 levels"),
+        ("start: " + "{a: " * 5000, "line 1 of the config is 'nested too deeply'"),
+        ("metrics: 3", "metrics is 3; allowed: a mapping of its options"),
+        ("metrics: {stall_s: }", "metrics.stall_s is empty; allowed: a number"),
+        ("metrics: {port: [1]}", "metrics.port is '[1]'; allowed: a whole number"),
+        (f"threads: {10**30}", "allowed: auto, or from 1 to 1024"),
+        (f"short_side: {10**30}", "allowed: from 32 to 4320"),
+    ],
+)
+def test_what_reached_further_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    assert message in refused(text, tmp_path / "c.yaml")
+
+
+def test_text_that_looks_like_no_value_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("stream: 2001-99-99\ninput: '0b_'\nsource: {format: a b}\n", encoding="utf-8")
+    config = parse(["--config", str(path)])
+    assert (config.stream, config.input) == ("2001-99-99", "0b_")
+
+
+def test_values_of_a_program_are_refused_too() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(ConfigError, match="nested too deeply, or holds itself"):
+        configure({"publish": loop})
+    with pytest.raises(ConfigError, match="too many digits"):
+        configure({"start": 10**400})
+    with pytest.raises(ConfigError, match="start is nan"):
+        configure({"start": math.nan})
+    with pytest.raises(ConfigError, match="too many digits"):
+        parse(["--start", "7" * 400])

@@ -1,0 +1,142 @@
+"""Devices that do not return from a read: left behind, opened again, counted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+
+import av
+import pytest
+
+from streamer.errors import SourceError
+from streamer.source_options import SourceConfig
+from streamer.sources.patient_media import MAX_STUCK, PatientMedia
+from streamer.sources.picture import Picture
+from streamer.sources.selection import Selection
+from streamer.sources.source import Source
+from tests.sources import read_broken
+
+WAIT_S = 20
+QUICK = SourceConfig(read_timeout_s=0.3, reconnect_delay_s=0.01, reconnect_max_delay_s=0.01)
+SLOW = SourceConfig(read_timeout_s=1e4)
+
+
+class Device:
+    """Three pictures each time that it is opened; then it is stuck, until all are released."""
+
+    name, live, rate, frames = "/dev/video0", True, Fraction(10), None
+
+    def __init__(self, room: Room) -> None:
+        self.corrupt = 1
+        self.room = room
+        self.closed_by: threading.Thread | None = None
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        for index in range(3):
+            yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
+        self.room.stuck.release()
+        assert self.room.returns.wait(WAIT_S)
+        if self.room.breaks:
+            raise SourceError(f"{self.name}: unplugged")
+
+    def interrupt(self) -> None:
+        raise AssertionError("a stuck device cannot be woken")
+
+    def close(self) -> None:
+        self.closed_by = threading.current_thread()
+
+
+class Room:
+    """Where the device is plugged in: notes each time that it is opened."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self.opened: list[Device] = []
+        self.breaks = breaks
+        self.stuck = threading.Semaphore(0)
+        self.returns = threading.Event()
+
+    def open(self) -> Device:
+        self.opened.append(Device(self))
+        return self.opened[-1]
+
+    def source(self, config: SourceConfig) -> Source:
+        return Source(PatientMedia(self.open, config), config, Selection(), 32)
+
+
+@pytest.fixture
+def room() -> Iterator[Room]:
+    room = Room()
+    yield room
+    room.returns.set()
+
+
+def test_a_stuck_device_is_left_behind_and_opened_again(
+    room: Room, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = room.source(QUICK)
+    frames = iter(source)
+    came = [next(frames) for _ in range(7)]
+    assert [frame and (frame.index, frame.epoch.index, frame.epoch.reason) for frame in came] == [
+        *((index, 0, "start") for index in range(3)),
+        None,
+        *((index, 1, "reconnect") for index in range(3, 6)),
+    ]
+    assert (source.reconnects, source.corrupt) == (1, 2)
+    assert "/dev/video0: no picture for 0.3 s; reads left behind: 1 after 3 frames" in caplog.text
+    first, second = room.opened
+    assert first.closed_by is None
+    room.returns.set()
+    source.close()
+    for thread in threading.enumerate():
+        if thread.name == "device":
+            thread.join(WAIT_S)
+    assert first.closed_by not in {None, second.closed_by}
+
+
+def test_no_more_than_so_many_are_left_behind(room: Room) -> None:
+    source = room.source(QUICK)
+    frames = iter(source)
+    came = [next(frames) is not None for _ in range(4 * MAX_STUCK)]
+    assert came == [True, True, True, False] * MAX_STUCK
+    assert [next(frames) for _ in range(3)] == [None] * 3  # it is tried, and nothing is opened
+    assert len(room.opened) == MAX_STUCK
+    room.returns.set()  # the device is itself again
+    while next(frames) is None:
+        pass
+    assert len(room.opened) > MAX_STUCK
+    source.interrupt()
+    source.close()
+
+
+def test_a_stuck_device_does_not_hold_up_the_end(room: Room) -> None:
+    source = room.source(SLOW)
+    frames = iter(source)
+    assert all(next(frames) for _ in range(3))
+    ended = threading.Thread(target=lambda: list(frames))
+    ended.start()
+    assert room.stuck.acquire(timeout=WAIT_S)
+    source.interrupt()
+    ended.join(WAIT_S)
+    assert not ended.is_alive()
+    room.returns.set()
+    source.close()
+    assert room.opened[0].closed_by is not None
+
+
+def test_interrupted_before_it_is_read_nothing_is_opened(room: Room) -> None:
+    media = PatientMedia(room.open, SLOW)
+    media.interrupt()
+    assert list(media.pictures(Fraction(0))) == []
+    media.close()
+    assert room.opened[0].closed_by is threading.current_thread()
+
+
+def test_an_error_of_the_device_comes_through() -> None:
+    room = Room(breaks=True)
+    room.returns.set()
+    config = SourceConfig(max_reconnects=0)
+    frames, message = read_broken(room.source(config))
+    assert [frame is None for frame in frames] == [False] * 3 + [True]
+    assert message.startswith("/dev/video0: unplugged after 3 frames; given up")
+    assert room.opened[0].closed_by is not None
