@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Threads of PyTorch wait for each other in loops. Where several processes share the cores, that
-    # takes four times the processor's time. Set before anything imports PyTorch, which reads it.
+    # Threads of PyTorch wait for each other in loops: where several processes share the cores, most
+    # of the processor's time is spent so. Set before anything imports PyTorch, which reads it.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
