@@ -10,6 +10,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Processes that share the tests, each of up to 2 GB.
+WORKERS ?= 2
 
 .PHONY: demo bench bench-faults soak test test-slow test-gpu train-smoke smoke lint format types check ci clean
 
@@ -26,7 +28,7 @@ bench-faults: $(INSTALLED)
 	$(BIN)/python -m benchmarks.faults
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not slow and not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --cov --cov-report=term
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"

@@ -12,6 +12,7 @@ from streamer.arguments import parse
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.json_log import JsonFormatter
+from streamer.path_check import check_paths
 from streamer.signals import exit_code
 from streamer.sources.credentials import shows_password
 
@@ -39,7 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "other users of this machine can see the password in the arguments; "
                 "--source.credentials FILE takes it from a file"
             )
-        # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for.
+        check_paths(config)
+        # Imported late: it brings PyTorch, which --help and a mistyped option or file need not
+        # wait for.
         from streamer.launch import launch  # noqa: PLC0415
 
         with logging_redirect_tqdm():

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,16 +13,14 @@ from typing import TypeVar
 
 from streamer.assembly import assemble, file_sinks, load, publishers
 from streamer.config import StreamConfig
-from streamer.errors import ConfigError, SinkError, StreamError
+from streamer.errors import SinkError, StreamError
 from streamer.metrics import Metrics
 from streamer.output import EndOfStream
+from streamer.path_check import written_files, written_folders
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.signals import handled, interrupt
-from streamer.sinks.output_path import check_apart, check_folder, check_writable
-from streamer.sinks.results_sink import lines_path
 from streamer.sinks.sink import SinkThread
-from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 from streamer.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -34,16 +31,13 @@ log = logging.getLogger(__name__)
 def launch(config: StreamConfig) -> int:
     """Do what a configuration asks for; returns 0, or 128 + the signal that stopped it.
 
-    What is cheap to refuse is refused before the weights load; nothing is opened for writing
+    The caller has had its paths checked (`streamer.path_check`). Nothing is opened for writing
     before everything else is known to work.
 
     Raises:
         StreamError: The run could not begin or failed.
         KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the run began.
     """
-    if config.input is not None:
-        SourceSpec.parse(config.input, config.source).check_exists()
-    _check_paths(config)
     run_id = str(uuid.uuid4())
     with ExitStack() as opened:
         opened.enter_context(handled(interrupt))
@@ -75,63 +69,10 @@ def launch(config: StreamConfig) -> int:
         log.warning("%d packets or images could not be decoded and were left out", corrupt)
     if not config.quiet:
         print(assembly.pipeline.summary())
-        for path in _written_files(config, live=live) + _written_folders(config):
+        for path in written_files(config, live=live) + written_folders(config):
             if Path(path).exists():  # not so for a video without frames
                 print(f"wrote {path}")
     return 128 + signals[0] if signals else 0
-
-
-def _written_files(config: StreamConfig, *, live: bool) -> list[str]:
-    """The files that a run writes; a live one leaves its results as JSON lines."""
-    videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
-    lines = [lines_path(path) for path in config.results]
-    annotations = [] if config.annotations is None else [config.annotations]
-    return [*videos, *lines, *([] if live else config.results), *annotations]
-
-
-def _written_folders(config: StreamConfig) -> list[str]:
-    """The folders that a run fills with images."""
-    return [spec.path for spec in config.outputs("images")]
-
-
-def _check_paths(config: StreamConfig) -> None:
-    """Refuse outputs that cannot be written, or that would overwrite an input or each other.
-
-    Raises:
-        SinkError: A path cannot be written.
-        ConfigError: Two of them are one file or folder.
-    """
-    # The file that a `file:` URL means.
-    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
-    read = {
-        "the source": local,
-        "the weights": config.weights,
-        "the category file": config.category_file,
-    }
-    if local is not None and Path(local).suffix.lower() in IMAGE_SUFFIXES:
-        read["the folder of the source"] = str(Path(local).parent)
-    for path in config.results:
-        check_writable(path)  # before asking where its lines go
-    files, folders = _written_files(config, live=False), _written_folders(config)
-    for path in files:
-        check_writable(path)
-    for path in folders:
-        check_folder(path)
-    check_apart(files + folders, read)
-    for video in config.outputs("video"):
-        _check_later_parts(Path(video.path).resolve(), read)
-
-
-def _check_later_parts(video: Path, read: Mapping[str, str | None]) -> None:
-    """Refuse an MP4 that would go on, after a change of size, where something is read from."""
-    later = re.compile(rf"{re.escape(video.stem)}\.[0-9]+{re.escape(video.suffix)}")
-    for name, path in read.items():
-        place = None if path is None else Path(path).resolve()
-        if place is not None and place.parent == video.parent and later.fullmatch(place.name):
-            raise ConfigError(
-                f"{video} would go on in {place.name} if the frame size changed, which is {name}; "
-                "allowed: another name"
-            )
 
 
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:

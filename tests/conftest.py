@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Threads of PyTorch wait for each other in loops: where several processes share the cores, most
+    # of the processor's time is spent so. Set before anything imports PyTorch, which reads it.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -157,6 +157,14 @@ def test_outside_a_with_block_it_says_how() -> None:
         next(iter(streamer.stream("x.mp4")))
 
 
-def test_importing_the_package_and_the_command_line_stays_light() -> None:
-    code = "import streamer, streamer.cli, sys; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+def test_the_package_and_a_mistyped_file_need_no_pytorch() -> None:
+    code = """
+import sys
+import streamer
+from streamer.cli import main
+sys.exit(main(["gone.mp4", "--output", "o.mp4"]) != 1 or "torch" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, stderr=subprocess.PIPE, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "vistr-stream: error: gone.mp4: no such file\n")

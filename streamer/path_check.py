@@ -1,0 +1,69 @@
+"""What a configuration reads and writes: refused while that is cheap, before PyTorch is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamer.config import StreamConfig
+from streamer.errors import ConfigError
+from streamer.sinks.output_path import check_apart, check_folder, check_writable
+from streamer.sinks.results_sink import lines_path
+from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
+
+
+def written_files(config: StreamConfig, *, live: bool) -> list[str]:
+    """The files that a run writes; a live one leaves its results as JSON lines."""
+    videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
+    lines = [lines_path(path) for path in config.results]
+    annotations = [] if config.annotations is None else [config.annotations]
+    return [*videos, *lines, *([] if live else config.results), *annotations]
+
+
+def written_folders(config: StreamConfig) -> list[str]:
+    """The folders that a run fills with images."""
+    return [spec.path for spec in config.outputs("images")]
+
+
+def check_paths(config: StreamConfig) -> None:
+    """Refuse a source that is not there, and outputs that are unwritable or overwrite anything.
+
+    Raises:
+        SourceError: The source is a file or folder that does not exist.
+        SinkError: An output's path cannot be written.
+        ConfigError: An output is an input too, or another output.
+    """
+    if config.input is not None:
+        SourceSpec.parse(config.input, config.source).check_exists()
+    # The file that a `file:` URL means.
+    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
+    read = {
+        "the source": local,
+        "the weights": config.weights,
+        "the category file": config.category_file,
+    }
+    if local is not None and Path(local).suffix.lower() in IMAGE_SUFFIXES:
+        read["the folder of the source"] = str(Path(local).parent)
+    for path in config.results:
+        check_writable(path)  # before asking where its lines go
+    files, folders = written_files(config, live=False), written_folders(config)
+    for path in files:
+        check_writable(path)
+    for path in folders:
+        check_folder(path)
+    check_apart(files + folders, read)
+    for video in config.outputs("video"):
+        _check_later_parts(Path(video.path).resolve(), read)
+
+
+def _check_later_parts(video: Path, read: Mapping[str, str | None]) -> None:
+    """Refuse an MP4 that would go on, after a change of size, where something is read from."""
+    later = re.compile(rf"{re.escape(video.stem)}\.[0-9]+{re.escape(video.suffix)}")
+    for name, path in read.items():
+        place = None if path is None else Path(path).resolve()
+        if place is not None and place.parent == video.parent and later.fullmatch(place.name):
+            raise ConfigError(
+                f"{video} would go on in {place.name} if the frame size changed, which is {name}; "
+                "allowed: another name"
+            )
