@@ -170,21 +170,21 @@ def _overlap(
     """IoU of the masks of `last` (frame, slot), moved on by `steps` (x, y), with slots' masks."""
     times, owners = last.T
     masks, whole_steps = shapes.pixels[times, owners], np.rint(steps).astype(int).tolist()
-    moved = [_moved(mask, *step).ravel() for mask, step in zip(masks, whole_steps, strict=True)]
-    shared = np.stack(moved) @ shapes.pixels[frame, slots].reshape(len(slots), -1).T
+    moved = np.zeros_like(masks)
+    for target, mask, (x, y) in zip(moved, masks, whole_steps, strict=True):
+        _move(mask, x, y, target)
+    shared = moved.reshape(len(moved), -1) @ shapes.pixels[frame, slots].reshape(len(slots), -1).T
     areas = shapes.areas[times, owners][:, None] + shapes.areas[frame, slots]
     overlap: NDArray[np.float32] = shared / np.maximum(areas - shared, 1)
     return overlap
 
 
-def _moved(mask: NDArray[np.float32], x: int, y: int) -> NDArray[np.float32]:
-    """A mask moved by whole pixels; what leaves the picture is gone."""
+def _move(mask: NDArray[np.float32], x: int, y: int, into: NDArray[np.float32]) -> None:
+    """Put a mask into zeros, moved by whole pixels; what leaves the picture is gone."""
     height, width = mask.shape
-    moved = np.zeros_like(mask)
     if abs(y) < height and abs(x) < width:
-        to = moved[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
+        to = into[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
         to[:] = mask[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
-    return moved
 
 
 def _repeated(shapes: _Shapes) -> NDArray[np.bool_]:
@@ -211,11 +211,13 @@ def _joined(prediction: Prediction, objects: list[dict[int, int]]) -> Prediction
     index, weights = index[:, best], weights[best]
     times, there = np.arange(frames)[:, None], index >= 0
     embeddings = weights @ prediction.embeddings
+    masks = prediction.masks[times, index]
+    masks[~there] = OUTSIDE
     return Prediction(
         scores=weights @ prediction.scores,
         class_votes=weights @ prediction.class_votes,
         embeddings=embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True).clip(1e-6),
         boxes=prediction.boxes[times, index],
         presence=prediction.presence[times, index] & there,
-        masks=np.where(there[..., None, None], prediction.masks[times, index], np.float32(OUTSIDE)),
+        masks=masks,
     )
