@@ -70,23 +70,22 @@ def network_rows(
     """
     device = next(product.parameters()).device
     ways = {"": True, ", no graphs": False} if device.type == "cuda" else {"": False}
-    new = {f"stride {stride}{way}": stride for way in ways for stride in work.strides}
     cases = {
-        f"stride {stride}{way}": _windows(product, frames, stride, graphs=graphs)
+        f"stride {stride}{way}": (stride, _windows(product, frames, stride, graphs=graphs))
         for way, graphs in ways.items()
         for stride in work.strides
     }
     times: dict[str, list[float]] = {}
     for number in tqdm(range(1 + work.rounds), desc="network", unit="round"):
         with keep_best(work.kept):
-            took = {name: next(windows) for name, windows in cases.items()}
+            took = {name: next(windows) for name, (_, windows) in cases.items()}
         if plain is not None:
             took["reference"] = _reference(plain, frames, device)
         if number:  # the first round warms up
             for name, seconds in took.items():
                 times.setdefault(name, []).append(seconds)
     rows: dict[str, Any] = {name: spread(seconds) for name, seconds in times.items()}
-    for name, stride in new.items():
+    for name, (stride, _) in cases.items():
         row = rows[name]
         row["ms_per_new_frame"] = row["median_ms"] / stride
         row["fps"] = 1000 / row["ms_per_new_frame"]

@@ -19,23 +19,6 @@ from streamer.sources.source import Source
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
-Timed = tuple[object, str, str]
-
-NETWORK = ("encode", "relate", "segment")
-"""Methods of the network, by whichever class runs it, and their stages' names."""
-
-STAGES: tuple[Timed, ...] = (
-    (Source, "__iter__", "decode"),
-    (VistrPredictor, "_encode", "upload"),
-    (VistrPredictor, "predict", "download"),
-    (pipeline, "untangle", "untangle"),
-    (Stitcher, "identify", "stitch"),
-    (FrameMerger, "merge", "merge"),
-    (CroppedMask, "rle", "run lengths"),
-    (ZmqSink, "_advance", "publish"),
-)
-"""Functions and the stages that they are; each without the others that it calls."""
-
 
 def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept: int) -> Any:
     """Frames a second of the real stream by stride, and what each stage takes of a frame.
@@ -52,19 +35,39 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
     device = next(net.parameters()).device
     # A recording must not be timed from within.
     runs = GraphedVisTR if config.cuda_graphs and device.type == "cuda" else VisTR
-    source, upload, *rest = STAGES
-    timed = (source, upload, *((runs, name, name) for name in NETWORK), *rest)
+    stages = _stages(runs)
     rows = {}
     for stride in strides:
         window = replace(config.window, stride=stride)
         clock = StageClock(device)
-        with clock.on(timed), keep_best(kept):
+        with clock.on(stages), keep_best(kept):
             summary = run_published(net, replace(config, window=window), lambda frame: None)
         rows[f"stride {stride}"] = {
             "fps": summary.fps,
             "frames": summary.frames,
             "ms_per_frame": {
-                stage: 1000 * clock.seconds[stage] / summary.frames for _, _, stage in timed
+                stage: 1000 * clock.seconds[stage] / summary.frames for _, _, stage in stages
             },
         }
     return rows
+
+
+def _stages(network: type) -> tuple[tuple[object, str, str], ...]:
+    """Functions and the stages that they are, each without the others that it calls.
+
+    Args:
+        network: The class that runs the network.
+    """
+    return (
+        (Source, "__iter__", "decode"),
+        (VistrPredictor, "_encode", "upload"),
+        (network, "encode", "encode"),
+        (network, "relate", "relate"),
+        (network, "segment", "segment"),
+        (VistrPredictor, "predict", "download"),
+        (pipeline, "untangle", "untangle"),
+        (Stitcher, "identify", "stitch"),
+        (FrameMerger, "merge", "merge"),
+        (CroppedMask, "rle", "run lengths"),
+        (ZmqSink, "_advance", "publish"),
+    )
