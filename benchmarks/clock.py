@@ -29,9 +29,12 @@ def spread(seconds: Sequence[float]) -> Spread:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what it was asked for."""
+    """Wait until a device has done what this thread's stream asked it for.
+
+    Not for all that it does: that would break a CUDA graph that another thread is recording.
+    """
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()
 
 
 class StageClock:

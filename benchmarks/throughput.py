@@ -138,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.throughput",
         description="How fast the network and the stream are, beside a slow reference.",
     )
-    add_stream_options(parser, frames=145)
+    add_stream_options(parser, frames=144)
     add = parser.add_argument
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="default: those that ship")

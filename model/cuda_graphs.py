@@ -85,6 +85,9 @@ class _Recording:
 class Replayed:
     """A function of CUDA tensors, recorded when it first meets their shapes, replayed from then on.
 
+    Where a recording fails, because another thread waited for the whole device meanwhile, or for
+    want of memory, it is called like any other from then on.
+
     Args:
         function: It must not wait for the device, nor read tensors that may be freed.
         pool: A handle of the recordings' memory; those that never run at once may share it.
@@ -94,11 +97,14 @@ class Replayed:
         self._function = function
         self._pool = pool
         self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
+        self._failed = False
 
-    def __call__(self, *inputs: Tensor) -> list[Tensor]:
+    def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
         """What the function gives, in tensors of the caller's."""
         shapes = tuple(tensor.shape for tensor in inputs)
-        recording = self._recordings.pop(shapes, None) or self._record(inputs)
+        recording = self._recordings.pop(shapes, None) or self._try_to_record(inputs)
+        if recording is None:
+            return self._function(*inputs)
         self._recordings[shapes] = recording  # the newest last
         if len(self._recordings) > KEPT:
             del self._recordings[next(iter(self._recordings))]
@@ -107,6 +113,19 @@ class Replayed:
         recording.graph.replay()
         # The next recording that shares the pool may write where this one did.
         return [output.clone() for output in recording.outputs]
+
+    def _try_to_record(self, inputs: Sequence[Tensor]) -> _Recording | None:
+        if self._failed:
+            return None
+        stream = torch.cuda.current_stream()
+        try:
+            return self._record(inputs)
+        except RuntimeError as error:
+            torch.cuda.set_stream(stream)  # PyTorch leaves that of the recording
+            self._failed = True
+            reason = str(error).strip().splitlines()[0]
+            log.warning("no CUDA graphs from here on, recording one failed: %s", reason)
+            return None
 
     def _record(self, inputs: Sequence[Tensor]) -> _Recording:
         started = time.perf_counter()
