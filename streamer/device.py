@@ -141,8 +141,7 @@ def convert(net: VisTR, device: torch.device, dtype: torch.dtype) -> None:
         net.vistr.backbone = nn.ModuleList()
     net.to(device, dtype)
     net.vistr.backbone = backbone
-    if halved and device.type == "cuda" and torch.version.cuda is not None:
-        fuse_blocks(backbone)
+    fuse_blocks(backbone)
 
 
 @contextmanager

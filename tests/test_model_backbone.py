@@ -9,7 +9,7 @@ from torch import nn
 from model.architecture import BACKBONE_CHANNELS
 from model.backbone import FrozenBatchNorm2d, build_backbone
 from model.folding import fold_batch_norms
-from model.fused_blocks import fuse_blocks
+from model.fused_blocks import FusedConv, fuse_blocks
 from model.layout import store_channels_last
 
 
@@ -58,6 +58,24 @@ def test_folded_norms_change_nothing(name: str) -> None:
     fold_batch_norms(backbone)
     assert not any(isinstance(module, FrozenBatchNorm2d) for module in backbone.modules())
     torch.testing.assert_close(backbone(images), before)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
+def test_fused_blocks_change_nothing_on_a_cpu(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, dilation=name == "resnet50").requires_grad_(False)
+    fold_batch_norms(backbone)
+    store_channels_last(backbone)
+    # Weights are packed for the first of these sizes.
+    batches = [torch.rand(2, 3, 48, 64), torch.rand(1, 3, 80, 50), torch.rand(2, 3, 48, 64)]
+    before = [backbone(images) for images in batches]
+    fuse_blocks(backbone)
+    with torch.inference_mode():
+        for images, expected in zip(batches, before, strict=True):
+            for actual, level in zip(backbone(images), expected, strict=True):
+                torch.testing.assert_close(actual, level, atol=1e-4, rtol=1e-4)
+                assert actual.is_contiguous(memory_format=torch.channels_last)
+    assert any(isinstance(module, FusedConv) for module in backbone.modules())
 
 
 @pytest.mark.gpu
