@@ -10,6 +10,9 @@ from torch import Tensor, nn
 
 from model.layout import CHANNELS_LAST
 
+CACHED_NUMBERS = 2**18
+"""That go through a CPU at once: larger intermediate results would leave its caches."""
+
 
 class GroupNorm(nn.GroupNorm):
     """`nn.GroupNorm` with the same parameters and results; inference takes another way.
@@ -40,19 +43,35 @@ def normalise_rows(x: Tensor, norm: nn.GroupNorm) -> Tensor:
     vectorised. Sums and arithmetic are at least float32.
     """
     samples, channels, *_, height, width = x.shape
-    rows = x.movedim(1, -1).reshape(samples, -1, height, width * channels)
-    exact = rows.to(torch.promote_types(x.dtype, torch.float32))
+    frames = x.movedim(1, -1).reshape(-1, height, width * channels)
+    chunk = max(1, CACHED_NUMBERS // frames[0].numel()) if x.device.type == "cpu" else len(frames)
+    parts = torch.split(frames, chunk)
+    exact = torch.promote_types(x.dtype, torch.float32)
     # Frame by frame first: a long sum in float32 is not exact enough for the difference below.
-    sums = torch.stack((exact.sum(2), exact.square().sum(2))).sum(2, dtype=torch.float64)
-    sums = sums.view(2, samples, width, norm.num_groups, -1).sum((2, 4))
-    mean, mean_square = sums / (x[0].numel() // norm.num_groups)
+    sums = torch.cat([_sums(part.to(exact)) for part in parts], 1)
+    sums = sums.view(2, samples, -1, norm.num_groups, channels // norm.num_groups)
+    mean, mean_square = sums.sum((2, 4), dtype=torch.float64) / (x[0].numel() // norm.num_groups)
     spread = (mean_square - mean**2).clamp_(min=0).add_(norm.eps).rsqrt_()[..., None]
     weight, bias = (v.double().view(norm.num_groups, -1) for v in (norm.weight, norm.bias))
     scale = weight * spread  # [n, groups, C / groups]
     shift = bias - mean[..., None] * scale
-    scale, shift = (
-        v.to(exact.dtype).view(samples, 1, 1, channels).repeat(1, 1, 1, width)
+    scales, shifts = (
+        torch.split(_row_of_each_frame(v.to(exact), len(frames), width), chunk)
         for v in (scale, shift)
     )
-    scaled = torch.addcmul(shift, exact, scale).to(x.dtype)
+    scaled = torch.empty_like(frames)
+    results = torch.split(scaled, chunk)
+    for part, factor, offset, result in zip(parts, scales, shifts, results, strict=True):
+        torch.addcmul(offset, part.to(exact), factor, out=result)
     return scaled.view(samples, *x.shape[2:], channels).movedim(-1, 1)
+
+
+def _sums(frames: Tensor) -> Tensor:
+    """Sums of [k, h, w · C] and of its squares over h: [2, k, w · C]."""
+    return torch.stack((frames.sum(1), frames.square().sum(1)))
+
+
+def _row_of_each_frame(values: Tensor, frames: int, width: int) -> Tensor:
+    """[n, groups, C / groups] on each pixel of a row, for n · k frames: [n · k, 1, w · C]."""
+    row = values.flatten(1).repeat(1, width)
+    return row.repeat_interleave(frames // len(row), 0)[:, None]

@@ -55,6 +55,18 @@ def test_a_constant_input_stays_finite() -> None:
         assert torch.allclose(norm(x), norm.bias.view(1, 24, 1, 1, 1).expand_as(x), atol=0.05)
 
 
+@torch.inference_mode()
+def test_what_exceeds_the_caches_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    norm = random_norm(4, torch.float64)
+    for shape in SHAPES:
+        x = features(shape, torch.float64)
+        whole = norm(x)
+        for numbers in (1, 2 * x[0].numel() // 3, 2 * x[0].numel()):
+            monkeypatch.setattr("model.group_norm.CACHED_NUMBERS", numbers)
+            assert torch.allclose(norm(x), whole, atol=1e-12)
+        monkeypatch.undo()
+
+
 def test_training_gets_pytorchs_gradients() -> None:
     norm = random_norm(4, torch.float64).requires_grad_()
     x = features((2, 24, 3, 4), torch.float64).requires_grad_()
