@@ -32,14 +32,14 @@ class DeformableConv(nn.Module):
 
         What lies outside the map is zero.
         """
-        # torchvision's kernels know no bfloat16, and half precision moves the taps too coarsely.
+        # Half precision would move the taps too coarsely.
         exact = torch.promote_types(x.dtype, torch.float32)
-        values, shifts, weight = x.to(exact), offset.to(exact), self.weight.to(exact)
+        shifts = offset.to(exact)
         # torchvision's CPU kernel runs on one thread.
-        if x.is_cuda or torch.is_grad_enabled() or min(x.shape[-2:]) < 2:
-            moved: Tensor = deform_conv2d(values, shifts, weight, padding=1)
-        else:
-            moved = convolve_then_gather(values, shifts, weight)
+        if not (x.is_cuda or torch.is_grad_enabled() or min(x.shape[-2:]) < 2):
+            return convolve_then_gather(x, shifts, self.weight)
+        # Its kernels know no bfloat16.
+        moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
         return moved.to(x.dtype)
 
 
@@ -51,12 +51,12 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     4 corners of them, which is what `embedding_bag` calculates in vectorised threads.
 
     Args:
-        x: [n, C, h, w] of float32 or float64, h and w at least 2.
-        offset: [n, 18, h, w], (y, x) of each tap, in pixels.
-        weight: [outputs, C, 3, 3].
+        x: [n, C, h, w], h and w at least 2.
+        offset: [n, 18, h, w] of float32 or float64, (y, x) of each tap, in pixels.
+        weight: [outputs, C, 3, 3] of the type of `x`.
 
     Returns:
-        [n, outputs, h, w], channels last in memory.
+        [n, outputs, h, w], channels last in memory, of the type of `x`.
     """
     outputs, inputs = weight.shape[:2]
     kernel = weight.permute(1, 2, 3, 0).reshape(inputs, TAPS * outputs)
@@ -65,7 +65,7 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     for image, shift, result in zip(x, offset, moved, strict=True):
         table = (image.permute(1, 2, 0).reshape(-1, inputs) @ kernel).view(-1, outputs)
         rows, shares = _corners(shift)
-        bags = F.embedding_bag(rows, table, per_sample_weights=shares, mode="sum")
+        bags = F.embedding_bag(rows, table, per_sample_weights=shares.to(x.dtype), mode="sum")
         result[:] = bags.view(result.shape)
     return moved.permute(0, 3, 1, 2)
 
