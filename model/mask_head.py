@@ -16,9 +16,13 @@ from model.architecture import Architecture
 from model.deformable import DeformableConv
 from model.group_norm import GroupNorm
 
-CHUNK_PIXELS = 2**17
-"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once. On CUDA the
-deformable convolution unrolls 9·D/8 values for each: 0.23 GB in float32 at D 384."""
+CHUNK_PIXELS = {"cpu": 2**17, "cuda": 2**19}
+"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once, by device type.
+
+They bound its memory: on CUDA the deformable convolution unrolls 9·D/8 float32 values for each, at
+D 384 and 300 by 540 pixels 0.6 GB for a slot's 36 frames. With fewer, launching its kernels takes
+longer than running them.
+"""
 
 INSTANCE_CHANNELS = 12
 """Width of the 3-D head."""
@@ -113,13 +117,8 @@ class MaskHead(nn.Module):
         """
         slots = attention.shape[1]
         pixels = slots * adapted[2].shape[2] * adapted[2].shape[3]
-        chunks = zip(
-            *(
-                torch.split(x, max(1, CHUNK_PIXELS // pixels))
-                for x in (context, attention, *adapted)
-            ),
-            strict=True,
-        )
+        most = max(1, CHUNK_PIXELS[context.device.type] // pixels)
+        chunks = zip(*(torch.split(x, most) for x in (context, attention, *adapted)), strict=True)
         parts = [self._pyramid(first, maps, *levels) for first, maps, *levels in chunks]
         flat = torch.cat(parts) if len(parts) > 1 else parts[0]
         return flat.view(len(context), slots, *flat.shape[1:])

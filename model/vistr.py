@@ -214,7 +214,8 @@ class VisTR(nn.Module):
             return adapted[-1].new_empty((frames, 0, height, width))
         context = self.mask_head.context(state.memory)
         masks = []
-        for group in torch.split(index, max(1, CHUNK_PIXELS // (frames * height * width))):
+        most = max(1, CHUNK_PIXELS[index.device.type] // (frames * height * width))
+        for group in torch.split(index, most):
             attention = self.bbox_attention(state.embeddings[:, group], state.memory)
             slot_features = self.mask_head(context, attention, adapted)
             # [T, s, C, h, w] -> [s, C, T, h, w] -> [s, 1, T, h, w]
