@@ -80,7 +80,7 @@ class FrameAssembler:
             pts=picture.pts,
             time_base=picture.time_base,
             time_s=float(time_s),
-            image=image,
+            pixels=image,
             inputs=inputs,
             decoded_ns=time.monotonic_ns(),
             capture_unix_ns=capture_unix_ns,
