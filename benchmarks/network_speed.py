@@ -10,7 +10,6 @@ from itertools import cycle, islice
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -20,7 +19,7 @@ from benchmarks.reference import slow_reference
 from model import VisTR
 from model.preprocess import normalise
 from streamer.frame import Frame
-from streamer.predictor import VistrPredictor
+from streamer.predictor import VistrPredictor, stack_inputs
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 
@@ -119,8 +118,8 @@ def _full_windows(frames: Sequence[Frame], size: int, stride: int) -> Iterator[W
 
 def _reference(plain: VisTR, frames: Sequence[Frame], device: torch.device) -> float:
     parameter = next(plain.parameters())
-    inputs = np.stack([frame.inputs for frame in islice(cycle(frames), plain.frames)])
-    images = normalise(torch.from_numpy(inputs).to(device), parameter.dtype)
+    inputs = [frame.inputs for frame in islice(cycle(frames), plain.frames)]
+    images = normalise(stack_inputs(inputs, device), parameter.dtype)
     synchronise(device)
     started = time.perf_counter()
     slow_reference(plain, images)

@@ -65,6 +65,28 @@ def resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]
     return np.ascontiguousarray(scaled[0].permute(1, 2, 0).numpy())
 
 
+def resize_tensor(image: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `resize`, on the image's device: the result differs from it by rounding, at most by 1.
+
+    Args:
+        image: uint8 [H, W, 3].
+        size: (height, width) of the result in pixels.
+
+    Returns:
+        uint8 [h, w, 3] on the image's device; `image` itself where it has that size already.
+
+    Raises:
+        ValueError: `image` is not uint8 [H, W, 3].
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:
+        raise ValueError(f"image is {image.dtype} {tuple(image.shape)}, expected uint8 [H, W, 3]")
+    if image.shape[:2] == size:
+        return image
+    source = image.permute(2, 0, 1)[None].float()  # the kernel for uint8 is the CPU's only
+    scaled = F.interpolate(source, size, mode="bilinear", align_corners=False, antialias=True)
+    return scaled[0].permute(1, 2, 0).round().to(torch.uint8).contiguous()
+
+
 def normalise(frames: Tensor, dtype: torch.dtype) -> Tensor:
     """Bring RGB frames to ImageNet's mean and deviation.
 

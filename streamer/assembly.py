@@ -109,6 +109,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
 
     Raises:
         SourceError: The source cannot be opened.
+        ConfigError: An option does not fit the source or the device.
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
@@ -116,6 +117,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         config.source,
         selection,
         config.short_side or net.short_side,
+        device=next(net.parameters()).device,
     )
     stages = make_stages(config, net, live=source.live)
     info = StreamInfo(

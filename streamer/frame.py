@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CaptureClock = Literal["camera", "arrival"]
 EpochReason = Literal["start", "reconnect", "size", "loop"]
@@ -21,6 +24,14 @@ class Region:
     left: int
     height: int
     width: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """What cuts it out of an image [H, W, ...]."""
+        return (
+            slice(self.top, self.top + self.height),
+            slice(self.left, self.left + self.width),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +53,19 @@ class Epoch:
     missing: int | None = 0
 
 
+class HeldImage(Protocol):
+    """An image that lies elsewhere, as on a device, until somebody asks for it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(H, W, 3)."""
+        ...
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The image as uint8 [H, W, 3], RGB, upright; from any thread, fetched once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded frame.
@@ -53,8 +77,9 @@ class Frame:
         pts: Presentation timestamp as the container has it, in units of `time_base`, or None.
         time_base: Seconds per tick of `pts`.
         time_s: Presentation time in seconds since the run's first frame; strictly increasing.
-        image: uint8 [H, W, 3], RGB, upright, at the source's own size.
-        inputs: uint8 [h, w, 3], RGB, the region scaled to the network's input size.
+        pixels: uint8 [H, W, 3], RGB, upright, at the source's own size; or where that is held.
+        inputs: uint8 [h, w, 3], RGB, the region scaled to the network's input size; a tensor where
+            it was decoded on the network's device, and lies there.
         decoded_ns: `time.monotonic_ns` when it left the decoder, for latencies.
         capture_unix_ns: When it was captured (nanoseconds since 1970) for live sources, else None.
         capture_clock: Where that comes from: the camera's own clock, or its arrival here.
@@ -65,23 +90,34 @@ class Frame:
     pts: int | None
     time_base: Fraction
     time_s: float
-    image: NDArray[np.uint8]
-    inputs: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | HeldImage
+    inputs: NDArray[np.uint8] | Tensor
     decoded_ns: int
     capture_unix_ns: int | None = None
     capture_clock: CaptureClock | None = None
 
     def __post_init__(self) -> None:
-        if self.image.shape != (*self.epoch.size, 3) or self.image.dtype != np.uint8:
+        pixels = self.pixels
+        dtype = pixels.dtype if isinstance(pixels, np.ndarray) else np.dtype(np.uint8)
+        if pixels.shape != (*self.epoch.size, 3) or dtype != np.uint8:
             raise ValueError(
-                f"frame {self.index}: image is {self.image.dtype} {self.image.shape}, "
+                f"frame {self.index}: image is {dtype} {pixels.shape}, "
                 f"expected uint8 {(*self.epoch.size, 3)}"
             )
-        if self.inputs.ndim != 3 or self.inputs.shape[2] != 3 or self.inputs.dtype != np.uint8:
+        shape, kind = tuple(self.inputs.shape), str(self.inputs.dtype).removeprefix("torch.")
+        if len(shape) != 3 or shape[2] != 3 or kind != "uint8":
             raise ValueError(
-                f"frame {self.index}: inputs are {self.inputs.dtype} {self.inputs.shape}, "
-                "expected uint8 [h, w, 3]"
+                f"frame {self.index}: inputs are {kind} {shape}, expected uint8 [h, w, 3]"
             )
+
+    @property
+    def image(self) -> NDArray[np.uint8]:
+        """uint8 [H, W, 3], RGB, upright, at the source's own size; fetched if it is held elsewhere.
+
+        Raises:
+            DeviceError: The device that holds it failed.
+        """
+        return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.rgb()
 
     def __repr__(self) -> str:
         height, width = self.epoch.size

@@ -27,22 +27,39 @@ ENCODE_CHUNKS = {"cpu": 2, "cuda": 6}
 in its caches; MobileNetV2 takes a third longer for each frame in passes of 6."""
 
 
+def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.device) -> Tensor:
+    """The inputs of frames as one tensor on a device; what lies there does not leave it.
+
+    Args:
+        inputs: uint8 [h, w, 3] each.
+        device: Where to.
+
+    Returns:
+        uint8 [n, h, w, 3].
+    """
+    arrays = [each for each in inputs if isinstance(each, np.ndarray)]
+    if len(arrays) < len(inputs):  # a decoder may fall back to the CPU midway
+        return torch.stack([torch.as_tensor(each, device=device) for each in inputs])
+    frames = torch.from_numpy(np.stack(arrays))
+    if device.type == "cuda":
+        # Pinned, so that the one copy per frame overlaps with what the device still does.
+        return frames.pin_memory().to(device, non_blocking=True)
+    return frames
+
+
 def encode_frames(
-    net: VisTR | GraphedVisTR, inputs: Sequence[NDArray[np.uint8]]
+    net: VisTR | GraphedVisTR, inputs: Sequence[NDArray[np.uint8] | Tensor]
 ) -> Iterator[FrameFeatures]:
     """The features of each frame by itself, computed some frames at a time.
 
     Args:
         net: The network, on its device and in its dtype already.
-        inputs: uint8 [h, w, 3] each, RGB at the network's size.
+        inputs: uint8 [h, w, 3] each, RGB at the network's size, on the host or on its device.
     """
     parameter = next(net.parameters())
     chunk = ENCODE_CHUNKS[parameter.device.type]
     for start in range(0, len(inputs), chunk):
-        frames = torch.from_numpy(np.stack(inputs[start : start + chunk]))
-        if parameter.device.type == "cuda":
-            # Pinned, so that the one copy per frame overlaps with what the device still does.
-            frames = frames.pin_memory().to(parameter.device, non_blocking=True)
+        frames = stack_inputs(inputs[start : start + chunk], parameter.device)
         encoded = net.encode(normalise(frames, parameter.dtype))
         yield from (encoded[i] for i in range(len(encoded)))
 

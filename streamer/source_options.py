@@ -42,6 +42,10 @@ class SourceConfig:
     credentials: str | None = None
     """File with a line user:password for the URL, which keeps them off the command line."""
 
+    hwaccel: Literal["auto", "none", "cuda"] = "auto"
+    """What decodes video. auto: NVDEC if the network runs on CUDA, where driver and codec have it,
+    else the CPU; the log says which. cuda: NVDEC or an error. none: the CPU."""
+
     open_timeout_s: float = 10.0
     """Longest wait for a network source to open, in seconds."""
 

@@ -24,7 +24,7 @@ def make_frame(index: int, epoch: Epoch, fps: int = 10) -> Frame:
         pts=index,
         time_base=Fraction(1, fps),
         time_s=index / fps,
-        image=image,
+        pixels=image,
         inputs=image[::2, ::2].copy(),
         decoded_ns=0,
     )

@@ -75,7 +75,7 @@ def frame_result(
         pts=index,
         time_base=Fraction(1, fps),
         time_s=index / fps,
-        image=image,
+        pixels=image,
         inputs=np.zeros((8, 8, 3), dtype=np.uint8),
         decoded_ns=0,
     )

@@ -193,7 +193,7 @@ def make_frame(epoch: Epoch, index: int) -> Frame:
         pts=index * 3000,
         time_base=Fraction(1, 90000),
         time_s=index / 30,
-        image=np.zeros((*epoch.size, 3), np.uint8),
+        pixels=np.zeros((*epoch.size, 3), np.uint8),
         inputs=np.zeros((12, 20, 3), np.uint8),
         decoded_ns=0,
     )

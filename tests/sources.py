@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from streamer.errors import SourceError
 from streamer.frame import Frame
@@ -15,13 +16,23 @@ from streamer.sources.source import Source, open_source
 SHORT_SIDE = 32
 
 
-def opened(spec: object, selection: Selection | None = None, **config: Any) -> Source:
-    return open_source(str(spec), SourceConfig(**config), selection or Selection(), SHORT_SIDE)
+def opened(
+    spec: object, selection: Selection | None = None, device: str = "cpu", **config: Any
+) -> Source:
+    return open_source(
+        str(spec),
+        SourceConfig(**config),
+        selection or Selection(),
+        SHORT_SIDE,
+        device=torch.device(device),
+    )
 
 
-def read(spec: object, selection: Selection | None = None, **config: Any) -> list[Frame]:
+def read(
+    spec: object, selection: Selection | None = None, device: str = "cpu", **config: Any
+) -> list[Frame]:
     """The frames of a source that is never lost."""
-    source = opened(spec, selection, **config)
+    source = opened(spec, selection, device, **config)
     try:
         frames = list(source)
         assert None not in frames

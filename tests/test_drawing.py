@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+from dataclasses import replace
 from fractions import Fraction
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -14,6 +16,7 @@ from streamer.frame import Epoch, Frame, Region
 from streamer.output import CroppedMask, FrameResult, Instance
 from streamer.sinks import drawing
 from streamer.sinks.drawing import BLACK, WHITE, color_of, draw_flat, draw_overlay, render
+from streamer.sinks.output_spec import PictureStyle
 
 SIZE = (120, 200)
 
@@ -189,3 +192,20 @@ def test_masks_that_are_not_contiguous() -> None:
     crop = np.asfortranarray(np.ones((10, 20), dtype=bool))
     one = instance(1, CroppedMask(SIZE, 30, 40, crop))
     assert np.all(draw_flat(SIZE, [one], lambda _: WHITE)[30:40, 40:60] == WHITE)
+
+
+def test_only_what_shows_the_image_asks_for_it() -> None:
+    asked = []
+
+    class Held:
+        shape = (*SIZE, 3)
+
+        def rgb(self) -> NDArray[np.uint8]:
+            asked.append(style)
+            return np.zeros(self.shape, np.uint8)
+
+    plain = result(np.zeros((*SIZE, 3), np.uint8), instance(1, ellipse((60, 60), (30, 20))))
+    held = replace(plain, frame=replace(plain.frame, pixels=Held()))
+    for style in get_args(PictureStyle):
+        assert np.array_equal(render(held, style), render(plain, style))
+    assert asked == ["overlay", "side_by_side", "frame"]

@@ -137,6 +137,7 @@ def test_bad_options_are_named(tmp_path: Path) -> None:
         ({"device": "gpu"}, "device is 'gpu'; allowed: auto or cpu or cuda"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"live": "maybe"}, "source.live is 'maybe'"),
+        ({"hwaccel": "vulkan"}, "source.hwaccel is 'vulkan'; allowed: auto or none or cuda"),
         ({"start": float("inf")}, "start is inf"),
     ]:
         with pytest.raises(ConfigError, match=re.escape(message)):

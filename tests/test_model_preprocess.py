@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import Compose, Normalize, Resize, ToTensor
 
-from model.preprocess import IMAGENET_MEAN, IMAGENET_STD, network_size, normalise, resize
+from model.preprocess import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    network_size,
+    normalise,
+    resize,
+    resize_tensor,
+)
 
 
 def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -58,6 +65,23 @@ def test_resize_equals_pil(height: int, width: int) -> None:
 def test_resize_to_its_own_size_copies_nothing() -> None:
     image = photo(30, 40)
     assert resize(image, (30, 40)) is image
+    tensor = torch.from_numpy(image)
+    assert resize_tensor(tensor, (30, 40)) is tensor
+
+
+@pytest.mark.parametrize(("height", "width"), [(720, 1280), (577, 403), (40, 31), (1, 1)])
+def test_resize_of_a_tensor_differs_by_rounding(height: int, width: int) -> None:
+    image = photo(height, width)
+    size = network_size((height, width), 100)
+    resized = resize_tensor(torch.from_numpy(image), size)
+    assert (resized.dtype, resized.shape) == (torch.uint8, (*size, 3))
+    assert resized.is_contiguous()
+    assert np.abs(resized.numpy().astype(int) - resize(image, size)).max() <= 1
+
+
+def test_resize_of_a_tensor_of_another_kind_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"image is torch.float32 \(3, 4, 3\), expected uint8"):
+        resize_tensor(torch.zeros(3, 4, 3), (2, 2))
 
 
 def test_resize_takes_views_and_read_only_images() -> None:

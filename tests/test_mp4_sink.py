@@ -184,7 +184,7 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
 def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 96, 128, 3), dtype=np.uint8)
     results = [result(n, n / 10, (96, 128)) for n in range(60)]
-    shown = [replace(each, frame=replace(each.frame, image=image))
+    shown = [replace(each, frame=replace(each.frame, pixels=image))
              for each, image in zip(results, noise, strict=True)]  # fmt: skip
     config = Mp4Config(keyframe_s=0.3, segment_s=segment_s, segment_mb=0.05)
     write(tmp_path / "out.mp4", shown, config)

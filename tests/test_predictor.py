@@ -25,7 +25,7 @@ from streamer.device import (
     load_network,
 )
 from streamer.errors import CheckpointError, DeviceError
-from streamer.predictor import VistrPredictor, box_logits, encode_frames
+from streamer.predictor import VistrPredictor, box_logits, encode_frames, stack_inputs
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
@@ -65,6 +65,17 @@ def test_overlapping_windows_equal_the_plain_network(net: VisTR) -> None:
         assert np.allclose(np.linalg.norm(prediction.embeddings, axis=1), 1, atol=1e-5)
         assert np.allclose(prediction.class_votes.sum(1), 1)
         assert prediction.presence.all()
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def test_inputs_may_lie_on_the_device_already(device: str) -> None:
+    arrays = [frame.inputs for frame in FRAMES[:3]]
+    expected = torch.from_numpy(np.stack(arrays))
+    tensors = [torch.from_numpy(array).to(device) for array in arrays]
+    for inputs in (arrays, tensors, [arrays[0], *tensors[1:]]):
+        stacked = stack_inputs(inputs, torch.device(device))
+        assert stacked.device.type == device
+        assert torch.equal(stacked.cpu(), expected)
 
 
 def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def window_prediction(net: VisTR, clip: Clip) -> Prediction:
     """What the stream's predictor says of a clip that fills one window, without a threshold."""
     epoch = Epoch(0, "start", clip.size, Region(0, 0, *clip.size))
     frames = tuple(
-        Frame(i, epoch, None, Fraction(1), float(i), image=frame, inputs=frame, decoded_ns=0)
+        Frame(i, epoch, None, Fraction(1), float(i), pixels=frame, inputs=frame, decoded_ns=0)
         for i, frame in enumerate(clip.frames)
     )
     window = Window(epoch, tuple(range(len(frames))), len(frames), frames, len(frames))

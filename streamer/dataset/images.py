@@ -113,7 +113,7 @@ class ImageSequence:
                 pts=index,
                 time_base=Fraction(1),  # a data set does not say when its frames were taken
                 time_s=float(index),
-                image=image,
+                pixels=image,
                 inputs=resize(image, self._network_size),
                 decoded_ns=time.monotonic_ns(),
             )

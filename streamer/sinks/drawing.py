@@ -54,19 +54,19 @@ def render(result: FrameResult, style: PictureStyle) -> Image:
         uint8 [H, W, 3], RGB, at the frame's own size (twice its width with ``side_by_side``);
         never to be written to, as with ``frame`` it is the frame's own array.
     """
-    image = result.frame.image
-    if style == "frame":
-        return image
-    if style == "overlay":
-        return draw_overlay(image, result.instances)
-    if style == "side_by_side":
-        return np.hstack([image, draw_overlay(image, result.instances)])
     colors: dict[str, Callable[[Instance], Rgb]] = {
         "instances": lambda instance: color_of(instance.track_id),
         "classes": lambda instance: color_of(instance.category_id),
         "binary": lambda _: WHITE,
     }
-    return draw_flat(result.frame.epoch.size, result.instances, colors[style])
+    if style in colors:  # without the image, which may have to be fetched
+        return draw_flat(result.frame.epoch.size, result.instances, colors[style])
+    image = result.frame.image
+    if style == "overlay":
+        return draw_overlay(image, result.instances)
+    if style == "side_by_side":
+        return np.hstack([image, draw_overlay(image, result.instances)])
+    return image
 
 
 def draw_flat(

@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import floor
 
 import av
+import torch
 from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
@@ -18,6 +19,7 @@ from streamer.sources.container_opening import choose_video, open_container, tra
 from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
+from streamer.sources.video_decoding import CPU, VideoDecoding
 
 MAX_FAILURES = 30
 """Packets in a row that may fail to decode before the video counts as broken."""
@@ -31,15 +33,20 @@ class ContainerMedia:
 
     Args:
         spec: Which source.
-        config: Format, transport and time-outs.
+        config: Format, transport, time-outs, and what may decode.
         pipe: What to read instead of ``spec.target``; owned from now on.
+        device: The network's.
 
     Raises:
         SourceError: It cannot be opened, or holds no video.
     """
 
     def __init__(
-        self, spec: SourceSpec, config: SourceConfig, pipe: PipeReader | None = None
+        self,
+        spec: SourceSpec,
+        config: SourceConfig,
+        pipe: PipeReader | None = None,
+        device: torch.device = CPU,
     ) -> None:
         self.name = spec.name
         self.corrupt = 0
@@ -47,8 +54,9 @@ class ContainerMedia:
         self._config = config
         self._pipe = pipe
         self._is_fresh = True
+        self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
         try:
-            self._container = open_container(spec, config, pipe)
+            self._container = open_container(spec, config, pipe, self._decoding.hwaccel())
             try:
                 playlist_is_live = self._container.duration is None
                 self.live = playlist_is_live if spec.live is None else spec.live
@@ -67,7 +75,7 @@ class ContainerMedia:
         """The pictures from `start_s` seconds after the stream's start on.
 
         Raises:
-            SourceError: The video breaks off, or cannot be decoded any more.
+            SourceError: The video breaks off, or cannot be decoded any more, or not as it must.
         """
         if not self._is_fresh:
             self._reopen()
@@ -98,7 +106,8 @@ class ContainerMedia:
 
     def _reopen(self) -> None:
         self._container.close()
-        self._container = open_container(self._spec, self._config, self._pipe)
+        hwaccel = self._decoding.hwaccel()
+        self._container = open_container(self._spec, self._config, self._pipe, hwaccel)
         self._stream = choose_video(self._container, self.name, self.live)
 
     def _position_s(self, pts: int) -> Fraction:
@@ -115,7 +124,9 @@ class ContainerMedia:
         realtime_us = self._container.start_time_realtime if self._is_rtsp else None
         if realtime_us is not None and frame.pts is not None:
             camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
-        return Picture(frame, frame.pts, time_base, camera_unix_ns)
+        picture = Picture(frame, frame.pts, time_base, camera_unix_ns)
+        self._decoding.check(picture.is_on_device, self._stream.codec_context)
+        return picture
 
     @property
     def _is_rtsp(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from errno import EIO
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -16,7 +17,10 @@ from streamer.sources.source_spec import SourceSpec
 
 
 def open_container(
-    spec: SourceSpec, config: SourceConfig, pipe: PipeReader | None
+    spec: SourceSpec,
+    config: SourceConfig,
+    pipe: PipeReader | None,
+    hwaccel: HWAccel | None = None,
 ) -> InputContainer:
     """Open what a source names.
 
@@ -24,6 +28,7 @@ def open_container(
         spec: Which source.
         config: Format, transport and time-outs.
         pipe: What to read instead of ``spec.target``.
+        hwaccel: What its video shall be decoded with; None for the CPU.
 
     Raises:
         SourceError: It cannot be opened, or is not a video.
@@ -39,6 +44,7 @@ def open_container(
             format=config.format or default_format,
             options=network_options(spec, config),
             timeout=_timeouts(spec, config),
+            hwaccel=hwaccel,
         )
     except av.FFmpegError as error:
         raise (pipe and pipe.failure) or translate(spec, error) from error

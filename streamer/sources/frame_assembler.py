@@ -5,12 +5,23 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 
-from model.preprocess import network_size, resize
+import numpy as np
+import torch
+from av import VideoFrame
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.preprocess import network_size, resize, resize_tensor
+from streamer.device import device_errors
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
 from streamer.source_options import MAX_ASPECT, MAX_PIXELS
+from streamer.sources.device_image import DeviceImage
+from streamer.sources.device_picture import copy_picture
 from streamer.sources.frame_clock import FrameClock
-from streamer.sources.picture import Picture, RgbConverter
+from streamer.sources.picture import Orientation, Picture, RgbConverter
+
+CUDA = torch.device("cuda")
 
 
 class FrameAssembler:
@@ -53,26 +64,21 @@ class FrameAssembler:
         return self._clock.next(stamp_s, time.monotonic_ns())
 
     def assemble(self, picture: Picture, time_s: Fraction) -> Frame:
-        """Convert and scale a picture.
+        """Convert and scale a picture, where it was decoded.
 
         Raises:
             SourceError: The region of interest lies outside, or is too elongated, or the picture
                 is too large.
+            DeviceError: The device that decoded it failed, or ran out of memory.
         """
         width, height = picture.frame.width, picture.frame.height
         if width * height > MAX_PIXELS:
             raise SourceError(
                 f"{self._name}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
             )
-        image = self._converter.convert(picture.frame)
-        epoch = self._epoch_of((image.shape[0], image.shape[1]))
-        region = epoch.region
-        inputs = resize(
-            image[
-                region.top : region.top + region.height, region.left : region.left + region.width
-            ],
-            network_size((region.height, region.width), self._short_side),
-        )
+        epoch = self._epoch_of(Orientation.of(picture.frame).size(height, width))
+        held = self._hold(picture.frame, epoch.region) if picture.is_on_device else None
+        pixels, inputs = held or self._convert(picture.frame, epoch.region)
         capture_unix_ns, capture_clock = self._capture(picture)
         frame = Frame(
             index=self.count,
@@ -80,7 +86,7 @@ class FrameAssembler:
             pts=picture.pts,
             time_base=picture.time_base,
             time_s=float(time_s),
-            image=image,
+            pixels=pixels,
             inputs=inputs,
             decoded_ns=time.monotonic_ns(),
             capture_unix_ns=capture_unix_ns,
@@ -88,6 +94,25 @@ class FrameAssembler:
         )
         self.count += 1
         return frame
+
+    def _convert(
+        self, frame: VideoFrame, region: Region
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """The image and the network's input, made by the CPU."""
+        image = self._converter.convert(frame)
+        return image, resize(image[region.slices], self._network_size(region))
+
+    def _hold(self, frame: VideoFrame, region: Region) -> tuple[DeviceImage, Tensor] | None:
+        """The same on the frame's device, which is not waited for; None if it has to be fetched."""
+        with device_errors(CUDA, "on a decoded frame"):
+            picture = copy_picture(frame)
+            if picture is None:
+                return None
+            inputs = resize_tensor(picture.rgb()[region.slices], self._network_size(region))
+            return DeviceImage(picture), inputs
+
+    def _network_size(self, region: Region) -> tuple[int, int]:
+        return network_size((region.height, region.width), self._short_side)
 
     def _epoch_of(self, size: tuple[int, int]) -> Epoch:
         reason = self._pending_reason

@@ -47,6 +47,62 @@ class Picture:
     time_base: Fraction
     camera_unix_ns: int | None = None
 
+    @property
+    def is_on_device(self) -> bool:
+        """Whether a GPU decoded it, in whose memory it lies."""
+        return self.frame.format.name == "cuda"
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """How a picture's luma and chroma mean colours.
+
+    Attributes:
+        matrix: Between R'G'B' and luma with chroma.
+        is_full: Whether they use their type's full range; otherwise, of 8 bits, 16 to 235 and 240.
+    """
+
+    matrix: Colorspace
+    is_full: bool
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Colours:
+        """As the frame's tags say, or as its size suggests."""
+        untagged = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
+        is_full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        return cls(Colorspace(_COLORSPACES.get(frame.colorspace, untagged)), is_full)
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a stored picture becomes upright: transposed first, flipped then.
+
+    Attributes:
+        is_transposed: Whether rows become columns.
+        flips_rows: Whether the first row becomes the last.
+        flips_columns: Whether the first column becomes the last.
+    """
+
+    is_transposed: bool
+    flips_rows: bool
+    flips_columns: bool
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Orientation:
+        """As the display matrix says, in quarter turns and flips.
+
+        Source: FFmpeg ``libavutil/display.h``: a pixel at (p, q) is shown at (a p + c q, b p + d q)
+        for the matrix a b u c d v x y w; y points down.
+        """
+        a, b, c, d = _display_matrix(frame)
+        is_transposed = abs(b) > abs(a)
+        x_sign, y_sign = (c, b) if is_transposed else (a, d)
+        return cls(is_transposed, flips_rows=y_sign < 0, flips_columns=x_sign < 0)
+
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of the upright picture, from those of the stored one."""
+        return (width, height) if self.is_transposed else (height, width)
+
 
 class RgbConverter:
     """Converts decoded pictures; not thread-safe, keeps swscale's tables between pictures.
@@ -60,34 +116,27 @@ class RgbConverter:
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """A picture as uint8 [H, W, 3], RGB, full range, upright, contiguous."""
-        is_full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
-        untagged = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
+        colours = Colours.of(frame)
         rgb = self._reformatter.reformat(
             frame,
             format="rgb24",
-            src_colorspace=_COLORSPACES.get(frame.colorspace, untagged),
-            src_color_range=ColorRange.JPEG if is_full else ColorRange.MPEG,
+            src_colorspace=colours.matrix,
+            src_color_range=ColorRange.JPEG if colours.is_full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG,
         )
         image = np.asarray(rgb.to_ndarray(), np.uint8)
-        return np.ascontiguousarray(_upright(image, frame))
+        return np.ascontiguousarray(_upright(image, Orientation.of(frame)))
 
 
-def _upright(image: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
-    """Apply the display matrix, in quarter turns and flips.
-
-    Source: FFmpeg ``libavutil/display.h``: a pixel at (p, q) is shown at (a p + c q, b p + d q)
-    for the matrix a b u c d v x y w; y points down.
-    """
-    a, b, c, d = _display_matrix(frame)
-    is_transposed = abs(b) > abs(a)
-    if is_transposed:
+def _upright(image: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.uint8]:
+    if orientation.is_transposed:
         image = np.asarray(cv2.transpose(image), np.uint8)
-    x_sign, y_sign = (c, b) if is_transposed else (a, d)
-    if x_sign < 0 or y_sign < 0:
+    if orientation.flips_rows or orientation.flips_columns:
         # OpenCV: 1 flips left and right, 0 up and down, -1 both
-        code = -1 if x_sign < 0 and y_sign < 0 else 1 if x_sign < 0 else 0
-        image = np.asarray(cv2.flip(image, code), np.uint8)
+        both = orientation.flips_rows and orientation.flips_columns
+        image = np.asarray(
+            cv2.flip(image, -1 if both else int(orientation.flips_columns)), np.uint8
+        )
     return image
 
 

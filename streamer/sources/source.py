@@ -8,6 +8,8 @@ from dataclasses import replace
 from fractions import Fraction
 from threading import Event
 
+import torch
+
 from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
@@ -20,6 +22,7 @@ from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection, as_written, expected_frames
 from streamer.sources.source_spec import SourceSpec
+from streamer.sources.video_decoding import CPU
 
 NOMINAL_INTERVAL_S = Fraction(1, 25)
 """From frame to frame, where neither the container nor its timestamps tell."""
@@ -189,12 +192,14 @@ class Source:
         return f" after {self._assembler.count}{of} frames"
 
 
-def open_source(
+def open_source(  # noqa: PLR0913 - what to read, and for whom
     spec: str,
     config: SourceConfig,
     selection: Selection,
     short_side: int,
+    *,
     stdin_fd: int = 0,
+    device: torch.device = CPU,
 ) -> Source:
     """Open an input; what is not live is read up to its first frame.
 
@@ -204,19 +209,24 @@ def open_source(
         selection: What part of it.
         short_side: Of the network's input, in pixels.
         stdin_fd: The descriptor that ``-`` means.
+        device: The network's, on which the frames stay that NVDEC decodes.
 
     Raises:
-        SourceError: It cannot be opened, or holds no video or no frame.
-        ConfigError: It cannot be looped.
+        SourceError: It cannot be opened, or holds no video or no frame, or NVDEC cannot decode it
+            and has to.
+        ConfigError: It cannot be looped, or NVDEC is out of the question.
     """
     parsed = SourceSpec.parse(spec, config)
+    if config.hwaccel == "cuda" and (device.type != "cuda" or parsed.kind == "images"):
+        why = "images" if parsed.kind == "images" else f"a network on the {device.type}"
+        raise ConfigError(f"source.hwaccel is 'cuda'; allowed: auto, none for {why}")
     if config.loop and (parsed.kind == "stdin" or parsed.live):
         raise ConfigError(f"source.loop is True; allowed: False for {parsed.name}")
     media: Media
     if parsed.kind == "images":
         media = ImageMedia(parsed.target, config.fps)
     else:
-        media = _open_container(parsed, config, stdin_fd)
+        media = _open_container(parsed, config, stdin_fd, device)
     source = Source(media, config, selection, short_side)
     if not media.live:
         try:
@@ -227,16 +237,19 @@ def open_source(
     return source
 
 
-def _open_container(spec: SourceSpec, config: SourceConfig, stdin_fd: int) -> Media:
+def _open_container(
+    spec: SourceSpec, config: SourceConfig, stdin_fd: int, device: torch.device
+) -> Media:
     """Open a container, again and again if that is wanted."""
     if spec.kind == "stdin":
-        return ContainerMedia(spec, config, PipeReader(stdin_fd, spec.name, config.read_timeout_s))
+        pipe = PipeReader(stdin_fd, spec.name, config.read_timeout_s)
+        return ContainerMedia(spec, config, pipe, device)
     attempts = Reconnection(spec.name, config, Event())
     while True:
         try:
             if spec.kind == "webcam":  # whose reads know no time-out
-                return PatientMedia(lambda: ContainerMedia(spec, config), config)
-            return ContainerMedia(spec, config)
+                return PatientMedia(lambda: ContainerMedia(spec, config, device=device), config)
+            return ContainerMedia(spec, config, device=device)
         except SourceError as error:
             if not config.wait or spec.live is False:
                 raise

@@ -1,0 +1,84 @@
+"""`streamer.sources.device_image`: an image is fetched once, and only if it is asked for."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from streamer.errors import DeviceError
+from streamer.sources.device_image import DeviceImage
+from streamer.sources.device_picture import DevicePicture, copy_picture
+from tests.clips import draw
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+def picture_on(device: str, index: int = 0) -> DevicePicture:
+    frame = av.VideoFrame.from_ndarray(draw(index, (96, 128)), "rgb24").reformat(format="nv12")
+    picture = copy_picture(frame)
+    assert picture is not None
+    luma, chroma = picture.luma.to(device), picture.chroma.to(device)
+    return DevicePicture(luma, chroma, picture.colours, picture.orientation)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_threads_get_one_and_the_same_array(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    converted = []
+    convert = DevicePicture.rgb
+
+    def counted(picture: DevicePicture) -> torch.Tensor:
+        converted.append(picture)
+        return convert(picture)
+
+    monkeypatch.setattr(DevicePicture, "rgb", counted)
+    image = DeviceImage(picture_on(device))
+    assert image.shape == (96, 128, 3)
+    assert converted == []
+    together = Barrier(4)
+
+    def fetch(_: int) -> np.ndarray:
+        together.wait(10)
+        return image.rgb()
+
+    with ThreadPoolExecutor(4) as threads:
+        arrays = list(threads.map(fetch, range(4)))
+    assert len(converted) == 1
+    assert all(array is arrays[0] for array in arrays)
+    assert arrays[0].dtype == np.uint8
+    assert np.array_equal(arrays[0], convert(picture_on(device)).cpu().numpy())
+
+
+@pytest.mark.gpu
+def test_an_image_fetched_while_the_network_s_stream_is_busy_is_the_right_one() -> None:
+    """The planes of each are overwritten on the default stream as soon as they are let go."""
+    busy = torch.rand(4096, 4096, device="cuda")
+    images, expected = [], []
+    for index in range(40):
+        picture = picture_on("cuda", index)
+        expected.append(picture.rgb())
+        busy = (busy @ busy).clamp(0, 1)
+        images.append(DeviceImage(picture))
+        del picture
+    with ThreadPoolExecutor(3) as threads:
+        fetched = list(threads.map(lambda image: image.rgb(), images))
+    for found, wanted in zip(fetched, expected, strict=True):
+        assert np.array_equal(found, wanted.cpu().numpy())
+
+
+def test_a_device_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = DeviceImage(picture_on("cpu"))
+
+    def broken(_: DevicePicture) -> torch.Tensor:
+        raise RuntimeError("CUDA error: an illegal memory access\nmore")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DevicePicture, "rgb", broken)
+        expected = "cpu failed while fetching a frame's image: CUDA error: an illegal memory access"
+        with pytest.raises(DeviceError, match=expected):
+            image.rgb()
+    assert image.rgb().shape == (96, 128, 3), "it may be asked again"

@@ -1,0 +1,87 @@
+"""`streamer.sources.frame_assembler`: pictures on a device become frames there."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import Mock
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from streamer.errors import DeviceError, SourceError
+from streamer.sources import frame_assembler
+from streamer.sources.device_image import DeviceImage
+from streamer.sources.device_picture import copy_picture
+from streamer.sources.picture import Picture
+from streamer.sources.selection import Selection
+from tests.clips import make_clip
+from tests.sources import opened, read
+
+Copier = Callable[[Callable[..., object]], None]
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> Copier:
+    """Takes all pictures for some of a device, whose planes are then copied as it is told."""
+
+    def pretend(copy: Callable[..., object]) -> None:
+        monkeypatch.setattr(Picture, "is_on_device", property(lambda _: True))
+        monkeypatch.setattr(frame_assembler, "copy_picture", copy)
+
+    return pretend
+
+
+@pytest.mark.parametrize("roi", [None, (5, 3, 41, 29)])
+@pytest.mark.parametrize("rotation", [None, 90])
+def test_a_device_s_frames_are_those_of_the_cpu(
+    tmp_path: Path,
+    roi: tuple[int, int, int, int] | None,
+    rotation: int | None,
+    on_device: Copier,
+) -> None:
+    make_clip(tmp_path / "a.mp4", frames=4, size=(48, 64), rotation=rotation)
+    expected = read(tmp_path / "a.mp4", Selection(roi=roi))
+    on_device(lambda frame: copy_picture(frame.reformat(format="nv12")))
+    for found, plain in zip(read(tmp_path / "a.mp4", Selection(roi=roi)), expected, strict=True):
+        assert isinstance(found.pixels, DeviceImage)
+        assert isinstance(found.inputs, torch.Tensor)
+        assert found.epoch.region == plain.epoch.region
+        assert np.abs(found.image.astype(int) - plain.image).mean() < 1
+        assert np.abs(found.inputs.numpy().astype(int) - plain.inputs).mean() < 1
+        assert dataclasses.replace(found, index=9).image is found.image
+
+
+@pytest.mark.parametrize("roi", [(60, 0, 10, 10), (0, 0, 50, 4)])
+def test_what_does_not_fit_is_refused_before_the_device_gives_memory(
+    tmp_path: Path, roi: tuple[int, int, int, int], on_device: Copier
+) -> None:
+    make_clip(tmp_path / "a.mp4")
+    copy = Mock()
+    on_device(copy)
+    with pytest.raises(SourceError, match=r"beyond the frame|more elongated"):
+        opened(tmp_path / "a.mp4", Selection(roi=roi))
+    copy.assert_not_called()
+
+
+def test_planes_of_another_kind_are_converted_by_the_cpu(tmp_path: Path, on_device: Copier) -> None:
+    make_clip(tmp_path / "a.mp4", frames=2)
+    expected = read(tmp_path / "a.mp4")
+    on_device(copy_picture)  # which leaves three planes alone
+    for found, plain in zip(read(tmp_path / "a.mp4"), expected, strict=True):
+        assert np.array_equal(found.image, plain.image)
+        assert np.array_equal(found.inputs, plain.inputs)
+
+
+def test_a_device_that_fails_is_named(tmp_path: Path, on_device: Copier) -> None:
+    make_clip(tmp_path / "a.mp4")
+
+    def exhausted(_: av.VideoFrame) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    on_device(exhausted)
+    with pytest.raises(DeviceError, match="cuda failed on a decoded frame: out of memory"):
+        opened(tmp_path / "a.mp4")
