@@ -1,0 +1,31 @@
+"""`streamer`: PyTorch's threads are told not to spin before PyTorch is loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import os, sys, streamer
+print("torch" in sys.modules, os.environ.get("GOMP_SPINCOUNT"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "spins"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")],
+)
+def test_threads_spin_as_chosen_or_little(chosen: dict[str, str], spins: str) -> None:
+    names = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=inherited | chosen,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.split() == ["False", spins]
