@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, WindowState
+from model.backbone import MobileNetBackbone
 from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
@@ -22,9 +23,19 @@ from streamer.window import Prediction, Window
 CERTAIN_LOGIT = 10.0
 """Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
 
-ENCODE_CHUNKS = {"cpu": 2, "cuda": 6}
-"""Frames per pass of the backbone: bounds its memory. On a CPU the widest layers of two frames stay
-in its caches; MobileNetV2 takes a third longer for each frame in passes of 6."""
+FRAMES_PER_PASS = 6
+"""Of the backbone: more take memory, fewer read a ResNet's weights more often."""
+
+FEW_FRAMES_PER_PASS = 2
+"""Of MobileNetV2 on a CPU, in whose caches its widest layers then stay."""
+
+
+def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
+    """Frames that go through the network's backbone at once."""
+    if isinstance(net, GraphedVisTR) or next(net.parameters()).is_cuda:
+        return FRAMES_PER_PASS
+    is_light = isinstance(net.vistr.backbone[0], MobileNetBackbone)
+    return FEW_FRAMES_PER_PASS if is_light else FRAMES_PER_PASS
 
 
 def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.device) -> Tensor:
@@ -57,7 +68,7 @@ def encode_frames(
         inputs: uint8 [h, w, 3] each, RGB at the network's size, on the host or on its device.
     """
     parameter = next(net.parameters())
-    chunk = ENCODE_CHUNKS[parameter.device.type]
+    chunk = frames_per_pass(net)
     for start in range(0, len(inputs), chunk):
         frames = stack_inputs(inputs[start : start + chunk], parameter.device)
         encoded = net.encode(normalise(frames, parameter.dtype))
@@ -139,7 +150,7 @@ class VistrPredictor:
             DeviceError: The device failed, or ran out of memory.
         """
         new = [frame for frame in waiting if frame.index not in self._features]
-        if len(new) >= ENCODE_CHUNKS[self._device.type]:
+        if len(new) >= frames_per_pass(self._net):
             with device_errors(self._device, f"on {len(new)} frames"):
                 self._encode(new)
 

@@ -111,7 +111,6 @@ def test_frames_are_prepared_while_a_window_fills(
 
     expected = [plain.predict(window) for window in (first, second)]
     monkeypatch.setattr(predictor_module, "encode_frames", counting)
-    monkeypatch.setitem(predictor_module.ENCODE_CHUNKS, "cpu", 2)
     for window, outcome in zip((first, second), expected, strict=True):
         for count in range(len(window.new)):
             prepared.prepare(window.new[:count])
