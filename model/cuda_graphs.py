@@ -1,6 +1,6 @@
 """Stages of the network as CUDA graphs: launched at once, not kernel by kernel.
 
-Most of the backbone's and the transformer's kernels run shorter than Python takes to launch one.
+Most of the network's kernels run shorter than Python takes to launch one.
 Recorded once for each size of frames, they are replayed by the device alone.
 
 Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
@@ -43,6 +43,7 @@ class GraphedVisTR:
         pool = torch.cuda.graph_pool_handle()
         self._features = Replayed(self._encode, pool)
         self._answers = Replayed(net.answer, pool)
+        self._masks = Replayed(lambda *inputs: (net.masks_of(*inputs),), pool)
 
     def parameters(self) -> Iterator[Parameter]:
         """Those of the network."""
@@ -60,13 +61,14 @@ class GraphedVisTR:
         logits, boxes, embeddings, memory = self._answers(features.projected, positions)
         return WindowState(logits, boxes, embeddings, memory, features)
 
-    def segment(self, state: WindowState, slots: Sequence[int]) -> Tensor:
-        """As `VisTR.segment`, which it is.
-
-        torchvision launches its deformable convolution on the default stream whichever is current,
-        so that a recording would lack it; and kernels of the masks are few and long.
-        """
-        return self._net.segment(state, slots)
+    def segment(self, state: WindowState, slots: Tensor | Sequence[int]) -> Tensor:
+        """As `VisTR.segment`, a slot at a time: one recording serves any number of them."""
+        wanted = self._net.slot_index(slots).tolist()
+        if not wanted:
+            return self._net.segment(state, [])
+        shared = (self._net.mask_head.context(state.memory), state.memory, *state.features.adapted)
+        masks = [self._masks(state.embeddings[:, slot : slot + 1], *shared)[0] for slot in wanted]
+        return torch.cat(masks)[:, 0].transpose(0, 1)
 
     def _encode(self, images: Tensor) -> tuple[Tensor, ...]:
         features = self._net.encode(images)

@@ -1,9 +1,11 @@
-"""The deformable convolution of the published mask head, fast on a CPU too.
+"""The deformable convolution of the published mask head.
 
 Source: Dai et al., Deformable Convolutional Networks, ICCV 2017 (v1, without modulation).
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -35,8 +37,7 @@ class DeformableConv(nn.Module):
         # Half precision would move the taps too coarsely.
         exact = torch.promote_types(x.dtype, torch.float32)
         shifts = offset.to(exact)
-        # torchvision's CPU kernel runs on one thread.
-        if not (x.is_cuda or torch.is_grad_enabled() or min(x.shape[-2:]) < 2):
+        if not torch.is_grad_enabled() and min(x.shape[-2:]) >= 2:
             return convolve_then_gather(x, shifts, self.weight)
         # Its kernels know no bfloat16.
         moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
@@ -44,11 +45,13 @@ class DeformableConv(nn.Module):
 
 
 def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
-    """What `torchvision.ops.deform_conv2d` gives with a padding of 1, many times as fast on a CPU.
+    """What `torchvision.ops.deform_conv2d` gives with a padding of 1.
 
     Interpolation and convolution are both linear, so they may change places: each tap's products
     with all pixels are a table of short rows, and an output pixel is the weighted sum of 9 taps ×
-    4 corners of them, which is what `embedding_bag` calculates in vectorised threads.
+    4 corners of them, which is what `embedding_bag` calculates: on a CPU in vectorised threads,
+    where torchvision has one; on CUDA on the current stream, where torchvision's kernels run on
+    the default one, so that no CUDA graph can hold them.
 
     Args:
         x: [n, C, h, w], h and w at least 2.
@@ -61,29 +64,34 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     outputs, inputs = weight.shape[:2]
     kernel = weight.permute(1, 2, 3, 0).reshape(inputs, TAPS * outputs)
     moved = x.new_empty(len(x), *x.shape[2:], outputs)
-    # One image at a time: its table of products stays in the processor's cache.
-    for image, shift, result in zip(x, offset, moved, strict=True):
-        table = (image.permute(1, 2, 0).reshape(-1, inputs) @ kernel).view(-1, outputs)
-        rows, shares = _corners(shift)
+    # On a CPU one image at a time: its table of products stays in the processor's cache.
+    at_once = len(x) if x.is_cuda else 1
+    parts = (torch.split(tensor, at_once) for tensor in (x, offset, moved))
+    for images, shifts, results in zip(*parts, strict=True):
+        table = (images.permute(0, 2, 3, 1).reshape(-1, inputs) @ kernel).view(-1, outputs)
+        rows, shares = _corners(shifts)
         bags = F.embedding_bag(rows, table, per_sample_weights=shares.to(x.dtype), mode="sum")
-        result[:] = bags.view(result.shape)
+        results[:] = bags.view(results.shape)
     return moved.permute(0, 3, 1, 2)
 
 
 def _corners(offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the table of products, and their weights, for each pixel: [h · w, 4 · TAPS]."""
-    height, width = offset.shape[1:]
-    y, x = offset.permute(1, 2, 0).contiguous().view(height, width, TAPS, 2).unbind(-1)
-    centred = torch.arange(-1, 2, dtype=offset.dtype)
-    image_rows = torch.arange(height, dtype=offset.dtype)[:, None, None]
-    image_columns = torch.arange(width, dtype=offset.dtype)[:, None]
-    top, upper, lower = _neighbours(y + image_rows + centred.repeat_interleave(3), height)
-    left, nearer, farther = _neighbours(x + image_columns + centred.repeat(3), width)
-    corner = (top * width + left).int() * TAPS + torch.arange(TAPS, dtype=torch.int32)
+    """Rows of the table of products, and their weights, for each pixel: [n · h · w, 4 · TAPS]."""
+    images, _, height, width = offset.shape
+    shape = (images, height, width, TAPS, 2)
+    y, x = offset.permute(0, 2, 3, 1).contiguous().view(shape).unbind(-1)
+    arange = partial(torch.arange, device=offset.device)
+    centred = arange(-1, 2)
+    top, upper, lower = _neighbours(
+        y + (arange(height)[:, None, None] + centred.repeat_interleave(3)), height
+    )
+    left, nearer, farther = _neighbours(x + (arange(width)[:, None] + centred.repeat(3)), width)
+    first = arange(images, dtype=torch.int32)[:, None, None, None] * (height * width * TAPS)
+    corner = (top * width + left).int() * TAPS + (first + arange(TAPS, dtype=torch.int32))
     below = TAPS * width
     rows = torch.cat((corner, corner + TAPS, corner + below, corner + below + TAPS), -1)
     shares = torch.cat((upper * nearer, upper * farther, lower * nearer, lower * farther), -1)
-    return rows.view(height * width, -1), shares.view(height * width, -1)
+    return rows.view(-1, 4 * TAPS), shares.view(-1, 4 * TAPS)
 
 
 def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -207,7 +207,7 @@ class VisTR(nn.Module):
         Raises:
             ValueError: A slot is out of range, or `slots` is not a list of integers.
         """
-        index = self._slot_index(slots, state.memory.device)
+        index = self.slot_index(slots).to(state.memory.device)
         adapted = state.features.adapted
         frames, _, height, width = adapted[-1].shape
         if not len(index):
@@ -216,16 +216,39 @@ class VisTR(nn.Module):
         masks = []
         most = max(1, CHUNK_PIXELS[index.device.type] // (frames * height * width))
         for group in torch.split(index, most):
-            attention = self.bbox_attention(state.embeddings[:, group], state.memory)
-            slot_features = self.mask_head(context, attention, adapted)
-            # [T, s, C, h, w] -> [s, C, T, h, w] -> [s, 1, T, h, w]
-            masks.append(self.insmask_head(slot_features.permute(1, 2, 0, 3, 4)))
+            embeddings = state.embeddings[:, group]
+            masks.append(self.masks_of(embeddings, context, state.memory, *adapted))
         return torch.cat(masks)[:, 0].transpose(0, 1)
 
-    def _slot_index(self, slots: Tensor | Sequence[int], device: torch.device) -> Tensor:
+    def masks_of(
+        self, embeddings: Tensor, context: Tensor, memory: Tensor, *adapted: Tensor
+    ) -> Tensor:
+        """The tensors of `segment`, without its checks.
+
+        Args:
+            embeddings: [T, s, D], of the slots.
+            context: Of `MaskHead.context`.
+            memory: [T, D, h, w].
+            adapted: Of `FrameFeatures`.
+
+        Returns:
+            Mask logits [s, 1, T, h4, w4].
+        """
+        attention = self.bbox_attention(embeddings, memory)
+        slot_features = self.mask_head(context, attention, adapted)
+        # [T, s, C, h, w] -> [s, C, T, h, w] -> [s, 1, T, h, w]
+        masks: Tensor = self.insmask_head(slot_features.permute(1, 2, 0, 3, 4))
+        return masks
+
+    def slot_index(self, slots: Tensor | Sequence[int]) -> Tensor:
+        """Slots as int64 [n].
+
+        Raises:
+            ValueError: A slot is out of range, or `slots` is not a list of integers.
+        """
         index = torch.as_tensor(slots if isinstance(slots, Tensor) else list(slots))
         if index.ndim != 1 or (len(index) and index.dtype not in (torch.int32, torch.int64)):
             raise ValueError(f"slots are {index.dtype} {tuple(index.shape)}, expected integers [n]")
         if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.slots:
             raise ValueError(f"slots are {index.tolist()}, expected from 0 to {self.slots - 1}")
-        return index.to(device, torch.int64)
+        return index.to(torch.int64)

@@ -50,6 +50,17 @@ def test_the_quick_way_gives_what_torchvision_gives(reach: float, size: tuple[in
     torch.testing.assert_close(convolve_then_gather(x, offset, weight), expected)
 
 
+@pytest.mark.gpu
+def test_the_quick_way_is_the_same_on_cuda() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(5, 7, 16, 23, dtype=torch.float64)
+    offset = torch.randn(5, 18, 16, 23, dtype=torch.float64) * 4
+    weight = torch.randn(5, 7, 3, 3, dtype=torch.float64)
+    expected = deform_conv2d(x, offset, weight, padding=1)
+    actual = convolve_then_gather(x.cuda(), offset.cuda(), weight.cuda())
+    torch.testing.assert_close(actual.cpu(), expected)
+
+
 def test_the_quick_way_is_exact_in_single_precision_too() -> None:
     torch.manual_seed(0)
     x = torch.randn(2, 48, 30, 41).contiguous(memory_format=torch.channels_last)
