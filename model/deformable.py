@@ -66,40 +66,46 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     moved = x.new_empty(len(x), *x.shape[2:], outputs)
     # On a CPU one image at a time: its table of products stays in the processor's cache.
     at_once = len(x) if x.is_cuda else 1
+    plain = _plain_taps(offset)
     parts = (torch.split(tensor, at_once) for tensor in (x, offset, moved))
     for images, shifts, results in zip(*parts, strict=True):
         table = (images.permute(0, 2, 3, 1).reshape(-1, inputs) @ kernel).view(-1, outputs)
-        rows, shares = _corners(shifts)
-        bags = F.embedding_bag(rows, table, per_sample_weights=shares.to(x.dtype), mode="sum")
+        rows, shares = _corners(shifts, plain, x.dtype)
+        bags = F.embedding_bag(rows, table, per_sample_weights=shares, mode="sum")
         results[:] = bags.view(results.shape)
     return moved.permute(0, 3, 1, 2)
 
 
-def _corners(offset: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows of the table of products, and their weights, for each pixel: [n · h · w, 4 · TAPS]."""
+def _plain_taps(offset: Tensor) -> Tensor:
+    """Where the taps are without offsets: [2, 1, h, w, TAPS], rows and columns."""
+    height, width = offset.shape[2:]
+    arange = partial(torch.arange, device=offset.device, dtype=offset.dtype)
+    centred, shape = arange(-1, 2), (1, height, width, TAPS)
+    rows = arange(height)[:, None, None] + centred.repeat_interleave(3)
+    columns = arange(width)[:, None] + centred.repeat(3)
+    return torch.stack((rows.expand(shape), columns.expand(shape)))
+
+
+def _corners(offset: Tensor, plain: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Rows of the table of products, and their weights, for each pixel: [n · h · w, 4 · TAPS].
+
+    An interpolated tap lies between two rows and two columns, of which the first are inside the
+    map, as are their neighbours. Where only one of them should be, or none, the hat function
+    leaves the weight of the others zero.
+    """
     images, _, height, width = offset.shape
-    shape = (images, height, width, TAPS, 2)
-    y, x = offset.permute(0, 2, 3, 1).contiguous().view(shape).unbind(-1)
-    arange = partial(torch.arange, device=offset.device)
-    centred = arange(-1, 2)
-    top, upper, lower = _neighbours(
-        y + (arange(height)[:, None, None] + centred.repeat_interleave(3)), height
-    )
-    left, nearer, farther = _neighbours(x + (arange(width)[:, None] + centred.repeat(3)), width)
-    first = arange(images, dtype=torch.int32)[:, None, None, None] * (height * width * TAPS)
-    corner = (top * width + left).int() * TAPS + (first + arange(TAPS, dtype=torch.int32))
+    position = offset.view(images, TAPS, 2, height, width).permute(2, 0, 3, 4, 1).contiguous()
+    position += plain
+    first = position.floor()
+    for axis, size in zip(first, (height, width), strict=True):
+        axis.clamp_(0, size - 2)
+    distance = torch.stack((position.sub_(first), position - 1))
+    hat = distance.abs_().neg_().add_(1).relu_()  # [first or second, row or column, n, h, w, TAPS]
+    pairs = hat[:, None, 0] * hat[None, :, 1]
+    shares = torch.cat([*pairs[0], *pairs[1]], -1).to(dtype)
+    arange = partial(torch.arange, device=offset.device, dtype=torch.int32)
+    begins = arange(images).view(-1, 1, 1, 1) * (height * width * TAPS) + arange(TAPS)
+    corner = (first[0] * width + first[1]).int() * TAPS + begins
     below = TAPS * width
     rows = torch.cat((corner, corner + TAPS, corner + below, corner + below + TAPS), -1)
-    shares = torch.cat((upper * nearer, upper * farther, lower * nearer, lower * farther), -1)
     return rows.view(-1, 4 * TAPS), shares.view(-1, 4 * TAPS)
-
-
-def _neighbours(position: Tensor, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The first of two neighbouring pixels inside the map, and the weights of both.
-
-    Where a position has only one neighbour inside or none, the hat function leaves the weight of
-    the others zero.
-    """
-    first = position.floor().clamp_(0, size - 2)
-    distance = position - first
-    return first, F.relu(1 - distance.abs()), F.relu(1 - (distance - 1).abs())
