@@ -1,0 +1,82 @@
+"""MPEG-TS over UDP: nobody says when a sender comes or goes, and nothing is sent twice."""
+
+from __future__ import annotations
+
+import socket
+from itertools import pairwise
+from pathlib import Path
+from threading import Event, Thread
+
+from tests.camera import transport_stream
+from tests.sources import opened
+
+DATAGRAM = 7 * 188
+"""Bytes that senders put into one: as many transport packets as fit into Ethernet's frames."""
+
+INTERVAL_S = 0.002
+WAIT_S = 30
+
+
+class UdpSender:
+    """Sends a clip again and again, while it is not silent.
+
+    Args:
+        clip: MPEG-TS.
+    """
+
+    def __init__(self, clip: bytes) -> None:
+        self._datagrams = [clip[i : i + DATAGRAM] for i in range(0, len(clip), DATAGRAM)]
+        self._speaks, self._done = Event(), Event()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port: int = probe.getsockname()[1]
+        self.url = f"udp://127.0.0.1:{self._port}"
+        self._thread = Thread(target=self._send)
+
+    def __enter__(self) -> UdpSender:
+        self._speaks.set()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._speaks.set()
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive()
+
+    def pause(self) -> None:
+        self._speaks.clear()
+
+    def resume(self) -> None:
+        self._speaks.set()
+
+    def _send(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not self._done.is_set():
+                for datagram in self._datagrams:
+                    self._speaks.wait(WAIT_S)
+                    sender.sendto(datagram, ("127.0.0.1", self._port))
+                    self._done.wait(INTERVAL_S)
+
+
+def test_a_sender_that_falls_silent_is_lost_and_found_again(tmp_path: Path) -> None:
+    with UdpSender(transport_stream(tmp_path, frames=24)) as sender:
+        source = opened(sender.url, read_timeout_s=0.5, reconnect_delay_s=0.01)
+        assert source.live
+        frames = iter(source)
+        before = [next(frames) for _ in range(30)]
+        sender.pause()
+        held = []  # what had arrived
+        while (frame := next(frames)) is not None:
+            held.append(frame)
+        sender.resume()
+        after = [next(frames) for _ in range(30)]
+        source.interrupt()
+        source.close()
+    received = [frame for frame in (*before, *held, *after) if frame is not None]
+    assert [frame.index for frame in received] == list(range(len(received)))
+    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(received))
+    epochs = {frame.epoch.index: frame.epoch for frame in received}
+    assert [epoch.reason for epoch in epochs.values()] == ["start", "reconnect"]
+    assert source.reconnects == 1
+    assert {frame.capture_clock for frame in received} == {"arrival"}
