@@ -109,6 +109,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
 
     Raises:
         SourceError: The source cannot be opened.
+        DeviceError: What must decode it cannot.
         ConfigError: An option does not fit the source or the device.
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())

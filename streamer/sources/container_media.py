@@ -39,6 +39,7 @@ class ContainerMedia:
 
     Raises:
         SourceError: It cannot be opened, or holds no video.
+        DeviceError: It must be decoded by NVDEC, which is not to be had.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class ContainerMedia:
         """The pictures from `start_s` seconds after the stream's start on.
 
         Raises:
-            SourceError: The video breaks off, or cannot be decoded any more, or not as it must.
+            SourceError: The video breaks off, or cannot be decoded any more.
+            DeviceError: It must be decoded by NVDEC, and is not.
         """
         if not self._is_fresh:
             self._reopen()

@@ -36,6 +36,7 @@ class FrameSource(Protocol):
 
         Raises:
             SourceError: The input cannot be read.
+            DeviceError: What decodes it failed.
         """
         ...
 
@@ -51,7 +52,7 @@ class FrameSource(Protocol):
 class DecoderThread:
     """Iterates a source on a thread of its own and closes it there.
 
-    The ring buffer is closed when the source ends: cleanly, or with its `SourceError`. Closing the
+    The ring buffer is closed when the source ends: cleanly, or with its `StreamError`. Closing the
     ring buffer from the other end ends the thread too.
 
     Args:

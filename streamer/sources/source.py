@@ -91,6 +91,7 @@ class Source:
 
         Raises:
             SourceError: There is no frame, or the region of interest does not fit it.
+            DeviceError: What must decode it does not, or is out of memory.
         """
         self._first = next(self._frames, None)
 
@@ -101,6 +102,7 @@ class Source:
 
         Raises:
             SourceError: The input holds no frame, breaks off, or is lost for good.
+            DeviceError: As in `read_ahead`; that ends a live input too.
         """
         if self._first is not None:
             # it did not wait on purpose: its latency counts from here
@@ -212,8 +214,8 @@ def open_source(  # noqa: PLR0913 - what to read, and for whom
         device: The network's, on which the frames stay that NVDEC decodes.
 
     Raises:
-        SourceError: It cannot be opened, or holds no video or no frame, or NVDEC cannot decode it
-            and has to.
+        SourceError: It cannot be opened, or holds no video or no frame.
+        DeviceError: NVDEC has to decode it, and cannot.
         ConfigError: It cannot be looped, or NVDEC is out of the question.
     """
     parsed = SourceSpec.parse(spec, config)

@@ -10,7 +10,7 @@ import torch
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.codeccontext import VideoCodecContext
 
-from streamer.errors import SourceError
+from streamer.errors import DeviceError
 
 CPU = torch.device("cpu")
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class VideoDecoding:
-    """Chooses the decoder whenever a container is opened, and says once which it became.
+    """Chooses the decoder whenever a container is opened, and says which it became.
 
     FFmpeg decodes on the CPU what NVDEC refuses, even in the middle of a video, so that every frame
     has to be looked at.
@@ -33,7 +33,8 @@ class VideoDecoding:
         self, name: str, wanted: Literal["auto", "none", "cuda"], device: torch.device
     ) -> None:
         self._name = name
-        self._in_question = wanted != "none" and device.type == "cuda"
+        is_nvidia = device.type == "cuda" and torch.version.hip is None
+        self._in_question = wanted != "none" and is_nvidia
         self._must = wanted == "cuda"
         self._device = device
         self._obstacle: str | None = None
@@ -43,7 +44,7 @@ class VideoDecoding:
         """What to open the container with, on the thread that opens it; None for the CPU.
 
         Raises:
-            SourceError: NVDEC must decode, and is not to be had.
+            DeviceError: NVDEC must decode, and is not to be had.
         """
         if not self._in_question:
             return None
@@ -64,12 +65,12 @@ class VideoDecoding:
             codec: What decoded it.
 
         Raises:
-            SourceError: NVDEC must decode, and did not.
+            DeviceError: NVDEC must decode, and did not.
         """
         if not self._in_question or on_device == self._was_on_device:
             return
-        self._was_on_device = on_device
         if on_device:
+            self._was_on_device = True
             log.info("%s: decoded by NVDEC", self._name)
             return
         video = f"{codec.name} of {codec.width}x{codec.height}"
@@ -79,11 +80,13 @@ class VideoDecoding:
             else f"FFmpeg has no way to it for {codec.name}"
         )
         self._refuse(reason)
+        self._was_on_device = False
         log.info("%s: decoded on the CPU, not by NVDEC: %s", self._name, reason)
 
     def _refuse(self, reason: str) -> None:
         if self._must:
-            raise SourceError(
+            # No SourceError: opening the source again would not help.
+            raise DeviceError(
                 f"{self._name}: source.hwaccel is 'cuda', but NVDEC cannot decode: {reason}; "
                 "allowed: auto, none"
             )
