@@ -73,7 +73,7 @@ def resize_tensor(image: Tensor, size: tuple[int, int]) -> Tensor:
         size: (height, width) of the result in pixels.
 
     Returns:
-        uint8 [h, w, 3] on the image's device; `image` itself where it has that size already.
+        uint8 [h, w, 3] on the image's device, contiguous; `image` itself where it is so already.
 
     Raises:
         ValueError: `image` is not uint8 [H, W, 3].
@@ -81,7 +81,7 @@ def resize_tensor(image: Tensor, size: tuple[int, int]) -> Tensor:
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != torch.uint8:
         raise ValueError(f"image is {image.dtype} {tuple(image.shape)}, expected uint8 [H, W, 3]")
     if image.shape[:2] == size:
-        return image
+        return image.contiguous()  # a part of a picture shall not keep the whole
     source = image.permute(2, 0, 1)[None].float()  # the kernel for uint8 is the CPU's only
     scaled = F.interpolate(source, size, mode="bilinear", align_corners=False, antialias=True)
     return scaled[0].permute(1, 2, 0).round().to(torch.uint8).contiguous()

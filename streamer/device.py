@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -132,7 +132,7 @@ def load_network(
 
 
 def convert(net: VisTR, device: torch.device, dtype: torch.dtype) -> None:
-    """Bring a folded network to its device and arithmetic, in place."""
+    """Bring a folded network to its device and arithmetic, in place and for good."""
     backbone = net.vistr.backbone
     halved = dtype in (torch.bfloat16, torch.float16)
     if halved and device.type == "cpu" and isinstance(backbone[0], MobileNetBackbone):
@@ -142,6 +142,17 @@ def convert(net: VisTR, device: torch.device, dtype: torch.dtype) -> None:
     net.to(device, dtype)
     net.vistr.backbone = backbone
     fuse_blocks(backbone)
+
+
+def default_stream(device: torch.device) -> AbstractContextManager[object]:
+    """While in this context, work on CUDA goes onto the device's default stream.
+
+    The decoder's thread and the network's hand tensors to each other without waiting: one stream
+    for both keeps the order, whichever a program that embeds the stream is on.
+    """
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.cuda.stream(torch.cuda.default_stream(device))
 
 
 @contextmanager

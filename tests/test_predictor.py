@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,13 @@ from streamer.device import (
     load_network,
 )
 from streamer.errors import CheckpointError, DeviceError
-from streamer.predictor import VistrPredictor, box_logits, encode_frames, stack_inputs
+from streamer.predictor import (
+    VistrPredictor,
+    box_logits,
+    encode_frames,
+    frames_per_pass,
+    stack_inputs,
+)
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
@@ -119,6 +125,12 @@ def test_frames_are_prepared_while_a_window_fills(
         assert np.allclose(prediction.masks, outcome.masks, atol=1e-4)
     # Two passes, and what was left when the window was due; then one, and the last.
     assert encoded == [2, 2, 2, 2, 1]
+
+
+@pytest.mark.parametrize(("backbone", "frames"), [("mobilenet_v2", 2), ("resnet18", 6)])
+def test_few_frames_go_through_a_light_backbone_at_once(backbone: str, frames: int) -> None:
+    net = VisTR(replace(tiny_vistr().architecture, backbone=backbone))
+    assert frames_per_pass(net) == frames
 
 
 def test_a_short_clip_is_judged_by_its_real_frames(net: VisTR) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.preprocess import network_size, resize, resize_tensor
-from streamer.device import device_errors
+from streamer.device import default_stream, device_errors
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
 from streamer.source_options import MAX_ASPECT, MAX_PIXELS
@@ -21,7 +21,7 @@ from streamer.sources.device_picture import copy_picture
 from streamer.sources.frame_clock import FrameClock
 from streamer.sources.picture import Orientation, Picture, RgbConverter
 
-CUDA = torch.device("cuda")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
 class FrameAssembler:
@@ -104,7 +104,8 @@ class FrameAssembler:
 
     def _hold(self, frame: VideoFrame, region: Region) -> tuple[DeviceImage, Tensor] | None:
         """The same on the frame's device, which is not waited for; None if it has to be fetched."""
-        with device_errors(CUDA, "on a decoded frame"):
+        lies_on = CUDA if frame.format.name == "cuda" else CPU
+        with default_stream(lies_on), device_errors(CUDA, "on a decoded frame"):
             picture = copy_picture(frame)
             if picture is None:
                 return None
