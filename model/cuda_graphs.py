@@ -26,6 +26,9 @@ Function = Callable[..., Sequence[Tensor]]
 KEPT = 8
 """Recordings of a stage that are kept, one for each shape of its inputs."""
 
+TRIES = 3
+"""Recordings of a stage that may fail before no more are made."""
+
 log = logging.getLogger(__name__)
 
 
@@ -87,8 +90,8 @@ class _Recording:
 class Replayed:
     """A function of CUDA tensors, recorded when it first meets their shapes, replayed from then on.
 
-    Where a recording fails, because another thread waited for the whole device meanwhile, or for
-    want of memory, it is called like any other from then on.
+    A recording fails where another thread waits for the whole device meanwhile, or for want of
+    memory. Then the function is called like any other, and recording is tried again at the next.
 
     Args:
         function: It must not wait for the device, nor read tensors that may be freed.
@@ -99,7 +102,7 @@ class Replayed:
         self._function = function
         self._pool = pool
         self._recordings: dict[tuple[torch.Size, ...], _Recording] = {}
-        self._failed = False
+        self._tries = TRIES
 
     def __call__(self, *inputs: Tensor) -> Sequence[Tensor]:
         """What the function gives, in tensors of the caller's."""
@@ -117,16 +120,20 @@ class Replayed:
         return [output.clone() for output in recording.outputs]
 
     def _try_to_record(self, inputs: Sequence[Tensor]) -> _Recording | None:
-        if self._failed:
+        if not self._tries:
             return None
         stream = torch.cuda.current_stream()
         try:
             return self._record(inputs)
         except RuntimeError as error:
             torch.cuda.set_stream(stream)  # PyTorch leaves that of the recording
-            self._failed = True
-            reason = str(error).strip().splitlines()[0]
-            log.warning("no CUDA graphs from here on, recording one failed: %s", reason)
+            self._pool = torch.cuda.graph_pool_handle()  # nor is the old one to be trusted
+            self._tries -= 1
+            reason = (str(error).strip() or repr(error)).splitlines()[0]
+            log.warning(
+                "recording a CUDA graph failed (%d tries left), going on without: %s",
+                *(self._tries, reason),
+            )
             return None
 
     def _record(self, inputs: Sequence[Tensor]) -> _Recording:

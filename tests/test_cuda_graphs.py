@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model import VisTR
-from model.cuda_graphs import KEPT, GraphedVisTR, Replayed
+from model.cuda_graphs import KEPT, TRIES, GraphedVisTR, Replayed
 from model.preprocess import normalise
 from streamer.predictor import VistrPredictor
 from streamer.scheduler import WindowScheduler
@@ -85,15 +85,15 @@ def test_a_recording_that_fails_is_done_without(caplog: pytest.LogCaptureFixture
         return (doubled,)
 
     replayed = Replayed(waits, torch.cuda.graph_pool_handle())
-    for length in (3, 4, 3):
+    for length in (3, 4, 3, *[5] * TRIES):
         (result,) = replayed(torch.arange(length, device="cuda"))
         assert result.tolist() == list(range(0, 2 * length, 2))
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * TRIES
     # Neither the stream nor other recordings have suffered.
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
     healthy = Replayed(lambda x: (x + 1,), torch.cuda.graph_pool_handle())
     assert [healthy(torch.arange(2, device="cuda"))[0].tolist() for _ in range(2)] == [[1, 2]] * 2
-    assert len(caplog.records) == 1
+    assert len(caplog.records) == TRIES
 
 
 @pytest.mark.gpu
