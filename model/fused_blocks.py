@@ -35,7 +35,7 @@ class FusedConv(nn.Module):
 
     On CUDA it is cuDNN's, which knows ReLU only. On a CPU it is oneDNN's, through the operators
     that torch.compile uses too, and its weights are packed when it first runs: where it has to,
-    PyTorch packs them for every call.
+    PyTorch packs them for every call. From then on neither they nor its device or dtype may change.
 
     Args:
         conv: On its device, in its dtype, channels last.
@@ -61,6 +61,8 @@ class FusedConv(nn.Module):
         stride, padding = conv.stride, cast("tuple[int, ...]", conv.padding)
         geometry: tuple[Sequence[int], Sequence[int], Sequence[int], int]
         geometry = (stride, padding, conv.dilation, conv.groups)
+        if self.activation != "relu":
+            raise ValueError(f"activation is {self.activation!r}; cuDNN fuses relu only")
         if shortcut is None:
             return torch.cudnn_convolution_relu(x, conv.weight, conv.bias, *geometry)
         return torch.cudnn_convolution_add_relu(x, conv.weight, shortcut, 1.0, conv.bias, *geometry)
@@ -136,6 +138,8 @@ class FusedInvertedResidual(nn.Module):
 def fuse_blocks(backbone: nn.Module) -> None:
     """Put fused blocks into a backbone, in place, if its device has kernels for its arithmetic.
 
+    That is for good: it may not be moved, converted or trained afterwards.
+
     Args:
         backbone: On its device, in its dtype, channels last, its batch norms folded.
     """
@@ -158,7 +162,8 @@ def _fusions(device: torch.device, dtype: torch.dtype) -> Mapping[type, Callable
     if device.type == "cuda":
         is_half = dtype in (torch.bfloat16, torch.float16)
         return resnet if is_half and torch.version.cuda is not None else {}
-    has_kernels = platform.machine() in _X86 and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
+    is_x86 = device.type == "cpu" and platform.machine() in _X86
+    has_kernels = is_x86 and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     calculates = dtype == torch.float32 or (
         dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )

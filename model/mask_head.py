@@ -16,15 +16,20 @@ from model.architecture import Architecture
 from model.deformable import DeformableConv
 from model.group_norm import GroupNorm
 
-CHUNK_PIXELS = {"cpu": 2**17, "cuda": 2**19}
-"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once, by device type.
+CHUNK_PIXELS, CHUNK_PIXELS_CUDA = 2**17, 2**19
+"""Stride-4 pixels, over frames and slots, that pass through the 2-D head at once.
 
 They bound its memory: on CUDA the deformable convolution takes some 1.2 kB for each at D 384, half
-a GB for a slot's 36 frames of 300 by 540 pixels. With fewer, kernels would leave it idle.
+a GB for a slot's 36 frames of 300 by 540 pixels. With fewer, kernels would leave the device idle.
 """
 
 INSTANCE_CHANNELS = 12
 """Width of the 3-D head."""
+
+
+def chunk_pixels(device: torch.device) -> int:
+    """`CHUNK_PIXELS` of a device."""
+    return CHUNK_PIXELS_CUDA if device.type == "cuda" else CHUNK_PIXELS
 
 
 class BoxAttention(nn.Module):
@@ -116,7 +121,7 @@ class MaskHead(nn.Module):
         """
         slots = attention.shape[1]
         pixels = slots * adapted[2].shape[2] * adapted[2].shape[3]
-        most = max(1, CHUNK_PIXELS[context.device.type] // pixels)
+        most = max(1, chunk_pixels(context.device) // pixels)
         chunks = zip(*(torch.split(x, most) for x in (context, attention, *adapted)), strict=True)
         parts = [self._pyramid(first, maps, *levels) for first, maps, *levels in chunks]
         flat = torch.cat(parts) if len(parts) > 1 else parts[0]

@@ -17,7 +17,7 @@ from model.architecture import Architecture
 from model.backbone import build_backbone
 from model.categories import BACKGROUND, default_names
 from model.features import FrameFeatures, VisTROutput, WindowState
-from model.mask_head import CHUNK_PIXELS, BoxAttention, MaskHead, build_instance_head
+from model.mask_head import BoxAttention, MaskHead, build_instance_head, chunk_pixels
 from model.position import PositionCache
 from model.transformer import Transformer
 
@@ -214,7 +214,7 @@ class VisTR(nn.Module):
             return adapted[-1].new_empty((frames, 0, height, width))
         context = self.mask_head.context(state.memory)
         masks = []
-        most = max(1, CHUNK_PIXELS[index.device.type] // (frames * height * width))
+        most = max(1, chunk_pixels(index.device) // (frames * height * width))
         for group in torch.split(index, most):
             embeddings = state.embeddings[:, group]
             masks.append(self.masks_of(embeddings, context, state.memory, *adapted))

@@ -84,8 +84,8 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     images = random_images(5, 40, 56)
     whole = net(images).masks
     # 140 pixels a mask: two frames of a slot at once in the 2-D head, three slots in the 3-D head.
-    monkeypatch.setattr(mask_head, "CHUNK_PIXELS", {"cpu": 300})
-    monkeypatch.setattr(vistr, "CHUNK_PIXELS", {"cpu": 3 * 5 * 140})
+    monkeypatch.setattr(mask_head, "chunk_pixels", lambda _: 300)
+    monkeypatch.setattr(vistr, "chunk_pixels", lambda _: 3 * 5 * 140)
     torch.testing.assert_close(net(images).masks, whole)
 
 
