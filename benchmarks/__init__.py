@@ -1,3 +1,5 @@
 """What measures the quality of results; run from the repository root, not part of the package."""
 
-import streamer as streamer  # which sets up OpenMP, before PyTorch is loaded
+from streamer.openmp import share_cores
+
+share_cores()  # as the stream does, before a benchmark imports PyTorch

@@ -12,6 +12,7 @@ from streamer.arguments import parse
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.json_log import JsonFormatter
+from streamer.openmp import share_cores
 from streamer.path_check import check_paths
 from streamer.signals import exit_code
 from streamer.sources.credentials import shows_password
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--source.credentials FILE takes it from a file"
             )
         check_paths(config)
+        share_cores()
         # Imported late: it brings PyTorch, which --help and a mistyped option or file need not
         # wait for.
         from streamer.launch import launch  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`streamer`: PyTorch's threads are told not to spin before PyTorch is loaded."""
+"""`streamer.openmp`: PyTorch's threads are told not to spin before PyTorch is loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import sys
 import pytest
 
 PROGRAM = """
-import os, sys, streamer
+import os, sys
+from streamer.openmp import share_cores
+share_cores()
 print("torch" in sys.modules, os.environ.get("GOMP_SPINCOUNT"))
 """
 

@@ -14,6 +14,7 @@ from streamer.argument_types import whole_number
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.errors import StreamError
+from streamer.openmp import share_cores
 from streamer.signals import exit_code, handled, interrupt
 from streamer.window_options import WindowConfig
 
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("streamer").setLevel(logging.WARNING if options.quiet else logging.INFO)
     try:
+        share_cores()
         with handled(interrupt), logging_redirect_tqdm():
             # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
             from streamer.dataset.launch import launch  # noqa: PLC0415
