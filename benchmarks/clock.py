@@ -41,7 +41,7 @@ class StageClock:
     """Adds up what methods take, without what the timed methods that they call take.
 
     Args:
-        device: It is waited for before and after each call.
+        device: What the calling thread asked of it is waited for before and after each call.
 
     Attributes:
         seconds: Time by stage, over all threads.

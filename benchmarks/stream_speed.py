@@ -24,7 +24,7 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
     """Frames a second of the real stream by stride, and what each stage takes of a frame.
 
     The stages run on three threads, and each is timed by the wall: where all cores are busy, what
-    one waits for another is in it.
+    one waits for another is in it. On CUDA the frames a second are those of a run without clocks.
 
     Args:
         net: As the product runs it.
