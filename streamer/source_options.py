@@ -42,6 +42,10 @@ class SourceConfig:
     credentials: str | None = None
     """File with a line user:password for the URL, which keeps them off the command line."""
 
+    tls_ca: str | None = None
+    """File (PEM) of the authorities that may have signed the certificate of an rtsps or https
+    source (of HLS, the playlist's). Without it certificates are not checked."""
+
     hwaccel: Literal["auto", "none", "cuda"] = "auto"
     """What decodes video. auto: NVDEC if the network runs on CUDA, where driver and codec have it,
     else the CPU; the log says which. cuda: NVDEC or an error. none: the CPU."""

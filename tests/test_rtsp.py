@@ -10,15 +10,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import trustme
 
 from benchmarks.rtsp_server import RtspServer
 from streamer import cli
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame
 from streamer.sources.reconnection import Reconnection
 from tests.clips import make_clip
 from tests.rtsp_front import Challenge, RtspFront
 from tests.sources import opened, read_broken
+from tests.tls_front import TlsFront
 
 CLIP = "camera.mp4"
 QUICK = {"reconnect_delay_s": 0.05, "reconnect_max_delay_s": 0.2}
@@ -155,6 +157,30 @@ def test_a_stream_over_udp_is_found_again_and_freezes_like_any(server: RtspServe
         frames_until(frames, 2, 3)
         source.close()
     assert source.reconnects == 2
+
+
+def test_a_stream_over_tls_is_lost_and_found_like_any(server: RtspServer, tmp_path: Path) -> None:
+    authority, stranger = trustme.CA(), trustme.CA()
+    for name, known in (("ca.pem", authority), ("stranger.pem", stranger)):
+        known.cert_pem.write_to_path(tmp_path / name)
+    with TlsFront(server.port, authority) as front:
+        url = f"rtsps://127.0.0.1:{front.port}/{CLIP}/play_count_0"
+        opened(url).close()  # without tls_ca nothing is checked
+        with pytest.raises(SourceError, match=r"no certificate to be trusted \(source.tls_ca\)"):
+            opened(url, tls_ca=str(tmp_path / "stranger.pem"))
+        with pytest.raises(ConfigError, match=r"source.tls_ca is '.*missing.pem'; allowed: a file"):
+            opened(url, tls_ca=str(tmp_path / "missing.pem"))
+        source = opened(url, tls_ca=str(tmp_path / "ca.pem"), **QUICK)
+        frames = iter(source)
+        shown = [frame for frame in frames_until(frames, 0, 25) if frame is not None]
+        assert len(shown) == 25
+        assert shown[-1].capture_clock == "camera"
+        server.kill()
+        lose(frames)
+        server.start()
+        frames_until(frames, 1, 3)
+        source.close()
+    assert source.reconnects == 1
 
 
 def test_a_server_that_has_no_udp_is_an_error(server: RtspServer) -> None:

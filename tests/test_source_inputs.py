@@ -9,17 +9,20 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+import trustme
 
-from streamer.errors import SourceError, StreamError
+from streamer.errors import ConfigError, SourceError, StreamError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
 from tests.clips import make_clip, make_images
 from tests.sources import SHORT_SIDE, opened, read, read_broken
+from tests.tls_front import TlsFront
 
 
 @pytest.fixture
@@ -132,6 +135,20 @@ def test_http_file(http_url: str, clip: Path) -> None:
     source.close()
     with pytest.raises(SourceError, match="nothere"):
         opened(f"{http_url}/nothere.mp4")
+
+
+def test_https(http_url: str, clip: Path, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "stranger.pem")
+    with TlsFront(urlsplit(http_url).port or 0, authority) as front:
+        url = f"https://127.0.0.1:{front.port}/{clip.name}"
+        assert len(read(url)) == len(read(url, tls_ca=str(tmp_path / "ca.pem"))) == 30
+        with pytest.raises(SourceError, match="no certificate to be trusted"):
+            opened(url, tls_ca=str(tmp_path / "stranger.pem"))
+    for without in (f"{http_url}/{clip.name}", clip):
+        with pytest.raises(ConfigError, match=r"tls_ca is '.*ca.pem'; allowed: .* rtsps or https"):
+            opened(without, tls_ca=str(tmp_path / "ca.pem"))
 
 
 def test_a_finished_playlist_is_not_live(http_url: str, tmp_path: Path) -> None:

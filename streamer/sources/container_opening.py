@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from errno import EIO
+from pathlib import Path
 
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.credentials import shows_password
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
+
+TLS_SCHEMES = ("rtsps", "https")
 
 
 def open_container(
@@ -32,6 +35,7 @@ def open_container(
 
     Raises:
         SourceError: It cannot be opened, or is not a video.
+        ConfigError: There are certificates for what has none.
     """
     default_format = {"stdin": "mpegts", "lavfi": "lavfi", "webcam": "v4l2"}.get(spec.kind)
     target = spec.target
@@ -65,10 +69,14 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
 
     Source: FFmpeg's protocols documentation. ``timeout`` means listening to RTMP, so only the
     protocols that take it for reading get it; the generic ``rw_timeout`` serves the others.
+
+    Raises:
+        ConfigError: There are certificates for what has none.
     """
-    if spec.kind != "url":
+    scheme = spec.target.split(":", 1)[0].lower() if spec.kind == "url" else ""
+    trusted = _trusted(scheme, config.tls_ca)
+    if not scheme:
         return {}
-    scheme = spec.target.split(":", 1)[0].lower()
     read_timeout_us = str(round(config.read_timeout_s * 1e6))
     options = {"rw_timeout": read_timeout_us}
     if scheme in {"rtsp", "rtsps"}:
@@ -77,7 +85,19 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
         options["timeout"] = read_timeout_us
     if spec.live:
         options["fpsprobesize"] = "0"  # the frame rate is not worth a second's wait
-    return options
+    return options | trusted
+
+
+def _trusted(scheme: str, tls_ca: str | None) -> dict[str, str]:
+    """FFmpeg's options for checking certificates, which it does not by itself."""
+    if tls_ca is None:
+        return {}
+    if scheme not in TLS_SCHEMES or not Path(tls_ca).is_file():
+        raise ConfigError(
+            f"source.tls_ca is {tls_ca!r}; allowed: a file of certificates, for a source of "
+            f"{' or '.join(TLS_SCHEMES)}"
+        )
+    return {"tls_verify": "1", "ca_file": tls_ca}
 
 
 def choose_video(container: InputContainer, name: str, live: bool) -> VideoStream:
@@ -106,6 +126,8 @@ def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:
     elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
         # what FFmpeg says after an RTSP or UDP time-out
         text = "no answer in time, or not a video"
+        if spec.target.lower().startswith(tuple(f"{scheme}:" for scheme in TLS_SCHEMES)):
+            text = "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
     elif isinstance(error, av.InvalidDataError):
         text = "not a video that can be read"
     elif isinstance(error, av.EOFError):
