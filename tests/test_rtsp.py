@@ -17,6 +17,7 @@ from streamer import cli
 from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame
 from streamer.sources.reconnection import Reconnection
+from streamer.sources.source import Source
 from tests.clips import make_clip
 from tests.rtsp_front import Challenge, RtspFront
 from tests.sources import opened, read_broken
@@ -137,20 +138,26 @@ def test_a_stream_that_is_not_there_is_an_error_at_once(server: RtspServer) -> N
         opened(server.url(CLIP))
 
 
+def lost_and_found(source: Source, server: RtspServer) -> Iterator[Frame | None]:
+    """What comes after a source was shown by the camera's clock, lost, and shown again."""
+    frames = iter(source)
+    shown = [frame for frame in frames_until(frames, 0, 25) if frame is not None]
+    assert len(shown) == 25
+    assert shown[-1].capture_clock == "camera"
+    server.kill()
+    lose(frames)
+    server.start()
+    frames_until(frames, 1, 3)
+    return frames
+
+
 @pytest.mark.slow
 def test_a_stream_over_udp_is_found_again_and_freezes_like_any(server: RtspServer) -> None:
     with RtspFront(server.port, udp=True) as front:
         with pytest.raises(SourceError, match="Protocol not supported"):
             opened(front.url(CLIP), transport="tcp")
         source = opened(front.url(CLIP), transport="udp", read_timeout_s=3, **QUICK)
-        frames = iter(source)
-        shown = [frame for frame in frames_until(frames, 0, 25) if frame is not None]
-        assert len(shown) == 25
-        assert shown[-1].capture_clock == "camera"
-        server.kill()
-        lose(frames)
-        server.start()
-        frames_until(frames, 1, 3)
+        frames = lost_and_found(source, server)
         server.send(signal.SIGSTOP)
         lose(frames)
         server.send(signal.SIGCONT)
@@ -171,14 +178,7 @@ def test_a_stream_over_tls_is_lost_and_found_like_any(server: RtspServer, tmp_pa
         with pytest.raises(ConfigError, match=r"source.tls_ca is '.*missing.pem'; allowed: a file"):
             opened(url, tls_ca=str(tmp_path / "missing.pem"))
         source = opened(url, tls_ca=str(tmp_path / "ca.pem"), **QUICK)
-        frames = iter(source)
-        shown = [frame for frame in frames_until(frames, 0, 25) if frame is not None]
-        assert len(shown) == 25
-        assert shown[-1].capture_clock == "camera"
-        server.kill()
-        lose(frames)
-        server.start()
-        frames_until(frames, 1, 3)
+        lost_and_found(source, server)
         source.close()
     assert source.reconnects == 1
 

@@ -25,8 +25,7 @@ class DeviceImage:
     def __init__(self, picture: DevicePicture) -> None:
         self._shape = (*picture.size, 3)
         self._device = picture.luma.device
-        self._picture: DevicePicture | None = picture
-        self._image: NDArray[np.uint8] | None = None
+        self._held: DevicePicture | NDArray[np.uint8] = picture
         self._lock = Lock()
         self._written: torch.cuda.Event | None = None
         if self._device.type == "cuda":
@@ -45,12 +44,10 @@ class DeviceImage:
             DeviceError: The device failed, or ran out of memory.
         """
         with self._lock:
-            if self._image is None:
-                assert self._picture is not None
+            if isinstance(self._held, DevicePicture):
                 with device_errors(self._device, "while fetching a frame's image"):
-                    self._image = self._fetch(self._picture)
-                self._picture = None
-            return self._image
+                    self._held = self._fetch(self._held)
+            return self._held
 
     def _fetch(self, picture: DevicePicture) -> NDArray[np.uint8]:
         if self._written is None:
