@@ -13,7 +13,13 @@ from typing import Any
 
 from benchmarks.machine import describe
 from benchmarks.published import run_published
-from benchmarks.report import add_stream_options, percentiles, show_report, since_capture_ms
+from benchmarks.report import (
+    add_stream_options,
+    by_percentile,
+    percentiles,
+    show_report,
+    since_capture_ms,
+)
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.config import StreamConfig
@@ -56,7 +62,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "dropped": summary.dropped,
         "received": len(latencies_ms),
         "fps": summary.fps,
-        "window_ms": summary.window_ms,
+        "window_ms": by_percentile(summary.window_ms),
     }
     if latencies_ms:
         report["latency_ms"] = percentiles(latencies_ms)

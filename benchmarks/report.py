@@ -36,7 +36,11 @@ def since_capture_ms(frame: ReceivedFrame) -> float:
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
     """The 50th, 95th and 99th percentile of at least one value, by ``p50`` and so on."""
-    found = np.percentile(values, PERCENTILES).tolist()
+    return by_percentile(np.percentile(values, PERCENTILES).tolist())
+
+
+def by_percentile(found: Sequence[float]) -> dict[str, float]:
+    """The three percentiles, by ``p50`` and so on."""
     return dict(zip((f"p{p}" for p in PERCENTILES), found, strict=True))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,8 @@ class Summary:
         windows: Passes of the network.
         tracks: Identities given.
         wall_s: Duration from the first decoded frame to the end, in seconds.
-        window_ms: Median time of a window, network and stitching, in milliseconds.
+        window_ms: p50, p95 and p99 of a window's time, network and stitching, over the latest
+            `RECENT` windows.
         latency_ms: p50, p95 and p99 from leaving the decoder to hand-over to the outputs, over the
             latest `RECENT` frames.
     """
@@ -65,7 +67,7 @@ class Summary:
     windows: int
     tracks: int
     wall_s: float
-    window_ms: float
+    window_ms: tuple[float, float, float]
     latency_ms: tuple[float, float, float]
 
     @property
@@ -79,7 +81,7 @@ class Summary:
             f"{self.frames} frames in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
             f"{self.dropped} dropped, {self.corrupt} corrupt packets passed, "
             f"{self.reconnects} reconnects, "
-            f"{self.windows} windows of {self.window_ms:.0f} ms (median), {self.tracks} tracks\n"
+            f"{self.windows} windows of {self.window_ms[0]:.0f} ms (median), {self.tracks} tracks\n"
             f"latency from decoder to outputs: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
         )
 
@@ -110,10 +112,7 @@ class RunStats:
 
     def latency_ms(self) -> tuple[float, float, float]:
         """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""
-        if not self._latencies_ms:
-            return 0.0, 0.0, 0.0
-        p50, p95, p99 = np.percentile(np.asarray(self._latencies_ms), [50, 95, 99])
-        return float(p50), float(p95), float(p99)
+        return _percentiles(self._latencies_ms)
 
     def summary(self, *, dropped: int, corrupt: int, reconnects: int, tracks: int) -> Summary:
         """The run so far."""
@@ -127,6 +126,13 @@ class RunStats:
             windows=self.windows,
             tracks=tracks,
             wall_s=(now - started) / 1e9,
-            window_ms=float(np.median(self._windows_ms)) if self._windows_ms else 0.0,
+            window_ms=_percentiles(self._windows_ms),
             latency_ms=self.latency_ms(),
         )
+
+
+def _percentiles(values: Collection[float]) -> tuple[float, float, float]:
+    if not values:
+        return 0.0, 0.0, 0.0
+    p50, p95, p99 = np.percentile(np.asarray(values), [50, 95, 99]).tolist()
+    return p50, p95, p99

@@ -97,8 +97,16 @@ def test_growth_after_the_warm_up_is_a_failure(
 ) -> None:
     readings = iter(float(n) for n in range(50))
     monkeypatch.setattr(soak, "resident_mib", lambda: next(readings))
-    assert soak.main([*arguments, "--limit_mib=38"]) == 1
-    assert json.loads((tmp_path / "soak.json").read_text())["growth_mib"] == 39
+    assert soak.main([*arguments, "--limit_mib=29"]) == 1
+    assert json.loads((tmp_path / "soak.json").read_text())["growth_mib"] == 30
+
+
+def test_too_few_frames_to_compare_are_an_error(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(soak, "WARM_UP", soak.READINGS)
+    assert soak.main(arguments) == 2
+    assert "frames is 100, of which 100 arrived: too few" in capsys.readouterr().err
 
 
 def test_too_few_frames_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

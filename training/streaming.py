@@ -97,7 +97,7 @@ def speed_rows(net: VisTR, video: Path) -> Rows:
         rows[f"stride {stride}"] = {
             "seconds": summary.wall_s,
             "fps": summary.fps,
-            "ms per window": summary.window_ms,
+            "ms per window": summary.window_ms[0],
             "windows": summary.windows,
             "tracks": summary.tracks,
         }
