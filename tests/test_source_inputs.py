@@ -89,7 +89,7 @@ def test_unknown_format_and_bad_graph(clip: Path) -> None:
         opened("lavfi:nonsense")
 
 
-@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+@pytest.mark.parametrize("scheme", ["http", "rtmp", "rtsp", "tcp"])
 def test_credentials_never_show(scheme: str) -> None:
     with pytest.raises(SourceError, match=r"127\.0\.0\.1:1/x: Connection refused") as caught:
         opened(f"{scheme}://me:hunter2@127.0.0.1:1/x")
@@ -99,7 +99,7 @@ def test_credentials_never_show(scheme: str) -> None:
         error = error.__cause__ or error.__context__
 
 
-@pytest.mark.parametrize("scheme", ["http", "rtsp", "tcp"])
+@pytest.mark.parametrize("scheme", ["http", "rtmp", "rtsp", "tcp"])
 def test_a_server_that_never_answers(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"{scheme}://127.0.0.1:{server.getsockname()[1]}/x.ts"

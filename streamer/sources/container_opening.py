@@ -83,6 +83,9 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
         options = {"timeout": read_timeout_us, "rtsp_transport": config.transport}
     elif scheme in {"udp", "tcp"}:
         options["timeout"] = read_timeout_us
+    elif scheme in {"rtmp", "rtmps"}:
+        # RTMP announces sound in any case; FFmpeg would look for it for five seconds.
+        options["analyzeduration"] = "500000"
     if spec.live:
         options["fpsprobesize"] = "0"  # the frame rate is not worth a second's wait
     return options | trusted
