@@ -4,6 +4,7 @@
 # make bench   how fast the default weights are here, beside the slow reference
 # make bench-faults   how soon a camera that is killed or frozen is noticed, and found again
 # make soak    an hour of the shipped clip as a camera: memory, descriptors, frames, latency
+# make test-live  live sources, from real servers and sockets
 # make test-gpu   the tests that need a CUDA device; they fail where there is none
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 # Processes that share the tests, each of up to 2 GB.
 WORKERS ?= 2
 
-.PHONY: demo bench bench-faults soak test test-slow test-gpu train-smoke smoke lint format types check ci clean
+.PHONY: demo bench bench-faults soak test test-slow test-live test-gpu train-smoke smoke lint format types check ci clean
 
 demo: $(INSTALLED)
 	$(BIN)/python -m streamer.demo demo
@@ -32,6 +33,10 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"
+
+# Live sources, real servers and sockets.
+test-live: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not gpu" tests/test_rtsp.py tests/test_rtmp.py tests/test_udp.py tests/test_reconnection.py tests/test_source_inputs.py tests/test_faults.py
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu --gpu

@@ -22,7 +22,8 @@ class SourceConfig:
 
     live: Auto | bool = "auto"
     """Whether the source is live: frames are dropped rather than delayed. auto: live for rtsp(s),
-    rtmp, udp, tcp, rtp, srt, webcams and HLS without an end list."""
+    rtmp, udp, tcp, rtp, srt, webcams and HLS without an end list. true: also of another URL, such
+    as an HTTP camera's, whose end is then a loss, and tried again."""
 
     realtime: bool = False
     """Pace a file like a camera, by its own timestamps."""
@@ -54,7 +55,8 @@ class SourceConfig:
     """Longest wait for a network source to open, in seconds."""
 
     read_timeout_s: float = 10.0
-    """Longest wait for data from a network source, a webcam or standard input, in seconds."""
+    """Longest wait for a picture from a network source, and for data from standard input, in
+    seconds. A read that does not end by itself (a webcam's) is left behind a second later."""
 
     wait: bool = False
     """Wait for a live source that cannot be opened yet. Otherwise only one that has given a frame

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import repeat
 from pathlib import Path
 from threading import Event, Thread
 from typing import Literal
 
 from tests.clips import make_clip
 
-End = Literal["closes", "freezes"]
+End = Literal["closes", "freezes", "hums", "sings"]
 WAIT_S = 20
+
+EMPTY = b"\x47\x1f\xff\x10" + 184 * b"\xff"
+"""A transport packet that carries nothing."""
+
+HEAD_BYTES = 64 * len(EMPTY)
+"""What a camera that sings sends at once."""
+
+INTERVAL_S = 0.005
+"""From packet to packet of those that it sends one by one."""
 
 
 class Camera:
     """Serves one reader after another: each gets a clip, and then is left, or left waiting.
+
+    One that hums sends packets that carry nothing, one that sings the rest of its clip, slowly.
 
     After the last clip the port is closed.
 
@@ -58,14 +70,28 @@ class Camera:
             except OSError:
                 return
             with reader:
-                reader.sendall(clip)
+                head = HEAD_BYTES if then == "sings" else len(clip)
+                reader.sendall(clip[:head])
                 if then == "freezes":
                     self._done.wait(WAIT_S)
+                elif then != "closes":
+                    rest = range(head, len(clip), len(EMPTY))
+                    packets = (clip[at : at + len(EMPTY)] for at in rest)
+                    self._trickle(reader, packets if then == "sings" else repeat(EMPTY))
         self._server.close()
 
+    def _trickle(self, reader: socket.socket, packets: Iterable[bytes]) -> None:
+        with suppress(OSError):  # the reader has left
+            for packet in packets:
+                if self._done.wait(INTERVAL_S):
+                    return
+                reader.sendall(packet)
 
-def transport_stream(folder: Path, *, frames: int = 12, size: tuple[int, int] = (48, 64)) -> bytes:
+
+def transport_stream(
+    folder: Path, *, frames: int = 12, size: tuple[int, int] = (48, 64), audio_s: float = 0.0
+) -> bytes:
     """A clip as a camera sends it."""
     path = folder / f"{frames}_{size[0]}.ts"
-    make_clip(path, frames=frames, size=size)
+    make_clip(path, frames=frames, size=size, audio_s=audio_s)
     return path.read_bytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -85,3 +86,13 @@ def test_a_device_that_fails_is_named(tmp_path: Path, on_device: Copier) -> None
     on_device(exhausted)
     with pytest.raises(DeviceError, match="cuda failed on a decoded frame: out of memory"):
         opened(tmp_path / "a.mp4")
+
+
+@pytest.mark.parametrize("camera_unix_ns", [None, -2_208_988_800 * 10**9, 0])
+def test_a_camera_s_clock_that_was_never_set_is_not_believed(camera_unix_ns: int | None) -> None:
+    assembler = frame_assembler.FrameAssembler("cam", True, None, 32, Fraction(1, 10))
+    picture = Picture(av.VideoFrame(64, 48, "rgb24"), 0, Fraction(1, 10), camera_unix_ns)
+    frame = assembler.assemble(picture, Fraction(0))
+    assert frame.capture_clock == "arrival"
+    assert frame.capture_unix_ns is not None
+    assert frame.capture_unix_ns > 10**18

@@ -14,8 +14,10 @@ from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.reconnection import Reconnection
-from tests.camera import Camera, transport_stream
-from tests.sources import opened, read_broken
+from streamer.sources.selection import Selection
+from tests.camera import Camera, End, transport_stream
+from tests.clips import make_clip
+from tests.sources import opened, read, read_broken
 
 QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
 
@@ -69,10 +71,61 @@ def test_a_camera_that_comes_back_begins_an_epoch(
 def test_a_frozen_camera_is_found_within_the_time_out(tmp_path: Path) -> None:
     clip = transport_stream(tmp_path, frames=40)
     with Camera([(clip, "freezes")]) as camera:
-        frames, message = lost_for_good(camera, read_timeout_s=0.3, max_reconnects=0)
+        frames, message = lost_for_good(camera, read_timeout_s=2, max_reconnects=0)
     assert sum(frame is not None for frame in frames) >= 39
     assert frames[-1] is None
     assert "given up after 0 attempts" in message
+
+
+@pytest.mark.parametrize("then", ["hums", "sings"])
+def test_a_camera_whose_picture_freezes_is_lost_whatever_else_it_sends(
+    tmp_path: Path, then: End
+) -> None:
+    clip = transport_stream(tmp_path, audio_s=300)
+    with Camera([(clip, then), (clip, "closes")]) as camera:
+        frames, _ = lost_for_good(camera, read_timeout_s=1, max_reconnects=1)
+    epochs = [None if frame is None else frame.epoch.index for frame in frames]
+    assert epochs[:10] == [0] * 10
+    assert None in epochs[10:13]
+    assert epochs.count(1) == 12
+
+
+def test_an_interruption_ends_a_read(tmp_path: Path) -> None:
+    clip = transport_stream(tmp_path, frames=40)
+    with Camera([(clip, "freezes")]) as camera:
+        source = opened(camera.url, format="mpegts", read_timeout_s=1e3, open_timeout_s=1e3)
+        rest = threading.Thread(target=lambda: list(source))
+        rest.start()
+        source.interrupt()
+        rest.join(20)
+        assert not rest.is_alive()
+        source.close()
+
+
+def test_an_http_camera_is_live_if_the_user_says_so(http_url: str, tmp_path: Path) -> None:
+    (tmp_path / "camera.ts").write_bytes(transport_stream(tmp_path))
+    url = f"{http_url}/camera.ts"
+    assert {frame.epoch.index for frame in read(url)} == {0}
+    source = opened(url, Selection(max_frames=20), live=True, reconnect_delay_s=0.01)
+    frames = list(source)
+    source.close()
+    assert [frame and frame.epoch.index for frame in frames] == [0] * 12 + [None] + [1] * 8
+
+
+def test_a_playlist_that_is_over_is_not_played_again(tmp_path: Path) -> None:
+    playlist = tmp_path / "list.m3u8"
+    make_clip(playlist, frames=24, format="hls", container_options={"hls_list_size": "0"})
+    finished = playlist.read_text()
+    playlist.write_text(finished.replace("#EXT-X-ENDLIST", ""))
+    source = opened(playlist, read_timeout_s=2, reconnect_delay_s=0.01)
+    frames = iter(source)
+    shown = 0
+    while next(frames) is not None:
+        shown += 1
+    playlist.write_text(finished)
+    assert list(frames) == []
+    assert shown == 24
+    source.close()
 
 
 def test_the_size_may_have_changed(tmp_path: Path) -> None:

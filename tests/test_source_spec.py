@@ -37,6 +37,12 @@ def test_kinds(spec: str, kind: str, target: str, live: bool | None) -> None:
     assert (parsed.kind, parsed.target, parsed.live) == (kind, target, live)
 
 
+def test_the_user_knows_whether_a_url_is_live() -> None:
+    config = SourceConfig(live=True)
+    known = {"http://cam/video": True, "http://cam/list.m3u8": None, "a.mp4": False}
+    assert {spec: SourceSpec.parse(spec, config).live for spec in known} == known
+
+
 def test_a_folder_and_one_image_are_images(tmp_path: Path) -> None:
     make_images(tmp_path / "frames", frames=1)
     for spec in (tmp_path / "frames", tmp_path / "frames" / "1.png"):
@@ -67,6 +73,14 @@ def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> N
         ("http://cam/a?user=me&pwd=x&channel=2", "http://cam/a?user=***&pwd=***&channel=2"),
         ("http://cam/a?access_token=x#part", "http://cam/a?access_token=***#part"),
         ("http://cam/@home", "http://cam/@home"),
+        ("rtsp://cam:554/a@b", "rtsp://***@b"),
+        ("rtsp://me:se/cr?et#@cam/1", "rtsp://***@cam/1"),
+        ("http://cam:80/v?pwd=a@b&n=1", "http://cam:80/v?pwd=***&n=1"),
+        (
+            "rtsp://cam/user=me_password=x_y_channel=1_stream=0.sdp",
+            "rtsp://cam/user=***_password=***_channel=1_stream=0.sdp",
+        ),
+        ("rtsp://cam/user=me&password=x&channel=1", "rtsp://cam/user=***&password=***&channel=1"),
         ("plain@file.mp4", "plain@file.mp4"),
     ],
 )

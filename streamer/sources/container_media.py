@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from math import floor
+from typing import cast
 
 import av
 import torch
@@ -15,7 +16,12 @@ from av.video.stream import VideoStream
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
-from streamer.sources.container_opening import choose_video, open_container, translate
+from streamer.sources.container_opening import (
+    choose_video,
+    open_container,
+    silence_s,
+    translate,
+)
 from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
@@ -55,6 +61,7 @@ class ContainerMedia:
         self._config = config
         self._pipe = pipe
         self._is_fresh = True
+        self._interrupted = False
         self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
         try:
             self._container = open_container(spec, config, pipe, self._decoding.hwaccel())
@@ -93,7 +100,8 @@ class ContainerMedia:
                 yield self._picture(frame)
 
     def interrupt(self) -> None:
-        """Wake a waiting read of standard input; a network read ends with its time-out."""
+        """Wake a waiting read of standard input; one of a network ends with what comes next."""
+        self._interrupted = True
         if self._pipe is not None:
             self._pipe.interrupt()
 
@@ -192,20 +200,22 @@ class ContainerMedia:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The stream's packets, without the empty ones, which would end the decoder."""
-        packets = self._container.demux(self._stream)
         is_timed = self.live and self._spec.kind == "url"
+        # Sound comes too: PyAV would pass over it, waiting for pictures that may never come.
+        packets = self._container.demux(*(() if is_timed else (self._stream,)))
+        began = time.monotonic()
         try:
-            while True:
-                began = time.monotonic()
+            while not self._interrupted:
                 packet = next(packets, None)
                 if packet is None:
                     break
                 waited_s = time.monotonic() - began
-                if packet.size:
-                    yield packet
-                if is_timed and waited_s >= self._config.read_timeout_s:
+                if packet.size and packet.stream.index == self._stream.index:
+                    yield cast("Packet[VideoStream]", packet)
+                    began = time.monotonic()
+                if is_timed and waited_s >= silence_s(self._config):
                     # At its time-out FFmpeg gives what its parser holds, and would then wait again.
-                    raise SourceError(f"{self.name}: no answer in time")
+                    raise SourceError(f"{self.name}: no picture in time")
         except av.FFmpegError as error:
             raise translate(self._spec, error) from error
         if self._pipe is not None and self._pipe.failure is not None:

@@ -18,6 +18,13 @@ from streamer.sources.source_spec import SourceSpec
 
 TLS_SCHEMES = ("rtsps", "https")
 
+SILENT = 0.8
+"""Part of the read time-out at which FFmpeg gives up a silent connection, and gives what it holds.
+
+PyAV's comes at the whole of it: it ends a call that does not return for all that arrives (reports,
+say), and what FFmpeg's parser holds is lost.
+"""
+
 
 def open_container(
     spec: SourceSpec,
@@ -57,11 +64,16 @@ def open_container(
 
 
 def _timeouts(spec: SourceSpec, config: SourceConfig) -> tuple[float | None, float | None]:
-    """PyAV's own time-outs for opening and reading; FFmpeg's cost less and serve most reads."""
-    if spec.live is None:
+    """PyAV's own time-outs for opening and for a read, which also end what FFmpeg's do not."""
+    if spec.kind == "url" or spec.live is None:
         # FFmpeg reloads a playlist for ever that answers but does not grow
         return config.open_timeout_s, config.read_timeout_s
-    return config.open_timeout_s if spec.kind == "url" else None, None
+    return None, None
+
+
+def silence_s(config: SourceConfig) -> float:
+    """How long FFmpeg waits for anything from a network, in seconds."""
+    return SILENT * config.read_timeout_s
 
 
 def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
@@ -77,7 +89,7 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
     trusted = _trusted(scheme, config.tls_ca)
     if not scheme:
         return {}
-    read_timeout_us = str(round(config.read_timeout_s * 1e6))
+    read_timeout_us = str(round(silence_s(config) * 1e6))
     options = {"rw_timeout": read_timeout_us}
     if scheme in {"rtsp", "rtsps"}:
         options = {"timeout": read_timeout_us, "rtsp_transport": config.transport}

@@ -146,6 +146,7 @@ class FrameAssembler:
     def _capture(self, picture: Picture) -> tuple[int | None, CaptureClock | None]:
         if not self._live:
             return None, None
-        if picture.camera_unix_ns is not None:
+        # A camera whose clock was never set counts from 1900, or from when it was switched on.
+        if picture.camera_unix_ns is not None and picture.camera_unix_ns > 0:
             return picture.camera_unix_ns, "camera"
         return time.time_ns(), "arrival"

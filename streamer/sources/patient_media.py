@@ -1,4 +1,4 @@
-"""A device whose reads may never return: left behind after a while, and opened again."""
+"""A live source whose reads may never return: left behind after a while, and opened again."""
 
 from __future__ import annotations
 
@@ -13,21 +13,29 @@ from streamer.sources.media import Media
 from streamer.sources.picture import Picture
 
 MAX_STUCK = 5
-"""Reads that may be stuck at once, each with a thread and its device: no more are begun then."""
+"""Reads that may be stuck at once, each with a thread and a connection: then no more are begun."""
 
-CLOSE_S = 2.0
+GRACE_S = 1.0
+"""Beyond the read time-out, for a read to end by itself and to give what it holds."""
+
+CLOSE_S = 1.0
 """Longest wait for a read to return when all is closed, in seconds."""
 
 
 class PatientMedia:
     """Reads a media on a thread of its own, and waits for its pictures for so long only.
 
-    A native read that is stuck cannot be ended: it stays behind on its daemon thread, which closes
-    its media should it ever return. The next `pictures` open the device anew.
+    Pictures are what counts: a camera whose encoder hangs may go on with sound and reports. A
+    native read that is stuck cannot be ended: it stays behind on its daemon thread, which closes
+    its media should it ever return. The next `pictures` open the source anew.
 
     Args:
-        open_media: Opens the device: now, and after each time that it was lost.
+        open_media: Opens the source: now, and after each time that it was lost.
         config: Time-outs.
+
+    Attributes:
+        live: As of `Media`. No longer once a live source was opened again and is not live any more,
+            as an HLS event that is over: then there are no further pictures.
 
     Raises:
         SourceError: It cannot be opened.
@@ -37,8 +45,7 @@ class PatientMedia:
         self._open_media = open_media
         self._config = config
         self._unread: Media | None = open_media()
-        self._pictures: RingBuffer[Picture] = RingBuffer(1)
-        self._readers: list[Thread] = []
+        self._readers: list[_Reader] = []
         self._interrupted = False
         self.name = self._unread.name
         self.live = self._unread.live
@@ -50,26 +57,26 @@ class PatientMedia:
         """The pictures as they come.
 
         Raises:
-            SourceError: None came in time, or the device cannot be opened or read.
+            SourceError: None came in time, or the source cannot be opened or read.
+            DeviceError: What must decode them does not.
         """
         self._readers = [reader for reader in self._readers if reader.is_alive()]
         if len(self._readers) >= MAX_STUCK:
             raise SourceError(f"{self.name}: {MAX_STUCK} reads have not returned yet")
-        pictures = self._pictures = RingBuffer(1)
+        reader = _Reader(self._open, start_s)
+        self._readers.append(reader)
         if self._interrupted:
             return
-        media, self._unread = self._unread, None
-        # a daemon, because a device may never return from a read
-        reader = Thread(
-            target=self._read, args=(media, start_s, pictures), name="device", daemon=True
-        )
-        self._readers.append(reader)
         reader.start()
-        timeout_s = self._config.open_timeout_s + self._config.read_timeout_s
+        before = self.corrupt
+        patience_s = self._config.read_timeout_s + GRACE_S
+        timeout_s = self._config.open_timeout_s + patience_s
         try:
             while True:
-                yield pictures.get(timeout_s)
-                timeout_s = self._config.read_timeout_s
+                picture = reader.pictures.get(timeout_s)
+                self.corrupt = before + reader.corrupt
+                yield picture
+                timeout_s = patience_s
         except Closed:
             return
         except TimeoutError:
@@ -78,35 +85,86 @@ class PatientMedia:
                 f"{self.name}: no picture for {timeout_s:g} s; reads left behind: {stuck}"
             ) from None
         finally:
-            pictures.close()
+            self.corrupt = before + reader.corrupt
+            reader.leave()
 
     def interrupt(self) -> None:
         """From any thread: end the wait for a picture at once."""
         self._interrupted = True
-        self._pictures.close()
+        for reader in self._readers[-1:]:
+            reader.leave()
 
     def close(self) -> None:
-        """Close the device, unless its read does not return."""
-        self._pictures.close()
+        """Close the source, unless its read does not return."""
         if self._unread is not None:
             self._unread.close()
             self._unread = None
         for reader in self._readers[-1:]:
-            reader.join(CLOSE_S)
+            reader.leave()
+            if reader.ident is not None:
+                reader.join(CLOSE_S)
 
-    def _read(self, media: Media | None, start_s: Fraction, pictures: RingBuffer[Picture]) -> None:
+    def _open(self) -> Media | None:
+        """The media to read next, on the reader's thread; None if it is over."""
+        if self._unread is not None:
+            media, self._unread = self._unread, None
+            return media
+        media = self._open_media()
+        if self.live and not media.live:
+            self.live = False
+            media.close()
+            return None
+        return media
+
+
+class _Reader(Thread):
+    """Reads a media to its end, or until it is left behind.
+
+    Args:
+        open_media: Gives it, on this thread; None if there is nothing to be read.
+        start_s: Where to begin.
+
+    Attributes:
+        pictures: What it gave, one at a time; closed at the end, with the error if there was one.
+        corrupt: As of `Media`.
+    """
+
+    def __init__(self, open_media: Callable[[], Media | None], start_s: Fraction) -> None:
+        super().__init__(name="reader", daemon=True)  # it may never return from a read
+        self.pictures: RingBuffer[Picture] = RingBuffer(1)
+        self.corrupt = 0
+        self._open_media = open_media
+        self._start_s = start_s
+        self._media: Media | None = None
+
+    def leave(self) -> None:
+        """From any thread: nobody wants more. A read that can be woken is."""
+        self.pictures.close()
+        if self._media is not None:
+            self._media.interrupt()
+
+    def run(self) -> None:
+        """Read; whatever goes wrong is raised where pictures are awaited."""
         try:
-            media = media or self._open_media()
-            before = self.corrupt
-            try:
-                for picture in media.pictures(start_s):
-                    pictures.put(picture)
-                    self.corrupt = before + media.corrupt
-            finally:
-                media.close()
+            self._media = self._open_media()
+            if self._media is not None:
+                try:
+                    self._read(self._media)
+                finally:
+                    self._media.close()
         except Closed:
             pass  # nobody waits any more
         except BaseException as error:
-            pictures.close(error)  # raised where they are awaited
+            self.pictures.close(error)
         finally:
-            pictures.close()
+            self.pictures.close()
+
+    def _read(self, media: Media) -> None:
+        if self.pictures.closed:
+            return
+        try:
+            for picture in media.pictures(self._start_s):
+                self.corrupt = media.corrupt
+                self.pictures.put(picture)
+        finally:
+            self.corrupt = media.corrupt

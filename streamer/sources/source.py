@@ -32,8 +32,9 @@ class Source:
     """Frames of one input, in order; made by `open_source`, iterated once.
 
     A file ends cleanly, also one that is treated as live (``source.live true``); an input that is
-    live by nature never should, so its end is a loss unless ``source.live`` is false. Lost after a
-    frame, it is tried again, and an epoch begins with its next frame.
+    live by nature, or a URL that the user says is, never should, so its end is a loss unless
+    ``source.live`` is false. Lost after a frame, it is tried again, and an epoch begins with its
+    next frame.
 
     Args:
         media: Where the pictures come from; closed with the source.
@@ -57,7 +58,6 @@ class Source:
         self._selection = selection
         self._start_s = as_written(selection.start_s)
         self._loop = config.loop
-        self._may_end = not (self.live and media.live)
         self._is_paced = config.realtime and not media.live  # a device paces itself
         self._pace_origin_ns: int | None = None
         self._assembler = FrameAssembler(
@@ -75,6 +75,10 @@ class Source:
 
     def __repr__(self) -> str:
         return f"Source({self.name!r}, live={self.live})"
+
+    @property
+    def _may_end(self) -> bool:
+        return not (self.live and self._media.live)
 
     @property
     def corrupt(self) -> int:
@@ -249,7 +253,7 @@ def _open_container(
     attempts = Reconnection(spec.name, config, Event())
     while True:
         try:
-            if spec.kind == "webcam":  # whose reads know no time-out
+            if spec.live is not False:
                 return PatientMedia(lambda: ContainerMedia(spec, config, device=device), config)
             return ContainerMedia(spec, config, device=device)
         except SourceError as error:

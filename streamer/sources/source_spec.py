@@ -30,7 +30,8 @@ class SourceSpec:
             ``lavfi`` (a filter graph that makes pictures) or ``stdin``.
         target: What to open: a path, URL, device, pattern or graph. May hold credentials.
         name: The same for messages, without credentials.
-        live: Whether its data comes as it happens; None for a playlist, which says so itself.
+        live: Whether its data comes as it happens; None for a playlist, which says so itself. Of
+            other URLs the user knows (``source.live``).
     """
 
     kind: Kind
@@ -58,8 +59,9 @@ class SourceSpec:
             target = with_credentials(target, config.credentials)
         shown = target if kind == "webcam" else spec
         name = "standard input" if kind == "stdin" else hide_credentials(shown)
-        unknown = kind in {"file", "url"} and not live and _is_playlist(spec, config)
-        return cls(kind, target, name, None if unknown else live)
+        if kind in {"file", "url"} and not live and _is_playlist(spec, config):
+            return cls(kind, target, name, None)
+        return cls(kind, target, name, live or (kind == "url" and config.live is True))
 
     def check_exists(self) -> None:
         """Look whether a file is there at all; other kinds show when they are opened.
