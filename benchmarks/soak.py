@@ -111,7 +111,10 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "stride": options.stride,
         "frames": summary.frames,
         "dropped": summary.dropped,
-        "unaccounted": summary.frames - watch.received + watch.unaccounted,
+        # Between decoder, outputs and reader, and in between beyond what the reader is told.
+        "unaccounted": abs(summary.decoded - summary.frames - summary.dropped)
+        + abs(summary.frames - watch.received)
+        + watch.unaccounted,
         "fps": summary.fps,
         "latency_ms": latency_ms,
         "window_ms": {name: round(ms, 1) for name, ms in window_ms.items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from streamer.errors import SourceError
@@ -49,8 +49,9 @@ class Pipeline:
         self._stats = RunStats()
         self._preparing_s = 0.0  # of the next window's time, already spent
         self._closed = False
+        self._discarded = 0
 
-    def outputs(self) -> Iterator[FrameResult | Gap]:
+    def outputs(self) -> Generator[FrameResult | Gap]:
         """Results in the order of their frames: one for every decoded frame that was not dropped.
 
         A source that breaks midway raises its error after the results of what it gave.
@@ -87,7 +88,11 @@ class Pipeline:
             return
         self._closed = True
         self._stages.predictor.close()
-        if not self._decoder.stop(DECODER_STOP_S):
+        has_ended = self._decoder.stop(DECODER_STOP_S)
+        # What a run that failed leaves behind is counted, too.
+        self._decoder.frames.discard()
+        self._discarded += self._stages.merger.pending
+        if not has_ended:
             raise SourceError(
                 f"{self._decoder.source.name}: did not return from a read within {DECODER_STOP_S} s"
             )
@@ -95,9 +100,9 @@ class Pipeline:
     def summary(self) -> Summary:
         """What was done so far; complete once closed."""
         counts = self.counts()
-        # While it runs, most frames without a result are merely under way.
         return self._stats.summary(
-            dropped=counts.decoded - counts.frames if self._closed else counts.dropped,
+            decoded=counts.decoded,
+            dropped=counts.dropped,
             corrupt=counts.corrupt,
             reconnects=counts.reconnects,
             tracks=counts.tracks,
@@ -112,7 +117,7 @@ class Pipeline:
             waiting=waiting,
             is_source_idle=buffer.closed
             or (buffer.overflow == "block" and waiting >= buffer.capacity),
-            dropped=buffer.dropped,
+            dropped=buffer.dropped + decoder.refused + self._discarded,
             frames=self._stats.frames,
             corrupt=decoder.source.corrupt,
             reconnects=decoder.source.reconnects,
@@ -121,7 +126,7 @@ class Pipeline:
             tracks=self._stages.stitcher.tracks,
         )
 
-    def _follow(self) -> Iterator[FrameResult | Gap]:
+    def _follow(self) -> Generator[FrameResult | Gap]:
         epoch: Epoch | None = None
         for frame in self._decoder.frames.with_pauses():
             if frame is None:
@@ -142,7 +147,7 @@ class Pipeline:
                 self._stages.predictor.prepare(self._stages.scheduler.waiting)
                 self._preparing_s += time.perf_counter() - started
 
-    def _process(self, window: Window) -> Iterator[FrameResult]:
+    def _process(self, window: Window) -> Generator[FrameResult]:
         started = time.perf_counter() - self._preparing_s
         self._preparing_s = 0.0
         prediction = untangle(self._stages.predictor.predict(window))
@@ -151,17 +156,22 @@ class Pipeline:
         self._stats.count_window(time.perf_counter() - started)
         yield from self._count(results)
 
-    def _end_epoch(self) -> Iterator[FrameResult]:
+    def _end_epoch(self) -> Generator[FrameResult]:
         """Give out what waits; frames that no window holds yet get one, unless stopped."""
         window = self._stages.scheduler.finish()
         if self.stopped:
-            self._stages.merger.discard()
+            self._discarded += self._stages.merger.discard()
         elif window is not None:
             yield from self._process(window)
         yield from self._count(self._stages.merger.flush())
         self._stages.stitcher.new_epoch()
 
-    def _count(self, results: list[FrameResult]) -> Iterator[FrameResult]:
-        for result in results:
-            self._stats.count_frame(result.frame.decoded_ns)
-            yield result
+    def _count(self, results: list[FrameResult]) -> Generator[FrameResult]:
+        left = len(results)
+        try:
+            for result in results:
+                self._stats.count_frame(result.frame.decoded_ns)
+                left -= 1
+                yield result
+        finally:
+            self._discarded += left  # where nobody takes the others

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from streamer.errors import SinkError, StreamError
 from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
@@ -72,8 +73,9 @@ class Run:
 
     def _follow(self) -> None:
         self._give(self._info)
-        for output in self._pipeline.outputs():
-            self._give(output)
+        with closing(self._pipeline.outputs()) as outputs:
+            for output in outputs:
+                self._give(output)
 
     def _give(self, output: StreamInfo | FrameResult | Gap) -> None:
         for sink in self._sinks:

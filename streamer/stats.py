@@ -21,7 +21,7 @@ class Counts:
         decoded: Frames that the source gave.
         waiting: Those that no window has taken yet.
         is_source_idle: Whether the source has nothing to do: there is no room, or it is at its end.
-        dropped: Those that were dropped before the network.
+        dropped: Those that get no result, counted where they are dropped.
         frames: Results given out.
         corrupt: Packets that could not be decoded and were passed over.
         reconnects: Times that the source was lost and reached again.
@@ -48,7 +48,8 @@ class Summary:
 
     Attributes:
         frames: Results given out.
-        dropped: Decoded frames without a result.
+        decoded: Frames that the source gave.
+        dropped: Those without a result, counted where they were dropped.
         corrupt: Packets that could not be decoded and were passed over.
         reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
@@ -61,6 +62,7 @@ class Summary:
     """
 
     frames: int
+    decoded: int
     dropped: int
     corrupt: int
     reconnects: int
@@ -114,12 +116,15 @@ class RunStats:
         """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""
         return _percentiles(self._latencies_ms)
 
-    def summary(self, *, dropped: int, corrupt: int, reconnects: int, tracks: int) -> Summary:
+    def summary(
+        self, *, decoded: int, dropped: int, corrupt: int, reconnects: int, tracks: int
+    ) -> Summary:
         """The run so far."""
         now = time.monotonic_ns()
         started = now if self._started_ns is None else self._started_ns
         return Summary(
             frames=self.frames,
+            decoded=decoded,
             dropped=dropped,
             corrupt=corrupt,
             reconnects=reconnects,

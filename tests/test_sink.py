@@ -100,7 +100,7 @@ def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     thread.put(END)
     assert entered.wait(WAIT_S)
     error = thread.finish(timeout_s=0)
-    assert str(error) == "stuck: took nothing more for 0 s"
+    assert str(error) == "stuck: took nothing more for 0 s; 0 outputs waited"
     assert thread.finish(timeout_s=WAIT_S) is error  # at once: it has been given up
     release.set()
 

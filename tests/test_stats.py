@@ -10,7 +10,7 @@ from streamer.stats import RECENT, RunStats
 
 
 def test_nothing_happened() -> None:
-    summary = RunStats().summary(dropped=0, corrupt=0, reconnects=0, tracks=0)
+    summary = RunStats().summary(decoded=0, dropped=0, corrupt=0, reconnects=0, tracks=0)
     assert (summary.frames, summary.fps, summary.latency_ms) == (0, 0.0, (0.0, 0.0, 0.0))
 
 
@@ -20,7 +20,7 @@ def test_percentiles_are_those_of_the_latencies() -> None:
     for hundred_ms in range(1, 101):
         stats.count_frame(now - hundred_ms * 100_000_000)
     stats.count_window(0.25)
-    summary = stats.summary(dropped=3, corrupt=2, reconnects=4, tracks=5)
+    summary = stats.summary(decoded=103, dropped=3, corrupt=2, reconnects=4, tracks=5)
     p50, p95, p99 = summary.latency_ms
     assert p50 == pytest.approx(5050, abs=1000)
     assert p50 < p95 < p99

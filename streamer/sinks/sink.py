@@ -101,8 +101,10 @@ class SinkThread:
                 self._thread.join()
             else:
                 self._abandoned = True
-                self._outputs.discard()
-                late = SinkError(f"{self.name}: took nothing more for {timeout_s} s")
+                left = self._outputs.discard()
+                late = SinkError(
+                    f"{self.name}: took nothing more for {timeout_s} s; {left} outputs waited"
+                )
                 self._error = self._error or late
         return self._error
 

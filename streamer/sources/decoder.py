@@ -61,12 +61,14 @@ class DecoderThread:
 
     Attributes:
         decoded: Frames that the source gave so far.
+        refused: Those that came when nobody wanted more.
     """
 
     def __init__(self, source: FrameSource, frames: RingBuffer[Frame]) -> None:
         self.source = source
         self.frames = frames
         self.decoded = 0
+        self.refused = 0
         # a daemon, because a device may never return from a read
         self._thread = Thread(target=self._run, name="decoder", daemon=True)
 
@@ -102,7 +104,7 @@ class DecoderThread:
                     self.decoded += 1
                     self.frames.put(frame)
         except Closed:
-            pass  # nobody wants more
+            self.refused += 1
         except StreamError as known:
             error = known
         except Exception as unknown:
