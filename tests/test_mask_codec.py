@@ -185,7 +185,21 @@ def test_a_jpeg_of_another_size_is_refused_before_it_is_decoded() -> None:
         decode_jpeg(jpeg, (4, 5))
 
 
-@pytest.mark.parametrize("jpeg", [b"", b"GIF89a", b"\xff\xd8\x00", b"\xff\xd8\xff\xda\x00\x08"])
+def test_fill_bytes_hide_no_size() -> None:
+    jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8), 85)
+    # To who takes fill bytes for a marker, its segment hides all up to a second frame header.
+    fake = b"\xff\xff\xee" + (2).to_bytes(2, "big")
+    assert jpeg_size(jpeg[:2] + fake + jpeg[2:]) == (20, 30)
+
+
+@pytest.mark.parametrize(
+    "jpeg",
+    [
+        *(b"", b"GIF89a", b"\xff\xd8\x00", b"\xff\xd8\xff\xda\x00\x08"),
+        b"\xff\xd8\xff\xe0\x00\x01\xff\xc0\x00\x0b\x08\x00\x04\x00\x05",
+        b"\xff\xd8\xff\xd0\xff\xc0\x00\x0b\x08\x00\x04\x00\x05\x00\x00",
+    ],
+)
 def test_what_is_no_jpeg_has_no_size(jpeg: bytes) -> None:
     assert jpeg_size(jpeg) is None
 

@@ -6,14 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.client.received import ReceivedFrame
 from streamer.errors import StreamError
+from streamer.image_encoding import encode_jpeg
 from streamer.output import EndOfStream, Gap
 from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.mask_codec import encode_masks
 from streamer.wire.messages import (
     AnyMessage,
     EosMessage,
@@ -81,7 +84,7 @@ ENVELOPE: dict[str, Any] = {"run": RUN, "stream": "cam1", "epoch": 2, "seq": 7}
             capture_unix_ns=1_795_437_177_000_000_001, capture_clock="camera", publish_unix_ns=3,
             size=(2, 2), interpolated=True, dropped=4, encoding="coco_rle",
             instances=(InstanceEntry(1, 2, "dog", 0.5, (0, 0, 2, 2), 4, 0, 2),), payload=b"04",
-            jpeg=b"image",
+            jpeg=encode_jpeg(np.zeros((2, 2, 3), np.uint8), 85),
         ),
     ],
     ids=lambda message: type(message).__name__,
@@ -276,6 +279,24 @@ def test_a_payload_of_another_kind_is_refused() -> None:
     packet = frame_packet("labelmap_png")
     with pytest.raises(WireError, match="not a 16-bit greyscale PNG of 16x12"):
         parse([*packet[:2], b"GIF89a"])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "part", "complaint"),
+    [
+        ("labelmap_png", 2, "not a 16-bit greyscale PNG of 16x12"),
+        ("labelmap_zstd", 2, "declares 40 bytes for 16x12"),
+        ("coco_rle", 3, r"the JPEG's size is \(4, 5\), its frame's is \(12, 16\)"),
+    ],
+)
+def test_a_payload_of_another_size_is_refused(encoding: str, part: int, complaint: str) -> None:
+    pytest.importorskip("zstandard")
+    size = (4, 5)
+    masks, _ = encode_masks(size, [], "labelmap_png" if part == 3 else encoding)  # type: ignore[arg-type]
+    packet = frame_packet(encoding, with_jpeg=True)
+    packet[part] = encode_jpeg(np.zeros((*size, 3), np.uint8), 85) if part == 3 else masks
+    with pytest.raises(WireError, match=complaint):
+        parse(packet)
 
 
 @FEW

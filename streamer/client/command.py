@@ -22,6 +22,9 @@ from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
+from streamer.wire.messages import WireError
+
+log = logging.getLogger(__name__)
 
 LATENCIES = 10_000
 """Most recent latencies that the summary is made of: a live stream has no end."""
@@ -74,7 +77,7 @@ def _read(options: argparse.Namespace) -> int:
                 frames += 1
                 latencies_ms.append(frame.latency_ms)
                 if folder is not None:
-                    folder.write(frame)
+                    _save(frame, folder)
                 print(describe(frame), flush=True)
         finally:
             for line in _summary(subscriber, frames, latencies_ms):
@@ -82,6 +85,13 @@ def _read(options: argparse.Namespace) -> int:
     if subscriber.end is not None and subscriber.end.reason == "failed":
         raise StreamError(f"{options.endpoint}: the publisher failed")
     return 0
+
+
+def _save(frame: ReceivedFrame, folder: LabelMapFolder) -> None:
+    try:
+        folder.write(frame)
+    except WireError as error:
+        log.warning("frame %d is not saved: %s", frame.frame, error)
 
 
 def _keys(options: argparse.Namespace) -> ReaderKeys | None:

@@ -153,13 +153,22 @@ def decode_jpeg(jpeg: bytes, size: tuple[int, int]) -> NDArray[np.uint8]:
     Raises:
         WireError: It is broken or of another size.
     """
-    declared = jpeg_size(jpeg)
-    if declared != size:
-        raise WireError(f"the JPEG's size is {declared}, its frame's is {size}")
+    check_jpeg(jpeg, size)
     image = _imdecode(jpeg, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None or image.shape != (*size, 3):
         raise WireError("the JPEG is broken")
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+
+def check_jpeg(jpeg: bytes, size: tuple[int, int]) -> None:
+    """Refuse what is no JPEG of `size` (height, width).
+
+    Raises:
+        WireError: Its header says otherwise.
+    """
+    declared = jpeg_size(jpeg)
+    if declared != size:
+        raise WireError(f"the JPEG's size is {declared}, its frame's is {size}")
 
 
 def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
@@ -172,10 +181,16 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
     at = 2
     while jpeg[at : at + 1] == b"\xff" and at + 9 <= len(jpeg):
         marker = jpeg[at + 1]
+        if marker == 0xFF:  # the one before was a fill byte
+            at += 1
+            continue
         # C4, C8 and CC are Huffman tables, an extension and arithmetic conditioning.
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return int.from_bytes(jpeg[at + 5 : at + 7]), int.from_bytes(jpeg[at + 7 : at + 9])
-        at += 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+        length = int.from_bytes(jpeg[at + 2 : at + 4])
+        if marker < 0xC0 or 0xD0 <= marker <= 0xD9 or length < 2:  # no segment that precedes one
+            return None
+        at += 2 + length
     return None
 
 
@@ -195,12 +210,26 @@ def zstandard() -> ModuleType:
     return package
 
 
-def _decompress(payload: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
+def check_zstd(payload: bytes, size: tuple[int, int]) -> None:
+    """Refuse what is no zstandard frame of 16-bit pixels of `size` (height, width).
+
+    Raises:
+        WireError: Its header says otherwise.
+        ConfigError: The package that reads it is not installed.
+    """
     package = zstandard()
     try:
         declared = package.get_frame_parameters(payload).content_size
-        if declared != 2 * size[0] * size[1]:
-            raise WireError(f"payload declares {declared} bytes for {size[1]}x{size[0]} pixels")
+    except package.ZstdError as error:
+        raise WireError(f"payload is not a zstandard frame: {error}") from error
+    if declared != 2 * size[0] * size[1]:
+        raise WireError(f"payload declares {declared} bytes for {size[1]}x{size[0]} pixels")
+
+
+def _decompress(payload: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
+    check_zstd(payload, size)
+    package = zstandard()
+    try:
         pixels = package.ZstdDecompressor().decompress(payload, allow_extra_data=False)
     except package.ZstdError as error:
         raise WireError(f"payload is not a zstandard frame: {error}") from error

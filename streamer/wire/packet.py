@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final, cast
 
+from streamer.errors import ConfigError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
 from streamer.sink_options import Encoding
 from streamer.wire.fields import MAX_SIDE, Fields
-from streamer.wire.mask_codec import check_png, check_runs, run_lengths
+from streamer.wire.mask_codec import check_jpeg, check_png, check_runs, check_zstd, run_lengths
 from streamer.wire.messages import (
     AnyMessage,
     EosMessage,
@@ -160,8 +162,13 @@ def _instance(fields: Fields, size: tuple[int, int], *, own_masks: bool) -> Inst
 
 def _check_payload(message: FrameMessage) -> None:
     """Refuse a payload that its entries do not describe exactly."""
+    if message.jpeg is not None:
+        check_jpeg(message.jpeg, message.size)
     if message.encoding == "labelmap_png":
         check_png(message.payload, message.size)
+    elif message.encoding == "labelmap_zstd":
+        with suppress(ConfigError):  # without its package nothing will be decoded
+            check_zstd(message.payload, message.size)
     if message.encoding != "coco_rle":
         return
     end = 0
