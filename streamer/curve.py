@@ -130,7 +130,7 @@ class Doorman:
     def _allowed(self) -> dict[bytes, bool]:
         try:
             return load_certificates(self._readers)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, LookupError) as error:  # of a file that is not like a key
             raise ConfigError(f"zmq.curve_readers: {self._readers}: {error}") from error
 
 
@@ -154,7 +154,7 @@ def _use_secret(socket: zmq.Socket[bytes], path: Path) -> None:
 def _read(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = load_certificate(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise ConfigError(f"{path}: no key can be read: {error}") from error
     for key in (public, secret):
         if key is not None and len(key) != KEY_CHARACTERS:

@@ -103,15 +103,16 @@ def test_push_is_encrypted_too(keys: Path) -> None:
             assert [frame.frame for frame in puller] == [7]
 
 
-def test_a_folder_that_went_away_lets_nobody_in(
-    keys: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("content", ["no key", "curve\n    public-key\n"])
+def test_a_folder_with_a_broken_key_lets_nobody_in(
+    keys: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with zmq.Context() as context, context.socket(zmq.XPUB) as server:
         doorman = Doorman(server, keys / "camera.key_secret", keys / "readers")
         try:
             public = (keys / "readers" / "alice.key").read_text().split('"')[1]
             assert doorman.callback("*", public.encode())
-            (keys / "readers" / "alice.key").write_text("no key")
+            (keys / "readers" / "alice.key").write_text(content)
             assert not doorman.callback("*", public.encode())
         finally:
             doorman.stop()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sys
 import threading
 from itertools import pairwise
@@ -23,7 +24,7 @@ from streamer.wire.messages import (
     HelloMessage,
 )
 from streamer.wire.packet import topic
-from tests.publisher import Publisher, RawReader
+from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
@@ -247,6 +248,30 @@ def test_a_reader_that_stalls_delays_nobody(tmp_path: Path) -> None:
             arrived.append(stalled.read().seq)
     assert arrived == sorted(set(arrived))
     assert len(arrived) < count
+
+
+def test_strangers_change_nothing() -> None:
+    """Garbage, a subscription that is longer than any, and a flood of short ones."""
+    with Publisher(ZmqConfig(wait_subscribers=1)) as publisher:
+        reader = publisher.reader()
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        reader.read_until(FrameMessage)
+        host, port = publisher.endpoint.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port))) as stranger:
+            stranger.sendall(np.random.default_rng(0).bytes(100_000))
+            long = publisher.reader(prefix=b"masks/" + 100_000 * b"x")
+            ended = long.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            assert ended.poll(PATIENCE_MS)
+            long.socket.disable_monitor()
+            ended.close()
+            flood = publisher.reader(prefix=b"")
+            for number in range(20_000):
+                flood.socket.setsockopt(zmq.SUBSCRIBE, b"%d" % number)
+            publisher.put([frame_result(index) for index in range(1, 30)])
+            assert publisher.end("end", frames=30) is None
+        frames = [message for message in reader.read_all() if isinstance(message, FrameMessage)]
+        assert [frame.frame for frame in frames] == list(range(1, 30))
 
 
 def test_push_loses_nothing_and_pushes_back(tmp_path: Path) -> None:

@@ -24,6 +24,13 @@ from streamer.wire.packet import topic
 SUBSCRIBE, UNSUBSCRIBE = b"\x01", b"\x00"
 """First byte of what an XPUB socket reports (ZMTP 3.0, a prefix of the topic follows)."""
 
+MAX_REPORT_BYTES = 4096
+"""Longest message that is taken from a reader, whose connection ends otherwise: a subscription is a
+prefix of a topic, and CURVE's handshake takes some hundred bytes."""
+
+REPORTS_AT_ONCE = 1000
+"""Subscriptions that are looked at before the stream goes on."""
+
 TERM_S = 2.0
 """How much longer than its linger ZeroMQ may take to end, before its thread is left behind."""
 
@@ -129,6 +136,7 @@ class ZmqSink:
 
     def _open(self, endpoint: str) -> None:
         self._socket.setsockopt(zmq.SNDHWM, self._config.hwm)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
         if self._config.pattern == "pub":
             # Every subscription and its end is reported, also when others hold the same.
             self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
@@ -182,7 +190,9 @@ class ZmqSink:
         if self._config.pattern != "pub":
             return
         new = 0
-        while self._socket.poll(0, zmq.POLLIN):
+        for _ in range(REPORTS_AT_ONCE):
+            if not self._socket.poll(0, zmq.POLLIN):
+                break
             report = self._socket.recv()
             if self._topic.startswith(report[1:]):
                 new += report[:1] == SUBSCRIBE
