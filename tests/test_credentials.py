@@ -85,6 +85,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         ("rtsp://me@cam:554/1", False),
         ("rtsp://cam:554/a@b", False),
         ("clip:1@2.mp4", False),
+        ("http://cam/v?password=x", True),
+        ("rtsp://cam/user=me_Password=x_channel=1", True),
+        ("rtsp://cam/user=me_password=_channel=1", False),
+        ("passport=1.mp4", False),
     ],
 )
 def test_passwords_in_arguments_are_seen(argument: str, shown: bool) -> None:

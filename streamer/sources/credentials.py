@@ -10,6 +10,9 @@ from streamer.errors import ConfigError, SourceError
 
 _SECRET_WORDS = "pass|pwd|token|key|auth|secret|sig|user|usr|login|cred"
 
+_PATH_VALUE = r"[^/?#&;]*?(?=_[a-z]+=|[/?#&;]|$)"
+"""Of a setting in a path, as some cameras have them: ``/user=me_password=x_channel=1``."""
+
 
 def hide_credentials(url: str) -> str:
     """A URL for messages: without user and password, secrets in the query replaced by ``***``.
@@ -17,16 +20,24 @@ def hide_credentials(url: str) -> str:
     >>> hide_credentials("rtsp://me:secret@cam/1?token=abc&channel=2")
     'rtsp://cam/1?token=***&channel=2'
     """
-    # greedy up to the last @ before the path: a password may hold an unescaped @
-    url = re.sub(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", r"\1", url, flags=re.IGNORECASE)
-    return re.sub(
-        rf"([?&;][^=&;]*(?:{_SECRET_WORDS})[^=&;]*=)[^&;#]*", r"\1***", url, flags=re.IGNORECASE
-    )
+    for before, value in ((r"[?&;][^=&;]*", r"[^&;#]*"), (r"[/_][^=&;/?#_]*", _PATH_VALUE)):
+        secret = rf"({before}(?:{_SECRET_WORDS})[^=&;/?#_]*=){value}"
+        url = re.sub(secret, r"\1***", url, flags=re.IGNORECASE)
+    # Greedy up to the last @: a password may hold an unescaped one, and after a colon even a /.
+    pattern = r"^([a-z][a-z0-9+.-]*://)([^/?#]*:.*@|[^/?#]*@)"
+    return re.sub(pattern, _without_user, url, flags=re.IGNORECASE)
+
+
+def _without_user(match: re.Match[str]) -> str:
+    scheme, user = match.groups()
+    # It may also be a path with an @, after a port: something is seen to be missing.
+    return f"{scheme}***@" if re.search("[/?#]", user) else scheme
 
 
 def shows_password(argument: str) -> bool:
     """Whether an argument holds a URL with a password, which every user of the machine can list."""
-    return re.search(r"://[^/?#\s]*:[^/?#]*@", argument) is not None
+    in_query = r"://\S*(?:pass|pwd)[^=&;/?#_]*=[^&;#/_]"
+    return re.search(rf"://[^/?#\s]*:[^/?#]*@|{in_query}", argument, re.IGNORECASE) is not None
 
 
 def with_credentials(url: str, path: str) -> str:
