@@ -197,6 +197,11 @@ def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -
     assert "threshold: 0.25" in capsys.readouterr().out
 
 
+def test_the_live_preset_lets_the_stride_grow() -> None:
+    config = parse(["rtsp://camera/stream", "--config", "live"])
+    assert (config.window.stride, config.source.buffer) == ("auto", "auto")
+
+
 def test_what_print_config_shows_can_be_loaded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
