@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -310,6 +311,40 @@ def test_a_signal_ends_the_run_in_order(
     assert subscriber.end.frames == count
     assert len(frame_sizes(tmp_path / "o.mp4")) == count
     assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]
+
+
+def test_a_second_signal_ends_the_process_at_once(tmp_path: Path, weights: str) -> None:
+    command = [
+        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
+        *("--weights", weights, "--source.realtime", "true", "--window.stride", "3"),
+        *("--output", str(tmp_path / "o.mp4")),
+        # Nobody reads: an orderly end waits for a reader.
+        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", "60"),
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
+    try:
+        until((tmp_path / "o.mp4").exists)
+        process.terminate()
+        until(lambda: not catches(process.pid, signal.SIGTERM))
+        process.terminate()
+        assert process.wait(60) == -signal.SIGTERM  # and not 143, or 1
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def catches(pid: int, number: signal.Signals) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) & 1 << (number - 1))
 
 
 @pytest.mark.parametrize(
