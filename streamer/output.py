@@ -80,8 +80,20 @@ class CroppedMask:
     def rle(self) -> Rle:
         """The mask as pycocotools' RLE of the whole frame; computed once."""
         if self._rle is None:
-            self._rle = encode_rle(self.array())
+            self._rle = self._encode()
         return self._rle
+
+    def _encode(self) -> Rle:
+        # Runs go down columns. Those of other columns are empty, and need not be looked at.
+        height, width = self.size
+        rows, columns = self.crop.shape
+        lines = np.zeros((columns, height), dtype=np.bool_)
+        lines[:, self.top : self.top + rows] = self.crop.T
+        changes = np.flatnonzero(np.diff(lines.ravel(), prepend=False, append=False))
+        counts = np.diff(changes + self.left * height, prepend=0, append=height * width)
+        whole = counts[:-1] if counts[-1] == 0 else counts
+        runs = cast("Any", {"size": self.size, "counts": whole.tolist()})
+        return cast("Rle", coco_mask.frPyObjects(runs, height, width))
 
     def shifted(self, rows: int, columns: int) -> CroppedMask | None:
         """The mask moved by whole pixels and cut at the frame's border, or None if it left."""

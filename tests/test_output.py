@@ -28,6 +28,7 @@ def test_a_crop_is_the_whole_mask(mask: np.ndarray) -> None:
     assert crop.area == mask.sum()
     rle = crop.rle()
     assert np.array_equal(coco_mask.decode(rle), mask)
+    assert rle == coco_mask.encode(np.asfortranarray(mask.view(np.uint8)))
     assert crop.rle() is rle
     assert list(coco_mask.toBbox(rle)) == list(crop.bbox_xywh)
 
