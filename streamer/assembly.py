@@ -19,7 +19,7 @@ from streamer.errors import ConfigError
 from streamer.option_check import check
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
-from streamer.predictor import VistrPredictor
+from streamer.predictor import VistrPredictor, frames_per_pass
 from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
 from streamer.sinks.annotation_sink import AnnotationSink
@@ -89,7 +89,8 @@ def load(config: StreamConfig) -> VisTR:
     )
     _category_ids(config, net)
     log.info(
-        "network on %s in %s, %d threads, windows of %d frames", device, dtype, threads, net.frames
+        "network on %s in %s, %d threads, %d frames in a pass of the backbone, windows of %d",
+        *(device, dtype, threads, frames_per_pass(net), net.frames),
     )
     if not net.trained:
         log.warning(
