@@ -6,6 +6,7 @@ Source: Wu and He, Group Normalization, ECCV 2018.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.layout import CHANNELS_LAST
@@ -43,35 +44,66 @@ def normalise_rows(x: Tensor, norm: nn.GroupNorm) -> Tensor:
     vectorised. Sums and arithmetic are at least float32.
     """
     samples, channels, *_, height, width = x.shape
-    frames = x.movedim(1, -1).reshape(-1, height, width * channels)
-    chunk = max(1, CACHED_NUMBERS // frames[0].numel()) if x.device.type == "cpu" else len(frames)
-    parts = torch.split(frames, chunk)
-    exact = torch.promote_types(x.dtype, torch.float32)
-    # Frame by frame first: a long sum in float32 is not exact enough for the difference below.
-    sums = torch.cat([_sums(part.to(exact)) for part in parts], 1)
-    sums = sums.view(2, samples, -1, norm.num_groups, channels // norm.num_groups)
-    mean, mean_square = sums.sum((2, 4), dtype=torch.float64) / (x[0].numel() // norm.num_groups)
+    frames = x.movedim(1, -1).reshape(samples, -1, height, width * channels)
+    is_long = x.device.type == "cpu" and frames[0].numel() >= CACHED_NUMBERS
+    mean, mean_square = (
+        of_columns.view(samples, width, norm.num_groups, -1).mean((1, 3))
+        for of_columns in (_moments_of_long if is_long else _moments)(frames)
+    )
     spread = (mean_square - mean**2).clamp_(min=0).add_(norm.eps).rsqrt_()[..., None]
     weight, bias = (v.double().view(norm.num_groups, -1) for v in (norm.weight, norm.bias))
     scale = weight * spread  # [n, groups, C / groups]
     shift = bias - mean[..., None] * scale
-    scales, shifts = (
-        torch.split(_row_of_each_frame(v.to(exact), len(frames), width), chunk)
-        for v in (scale, shift)
-    )
-    scaled = torch.empty_like(frames)
-    results = torch.split(scaled, chunk)
-    for part, factor, offset, result in zip(parts, scales, shifts, results, strict=True):
-        torch.addcmul(offset, part.to(exact), factor, out=result)
+    exact = torch.promote_types(x.dtype, torch.float32)
+    factors, offsets = (v.to(exact).flatten(1).repeat(1, width) for v in (scale, shift))
+    scaled = (_scale_long if is_long else _scale)(frames, factors, offsets)
     return scaled.view(samples, *x.shape[2:], channels).movedim(-1, 1)
 
 
-def _sums(frames: Tensor) -> Tensor:
-    """Sums of [k, h, w · C] and of its squares over h: [2, k, w · C]."""
-    return torch.stack((frames.sum(1), frames.square().sum(1)))
+def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of [n, k, h, w · C] and of its squares over k and h: float64 [n, w · C] each."""
+    samples, count, height, _ = frames.shape
+    exact = torch.promote_types(frames.dtype, torch.float32)
+    # Frame by frame first: a long sum in float32 is not exact enough for their difference.
+    flat = frames.flatten(0, 1)
+    parts = (part.to(exact) for part in torch.split(flat, _at_once(flat)))
+    sums = torch.cat([torch.stack((x.sum(1), x.square().sum(1))) for x in parts], 1)
+    sums = sums.view(2, samples, count, -1).sum(2, dtype=torch.float64)
+    mean, mean_square = sums / (count * height)
+    return mean, mean_square
 
 
-def _row_of_each_frame(values: Tensor, frames: int, width: int) -> Tensor:
-    """[n, groups, C / groups] on each pixel of a row, for n · k frames: [n · k, 1, w · C]."""
-    row = values.flatten(1).repeat(1, width)
-    return row.repeat_interleave(frames // len(row), 0)[:, None]
+def _moments_of_long(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """As `_moments`: the columns' means and variances are what batch normalisation begins with."""
+    pairs = [torch.batch_norm_update_stats(x, None, None, 0.0) for x in frames.flatten(1, 2)]
+    mean, variance = (torch.stack(each).double() for each in zip(*pairs, strict=True))
+    return mean, variance + mean**2
+
+
+def _scale(frames: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
+    """[n, k, h, w · C] times [n, w · C] plus [n, w · C]."""
+    count = frames.shape[1]
+    flat = frames.flatten(0, 1)
+    scaled = torch.empty_like(flat)
+    rows = (v.repeat_interleave(count, 0)[:, None] for v in (factors, offsets))
+    parts = (torch.split(v, _at_once(flat)) for v in (flat, *rows, scaled))
+    for x, factor, offset, result in zip(*parts, strict=True):
+        torch.addcmul(offset, x.to(offset.dtype), factor, out=result)
+    return scaled
+
+
+def _scale_long(frames: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
+    """As `_scale`: batch normalisation reads and writes half precision without a copy."""
+    none, one = torch.zeros_like(factors[0]), torch.ones_like(factors[0])
+    scaled = [
+        F.batch_norm(x, none, one, factor, offset, eps=0)
+        for x, factor, offset in zip(frames.flatten(1, 2), factors, offsets, strict=True)
+    ]
+    return torch.cat(scaled) if len(scaled) > 1 else scaled[0]
+
+
+def _at_once(frames: Tensor) -> int:
+    """Frames that stay in a CPU's caches; on CUDA all."""
+    return (
+        max(1, CACHED_NUMBERS // frames[0].numel()) if frames.device.type == "cpu" else len(frames)
+    )

@@ -56,6 +56,23 @@ def test_a_constant_input_stays_finite() -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("samples", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_long_samples_are_left_to_batch_normalisation(
+    samples: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm, x = random_norm(4, dtype), features((samples, 24, 6, 20, 30), dtype)
+    monkeypatch.setattr("model.group_norm.CACHED_NUMBERS", x[0].numel())
+    long = norm(x)
+    monkeypatch.setattr("model.group_norm.CACHED_NUMBERS", x[0].numel() + 1)
+    short = norm(x)
+    assert long.dtype == dtype
+    assert long.stride() == short.stride()
+    rounding = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.02}[dtype]
+    assert torch.allclose(long, short, atol=rounding, rtol=rounding)
+
+
+@torch.inference_mode()
 def test_what_exceeds_the_caches_goes_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     norm = random_norm(4, torch.float64)
     for shape in SHAPES:
