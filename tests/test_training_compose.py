@@ -51,3 +51,6 @@ def test_what_cannot_be_done_is_said(
     with pytest.raises(SystemExit):
         compose.main([str(tmp_path / "more"), "--size", "48"])
     assert "--size" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        compose.main([str(tmp_path / "more"), "--seed", "-1"])
+    assert "--seed: '-1' is no whole number from 0 on" in capsys.readouterr().err

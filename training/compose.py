@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--frames", type=whole_number, default=36, metavar="T", help="frames of each (default: 36)")
     add("--size", type=_size, default=(240, 320), metavar="HxW", help="default: 240x320")
     add("--split", choices=("train", "val"), default="train", help="whose people and sprites")
-    add("--seed", type=int, default=0, help="the same seed gives the same clips")
+    seed = partial(whole_number, first=0)
+    add("--seed", type=seed, default=0, metavar="N", help="the same seed gives the same clips")
     add("--assets", type=Path, default=DEFAULT_FOLDER, help=f"default: {DEFAULT_FOLDER}")
     return parser
 

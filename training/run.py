@@ -17,6 +17,7 @@ from model import save_vistr
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device
 from streamer.errors import ConfigError, StreamError
+from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
@@ -68,10 +69,12 @@ class Run:
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device.
+        SinkError: The folder cannot be made or written to.
         DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
 
     def __init__(self, config: TrainConfig) -> None:
+        check_folder(str(config.out))
         self.config = config
         self.step = 0
         self.stopping = False
@@ -99,7 +102,7 @@ class Run:
             hold_taps_in_time(trainee.net)
         self._evaluated = trainee.net.frames if config.consecutive else config.frames
         self._optimiser = make_optimiser(self._trainee, config)
-        config.out.mkdir(parents=True, exist_ok=True)
+        make_folder(config.out)
         if saved is not None:
             self._resume(saved)
         for name in ("losses.jsonl", "figures.jsonl"):
