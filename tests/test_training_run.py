@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from model import load_vistr
+from streamer.errors import ConfigError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.run import DivergedError, Run
@@ -79,6 +81,35 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> No
             assert one == pytest.approx(other, rel=1e-3)
     assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
     assert [entry["step"] for entry in logged(parts.out, "figures.jsonl")] == [4]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_at_other_rates_with_the_moments_that_it_had(whole: TrainConfig) -> None:
+    run = Run(replace(whole, rate=0.5, weight_decay=0))
+    saved = read_checkpoint(whole.checkpoint)
+    assert [group["full_rate"] for group in run._optimiser.param_groups] == [1e-5, 0.5]
+    assert all(group["weight_decay"] == 0 for group in run._optimiser.param_groups)
+    torch.testing.assert_close(run._optimiser.state_dict()["state"], saved["optimiser"]["state"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"groups": 1}, "groups is 1; allowed: 2"),
+        ({"backbone_rate": 0}, "backbone_rate is 0; allowed: above 0"),
+        ({"start": None}, "start is None, with hidden_dim 192, .*; allowed: .* hidden_dim 48"),
+    ],
+)
+def test_a_run_that_its_checkpoint_does_not_fit_is_refused_and_left_as_it_is(
+    whole: TrainConfig, other: dict[str, Any], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in whole.out.iterdir()}
+    with pytest.raises(ConfigError, match=message):
+        Run(replace(whole, **other))
+    assert {path: path.read_bytes() for path in whole.out.iterdir()} == before
 
 
 class Spoiled:

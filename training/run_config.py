@@ -119,3 +119,8 @@ class TrainConfig:
             )
         if not self.aspects or min(self.aspects) <= 0:
             raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")
+
+    @property
+    def checkpoint(self) -> Path:
+        """What the run goes on from."""
+        return self.out / "checkpoint.pt"
