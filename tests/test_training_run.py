@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.run import DivergedError, Run
 from training.run_config import DataConfig, TrainConfig
+from training.sources import DrawnVideos
 from training.state import read_checkpoint
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -110,6 +112,24 @@ def test_a_run_that_its_checkpoint_does_not_fit_is_refused_and_left_as_it_is(
     with pytest.raises(ConfigError, match=message):
         Run(replace(whole, **other))
     assert {path: path.read_bytes() for path in whole.out.iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_says_at_its_end_how_many_images_it_left_out(
+    whole: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert whole.data.images is not None
+    shutil.copytree(whole.data.images, tmp_path / "images")
+    for name in ("0", "1", "3"):
+        (tmp_path / "images" / name / "00002.jpg").write_bytes(b"no picture")
+    data = replace(whole.data, images=tmp_path / "images", skip_bad=True)
+    run = Run(replace(whole, out=tmp_path / "out", data=data))
+    run.go()
+    source = run._sources.train
+    assert isinstance(source, DrawnVideos)
+    assert (count := len(source.left_out)) >= 2
+    assert caplog.messages[-1].startswith(f"left out: {count} unusable images; the first is ")
 
 
 class Spoiled:

@@ -21,7 +21,7 @@ from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
-from training.feed import BatchShape, StepBatches, batches, frame_size
+from training.feed import BatchShape, LeavingOut, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
 from training.resume import check_fits
@@ -132,7 +132,8 @@ class Run:
                     state = checkpoint(self._trainee, self._optimiser, self.step)
                     write_checkpoint(config.checkpoint, state)
                 if self.stopping:
-                    return
+                    break
+        self._say_left_out()
 
     def _batches(self) -> Iterator[Batch]:
         config = self.config
@@ -203,6 +204,12 @@ class Run:
         for position in range(config.evaluate_clips):
             rng = np.random.default_rng((VAL_SEED, position))
             yield self._sources.val.draw(rng, times, size)
+
+    def _say_left_out(self) -> None:
+        for source in (self._sources.train, self._sources.val):
+            if isinstance(source, LeavingOut) and source.left_out:
+                count, example = len(source.left_out), source.left_out[0]
+                log.warning("left out: %d unusable images; the first is %s", count, example)
 
     def _resume(self, saved: dict[str, Any]) -> None:
         check_fits(saved, self._trainee, self.config)
