@@ -14,6 +14,7 @@ from tqdm import tqdm
 from model.categories import YOUTUBE_VIS_2019
 from streamer.argument_types import whole_number
 from streamer.errors import StreamError
+from streamer.sinks.output_path import check_folder
 from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip
 from training.composer import Composer, Composition
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the clips; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        check_folder(str(options.folder))
         library = load_library(Assets(options.assets), options.split)
         clips = _clips(Composer(library, Composition()), options)
         write_youtube_vis(options.folder, clips, YOUTUBE_VIS_2019)
