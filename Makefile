@@ -1,7 +1,7 @@
 # make demo    install into .venv and run the stream on the clip that ships with the project
 # make test    install and run the tests (under 10 minutes on two cores)
 # make check   lint, format check, types and tests; make ci adds the slow tests and smoke runs
-# make bench   how fast the default weights are here, beside the slow reference
+# make bench   how fast the default weights are here, beside the slow reference (benchmarks/results/local.json)
 # make bench-faults   how soon a camera that is killed or frozen is noticed, and found again
 # make soak    an hour of the shipped clip as a camera: memory, descriptors, frames, latency
 # make test-live  live sources, from real servers and sockets
@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 	$(BIN)/python -m streamer.demo demo
 
 bench: $(INSTALLED)
-	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.throughput --out benchmarks/results/local.json
 
 soak: $(INSTALLED)
 	$(BIN)/python -m benchmarks.soak --camera --frames 36000 --stride 12

@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--limit_mib", type=int, default=300, help="growth allowed")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     options = parser.parse_args(arguments)
+    machine = describe()
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "tiny.safetensors"
         net = VisTR(TINY, trained=True)
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_vistr(net, weights)
         runs = [_measure(Path(folder), weights, seconds) for seconds in (SHORT_S, options.seconds)]
     growth = runs[1]["peak_rss_mib"] - runs[0]["peak_rss_mib"]
-    report = {"machine": describe(), "runs": runs, "growth_mib": round(growth, 1)}
+    report = {"machine": machine, "runs": runs, "growth_mib": round(growth, 1)}
     print(json.dumps(report, indent=1))
     if options.json is not None:
         Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="ascii")

@@ -94,6 +94,7 @@ def measure(times: int) -> dict[str, Any]:
         Seconds, median and largest: from the fault to its notice, and from the server's return to
         the first frame; and the settings that bound them.
     """
+    machine = describe()
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(SHIPPED_CLIP, folder)
         with RtspServer(Path(folder)) as server:
@@ -113,7 +114,7 @@ def measure(times: int) -> dict[str, Any]:
                 follower.join(WAIT_S)
                 source.close()
     return {
-        "machine": describe(),
+        "machine": machine,
         "times": times,
         "away_s": AWAY_S,
         "read_timeout_s": SETTINGS.read_timeout_s,

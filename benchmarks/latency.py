@@ -48,11 +48,12 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         window=WindowConfig(stride=options.stride or "auto", frame_step=options.frame_step),
         source=SourceConfig(live=True, realtime=True, loop=True),
     )
+    machine = describe()
     net = load(config)
     latencies_ms: list[float] = []
     summary = run_published(net, config, lambda frame: latencies_ms.append(since_capture_ms(frame)))
     report: dict[str, Any] = {
-        "machine": describe(),
+        "machine": machine,
         "device": str(next(net.parameters()).device),
         "precision": str(net.dtype),
         "input": Path(options.input).name,

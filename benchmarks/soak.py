@@ -91,6 +91,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         window=WindowConfig(stride=options.stride),
         source=SourceConfig(loop=True, live=options.camera, realtime=options.camera),
     )
+    machine = describe()
     net = load(config)
     watch = _Watch(options.frames // READINGS)
     summary = run_published(net, config, watch.see)
@@ -104,7 +105,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     grown_mib = np.median(memory[-COMPARED:]) - np.median(memory[:COMPARED])
     window_ms = by_percentile(summary.window_ms)
     return {
-        "machine": describe(),
+        "machine": machine,
         "device": str(next(net.parameters()).device),
         "input": Path(options.input).name,
         "camera": options.camera,

@@ -6,13 +6,13 @@ import argparse
 from contextlib import suppress
 
 
-def whole_number(text: str) -> int:
-    """A number from 1 on, for argparse.
+def whole_number(text: str, first: int = 1) -> int:
+    """A number from `first` on, for argparse.
 
     Raises:
         ArgumentTypeError: `text` is none.
     """
     with suppress(ValueError):
-        if (count := int(text)) >= 1:
+        if (count := int(text)) >= first:
             return count
-    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {first} on")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -17,8 +20,20 @@ from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
 from training.real_clip import real_clip_figures
+from training.state import tensors_sha256
 
 CPU = torch.device("cpu")
+
+FACTS = Path(__file__).parents[1] / "training" / "runs" / "default" / "facts.json"
+
+
+def test_the_weights_say_what_they_were_trained_on_as_their_run_does() -> None:
+    net = load_vistr()
+    trained_on = net.facts["trained_on"]
+    assert trained_on == json.loads(FACTS.read_text())
+    named = [name for names in trained_on["categories"].values() for name in names]
+    assert tuple(named) == net.categories[1:]
+    assert net.facts["evaluation"]["weights"]["tensors_sha256"] == tensors_sha256(net)
 
 
 @pytest.mark.slow

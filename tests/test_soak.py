@@ -55,7 +55,7 @@ def test_memory_is_read_over_a_clip_played_again_and_again(
 def test_three_minutes_of_a_camera(tmp_path: Path) -> None:
     save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
     out = tmp_path / "soak.json"
-    soak.main([f"--weights={tmp_path / 'tiny.safetensors'}", *CAMERA, f"--out={out}"])
+    assert soak.main([f"--weights={tmp_path / 'tiny.safetensors'}", *CAMERA, f"--out={out}"]) == 0
     report = json.loads(out.read_text())
     assert report["frames"] + report["dropped"] == 1800
     assert report["unaccounted"] == 0

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from streamer.errors import SourceError
 from tests.training_cases import random_clip
 from training.clip import Clip
 from training.feed import BatchShape, StepBatches, batches
+from training.sources import DrawnVideos
 from training.targets import Batch
+from training.youtube_vis import YouTubeVis
+from training.youtube_vis_writer import write_youtube_vis
 
 SHAPE = BatchShape(frames=3, window=6, pixels=4 * 3 * 32 * 43, short_sides=(32,), aspects=(4 / 3,))
 
@@ -66,6 +72,49 @@ def test_other_processes_make_the_same_batches_from_the_step_asked_for(workers: 
     made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3, workers))
     assert len(made) == 3
     assert all(same(batch, steps()[step]) for step, batch in enumerate(made, start=3))
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A data set of three videos of one frame, of which two are damaged."""
+    rng = np.random.default_rng(0)
+    clips = {name: random_clip(rng, [1], 1, (32, 43)) for name in ("a", "b", "c")}
+    write_youtube_vis(tmp_path, clips.items(), ["cat"])
+    for name in ("a", "c"):
+        (tmp_path / "JPEGImages" / name / "00000.jpg").write_bytes(b"no picture")
+    return tmp_path
+
+
+def drawn(folder: Path, *, skip_bad: bool) -> StepBatches:
+    """Eight steps of a clip each."""
+    annotations, images = folder / "annotations.json", folder / "JPEGImages"
+    videos = YouTubeVis(annotations, images, categories=1, skip_bad=skip_bad)
+    return StepBatches(DrawnVideos(videos, 4, augment=False), replace(SHAPE, pixels=1), 0, 8)
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_what_another_process_cannot_read_is_an_error_of_one_line(damaged: Path) -> None:
+    with pytest.raises(SourceError) as error:
+        list(batches(drawn(damaged, skip_bad=False), 0))
+    named = rf"{damaged}/annotations\.json: video [13]: {damaged}/JPEGImages/[ac]/00000\.jpg: .*"
+    assert re.fullmatch(named, str(error.value))
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_other_processes_leave_out_is_counted_here_and_said_once(
+    workers: int,
+    damaged: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    steps = drawn(damaged, skip_bad=True)
+    assert len(list(batches(steps, 0, workers))) == 8
+    assert isinstance(steps.source, DrawnVideos)
+    assert steps.source.videos.skipped == {"unusable image": 2}
+    assert [line.split("/")[-2] for line in sorted(steps.source.left_out)] == ["a", "c"]
+    assert len(caplog.messages) == 1
+    assert "left out" not in capfd.readouterr().err  # by those processes
 
 
 @pytest.mark.parametrize(

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from model import load_vistr
+from streamer.errors import ConfigError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.run import DivergedError, Run
 from training.run_config import DataConfig, TrainConfig
+from training.sources import DrawnVideos
 from training.state import read_checkpoint
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -79,6 +83,53 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> No
             assert one == pytest.approx(other, rel=1e-3)
     assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
     assert [entry["step"] for entry in logged(parts.out, "figures.jsonl")] == [4]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_goes_on_at_other_rates_with_the_moments_that_it_had(whole: TrainConfig) -> None:
+    run = Run(replace(whole, rate=0.5, weight_decay=0))
+    saved = read_checkpoint(whole.checkpoint)
+    assert [group["full_rate"] for group in run._optimiser.param_groups] == [1e-5, 0.5]
+    assert all(group["weight_decay"] == 0 for group in run._optimiser.param_groups)
+    torch.testing.assert_close(run._optimiser.state_dict()["state"], saved["optimiser"]["state"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"groups": 1}, "groups is 1; allowed: 2"),
+        ({"backbone_rate": 0}, "backbone_rate is 0; allowed: above 0"),
+        ({"start": None}, "start is None, with hidden_dim 192, .*; allowed: .* hidden_dim 48"),
+    ],
+)
+def test_a_run_that_its_checkpoint_does_not_fit_is_refused_and_left_as_it_is(
+    whole: TrainConfig, other: dict[str, Any], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in whole.out.iterdir()}
+    with pytest.raises(ConfigError, match=message):
+        Run(replace(whole, **other))
+    assert {path: path.read_bytes() for path in whole.out.iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_says_at_its_end_how_many_images_it_left_out(
+    whole: TrainConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert whole.data.images is not None
+    shutil.copytree(whole.data.images, tmp_path / "images")
+    for name in ("0", "1", "3"):
+        (tmp_path / "images" / name / "00002.jpg").write_bytes(b"no picture")
+    data = replace(whole.data, images=tmp_path / "images", skip_bad=True)
+    run = Run(replace(whole, out=tmp_path / "out", data=data))
+    run.go()
+    source = run._sources.train
+    assert isinstance(source, DrawnVideos)
+    assert (count := len(source.left_out)) >= 2
+    assert caplog.messages[-1].startswith(f"left out: {count} unusable images; the first is ")
 
 
 class Spoiled:

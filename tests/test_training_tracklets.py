@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.clips import make_clip
+from streamer.errors import SourceError
+from tests.clips import make_clip, truncate
 from tests.parts import PERSON
 from training.tracklets import SHORTEST, Tracklet, cut_tracklets, median_background, read_frames
 
@@ -102,6 +104,23 @@ def test_the_background_is_the_scene_without_people(tmp_path: Path) -> None:
     empty = film(tmp_path / "a.mp4", [Walker(to_the_right)])
     found = median_background(tmp_path / "a.mp4", range(FRAMES))
     assert np.abs(found.astype(int) - empty).max() <= 4
+
+
+def test_what_is_no_whole_video_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.avi").write_bytes(b"")
+    make_clip(tmp_path / "cut.avi", frames=FRAMES)
+    truncate(tmp_path / "cut.avi", 0.5)
+    with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    for name, message in {
+        "none.avi": "cannot be read as a video: No such file or directory",
+        "empty.avi": "cannot be read as a video: Invalid data found",
+        "sound.wav": "cannot be read as a video: there is none in it",
+        "cut.avi": rf"ends before frame \d+, expected {FRAMES} frames",
+    }.items():
+        with pytest.raises(SourceError, match=rf"{name}: {message}"):
+            median_background(tmp_path / name, range(FRAMES))
 
 
 def test_someone_alone_is_cut_out_along_their_whole_way(tmp_path: Path) -> None:

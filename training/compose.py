@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from model.categories import YOUTUBE_VIS_2019
 from streamer.argument_types import whole_number
 from streamer.errors import StreamError
+from streamer.sinks.output_path import check_folder
 from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip
 from training.composer import Composer, Composition
@@ -24,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the clips; returns the exit code."""
     options = _parser().parse_args(arguments)
     try:
+        check_folder(str(options.folder))
         library = load_library(Assets(options.assets), options.split)
         clips = _clips(Composer(library, Composition()), options)
         write_youtube_vis(options.folder, clips, YOUTUBE_VIS_2019)
@@ -51,7 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--frames", type=whole_number, default=36, metavar="T", help="frames of each (default: 36)")
     add("--size", type=_size, default=(240, 320), metavar="HxW", help="default: 240x320")
     add("--split", choices=("train", "val"), default="train", help="whose people and sprites")
-    add("--seed", type=int, default=0, help="the same seed gives the same clips")
+    seed = partial(whole_number, first=0)
+    add("--seed", type=seed, default=0, metavar="N", help="the same seed gives the same clips")
     add("--assets", type=Path, default=DEFAULT_FOLDER, help=f"default: {DEFAULT_FOLDER}")
     return parser
 

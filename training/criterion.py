@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
+from streamer.option_check import check
 from training.matcher import MatchCosts, match, pair_giou
 from training.network import Answers, Trainee
 from training.targets import Batch
@@ -53,6 +54,10 @@ class LossConfig:
     absent: Literal["no_object", "category"] = "no_object"
     mask_stride: int = 1
     match: MatchCosts = field(default_factory=MatchCosts)
+
+    def __post_init__(self) -> None:
+        fits = self.mask_stride in (1, 2, 4)
+        check(fits, "losses.mask_stride", self.mask_stride, "1, 2 or 4")
 
 
 def losses(trainee: Trainee, batch: Batch, config: LossConfig) -> dict[str, Tensor]:

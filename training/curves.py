@@ -35,18 +35,17 @@ def draw_curves(folder: Path) -> Path:
     Raises:
         SourceError: There are no losses.
     """
-    losses = _columns(folder / "losses.jsonl")
+    losses = _curves(folder / "losses.jsonl")
     if not losses:
         raise SourceError(f"{folder}: no losses.jsonl with losses, expected the folder of a run")
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    steps = losses.pop("step")
-    for name, values in losses.items():
+    for name, (steps, values) in losses.items():
         left.plot(_means(steps), _means(values), label=name)
     left.set(xlabel="step", ylabel="weighted loss", yscale="log", title="training")
     left.legend()
-    figures = _columns(folder / "figures.jsonl")
+    figures = _curves(folder / "figures.jsonl")
     for name in SHOWN if figures else ():
-        right.plot(figures["step"], figures[name], marker="o", label=name)
+        right.plot(*figures[name], marker="o", label=name)
     right.set(xlabel="step", ylim=(0, 1), title="held-out composites")
     right.legend() if figures else right.text(0.5, 0.5, "no evaluation yet", ha="center")
     path = folder / "curves.png"
@@ -55,12 +54,20 @@ def draw_curves(folder: Path) -> Path:
     return path
 
 
-def _columns(log: Path) -> dict[str, NDArray[np.float64]]:
-    """The values of each key of a file of JSON lines, over its lines."""
+def _curves(log: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Steps and values of each key of a file of JSON lines, over the lines that have it.
+
+    Where a run went on with other weights of its losses, some of them may have come or gone.
+    """
     if not log.exists():
         return {}
     rows: list[dict[str, Any]] = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    return {key: np.array([row[key] for row in rows]) for key in (rows[0] if rows else ())}
+    points: dict[str, list[tuple[float, float]]] = {}
+    for row in rows:
+        step = row.pop("step")
+        for name, value in row.items():
+            points.setdefault(name, []).append((step, value))
+    return {name: (np.array(found)[:, 0], np.array(found)[:, 1]) for name, found in points.items()}
 
 
 def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast, runtime_checkable
 
 import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from streamer.errors import StreamError
 from training.clip import Clip
 from training.targets import Batch
 
@@ -27,6 +28,20 @@ class ClipSource(Protocol):
 
         `times`, ascending, says which; `rng` decides everything else.
         """
+        ...
+
+
+@runtime_checkable
+class LeavingOut(Protocol):
+    """A source that leaves out what it cannot use."""
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """A line about each, in the order in which they were found."""
+        ...
+
+    def leave_out(self, line: str) -> None:
+        """Count one that a copy of this source has found, unless it is known."""
         ...
 
 
@@ -73,10 +88,14 @@ class StepBatches(Dataset[Batch]):
         shape: Of the batches.
         seed: Any integer from 0 on.
         steps: How many there are.
+
+    Attributes:
+        source: Of the clips.
     """
 
     def __init__(self, source: ClipSource, shape: BatchShape, seed: int, steps: int) -> None:
-        self._source, self._shape, self._seed, self._steps = source, shape, seed, steps
+        self.source = source
+        self._shape, self._seed, self._steps = shape, seed, steps
 
     def __len__(self) -> int:
         return self._steps
@@ -87,14 +106,52 @@ class StepBatches(Dataset[Batch]):
         size = frame_size(int(rng.choice(shape.short_sides)), float(rng.choice(shape.aspects)))
         count = max(1, shape.pixels // (shape.frames * size[0] * size[1]))
         times = [shape.places(rng) for _ in range(count)]
-        clips = [self._source.draw(rng, [t - each[0] for t in each], size) for each in times]
+        clips = [self.source.draw(rng, [t - each[0] for t in each], size) for each in times]
         return Batch.of(clips, torch.from_numpy(np.array(times)))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """What a process sends for a step.
+
+    Attributes:
+        batch: The batch, or why there is none.
+        left_out: What this process has left out since it sent the one before.
+    """
+
+    batch: Batch | StreamError
+    left_out: Sequence[str]
+
+
+class _Sender(Dataset[_Sent]):
+    """The batches as another process sends them: what it raised would arrive as a traceback."""
+
+    def __init__(self, steps: StepBatches) -> None:
+        self._steps = steps
+        self._told = 0
+
+    def __getitem__(self, step: int) -> _Sent:
+        batch: Batch | StreamError
+        try:
+            batch = self._steps[step]
+        except StreamError as error:
+            batch = error
+        source = self._steps.source
+        found = source.left_out if isinstance(source, LeavingOut) else ()
+        new, self._told = found[self._told :], len(found)
+        return _Sent(batch, new)
+
+
 def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batch]:
-    """The batches of the steps from `first` on, in order, composed by some processes."""
+    """The batches of the steps from `first` on, in order, composed by some processes.
+
+    What these leave out, `dataset.source` counts here.
+
+    Raises:
+        StreamError: The next batch cannot be made.
+    """
     loader = DataLoader(
-        dataset,
+        _Sender(dataset),
         batch_size=None,
         sampler=range(first, len(dataset)),
         num_workers=workers,
@@ -103,7 +160,12 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
         # A forked process would wait for ever for the threads that OpenCV had before.
         multiprocessing_context="spawn",
     )
-    return iter(loader)
+    for sent in loader:
+        for line in sent.left_out:
+            cast("LeavingOut", dataset.source).leave_out(line)
+        if isinstance(sent.batch, StreamError):
+            raise sent.batch
+        yield sent.batch
 
 
 def _prepare(_: int) -> None:

@@ -13,16 +13,18 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from model import save_vistr
+from model import LIGHT, VisTR, save_vistr
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device
 from streamer.errors import ConfigError, StreamError
+from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
-from training.feed import BatchShape, StepBatches, batches, frame_size
-from training.network import window_times
+from training.feed import BatchShape, LeavingOut, StepBatches, batches, frame_size
+from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
+from training.resume import check_fits
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
@@ -64,14 +66,16 @@ class Run:
         stopping: Set it, and the run ends after the step that it is at, with a checkpoint.
 
     Raises:
-        ConfigError: An option is out of range.
+        ConfigError: An option is out of range, or does not fit the checkpoint.
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device.
+        SinkError: The folder cannot be made or written to.
         DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
 
     def __init__(self, config: TrainConfig) -> None:
+        check_folder(str(config.out))
         self.config = config
         self.step = 0
         self.stopping = False
@@ -80,12 +84,8 @@ class Run:
         self._bf16 = config.precision == "bf16" or (
             config.precision == "auto" and calculates_bf16(self._device)
         )
-        self._checkpoint = config.out / "checkpoint.pt"
-        saved = read_checkpoint(self._checkpoint) if self._checkpoint.exists() else None
-        if config.start is not None:
-            trainee = load_trainee(config.start)
-        else:
-            trainee = fresh_network(Assets(config.data.assets).backbone, config.seed)
+        saved = read_checkpoint(config.checkpoint) if config.checkpoint.exists() else None
+        trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
         self._trainee = with_groups(trainee, config.groups, config.seed).to(self._device)
@@ -99,11 +99,20 @@ class Run:
             hold_taps_in_time(trainee.net)
         self._evaluated = trainee.net.frames if config.consecutive else config.frames
         self._optimiser = make_optimiser(self._trainee, config)
-        config.out.mkdir(parents=True, exist_ok=True)
+        make_folder(config.out)
         if saved is not None:
             self._resume(saved)
         for name in ("losses.jsonl", "figures.jsonl"):
             _cut(config.out / name, self.step)
+
+    def _first_network(self, *, resumed: bool) -> Trainee:
+        """What the run starts from; where it goes on, only the sizes of that count."""
+        config = self.config
+        if config.start is not None:
+            return load_trainee(config.start)
+        if resumed:
+            return Trainee(VisTR(LIGHT))
+        return fresh_network(Assets(config.data.assets).backbone, config.seed)
 
     def go(self) -> None:
         """Train up to the last step, or until `stopping` is set."""
@@ -121,9 +130,10 @@ class Run:
                     progress.write(self._evaluate())
                 if self.step % config.checkpoint_every == 0 or last or self.stopping:
                     state = checkpoint(self._trainee, self._optimiser, self.step)
-                    write_checkpoint(self._checkpoint, state)
+                    write_checkpoint(config.checkpoint, state)
                 if self.stopping:
-                    return
+                    break
+        self._say_left_out()
 
     def _batches(self) -> Iterator[Batch]:
         config = self.config
@@ -149,7 +159,7 @@ class Run:
         if not total.isfinite():
             raise DivergedError(
                 f"the loss is {float(total.detach())} in step {self.step + 1}: a lower rate may "
-                f"help; {self._checkpoint} is of an earlier step"
+                f"help; {config.checkpoint} is of an earlier step"
             )
         self._optimiser.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
@@ -195,7 +205,14 @@ class Run:
             rng = np.random.default_rng((VAL_SEED, position))
             yield self._sources.val.draw(rng, times, size)
 
+    def _say_left_out(self) -> None:
+        for source in (self._sources.train, self._sources.val):
+            if isinstance(source, LeavingOut) and source.left_out:
+                count, example = len(source.left_out), source.left_out[0]
+                log.warning("left out: %d unusable images; the first is %s", count, example)
+
     def _resume(self, saved: dict[str, Any]) -> None:
+        check_fits(saved, self._trainee, self.config)
         self.step = saved["step"]
         self._trainee.load_state_dict(saved["trainee"])
         # Moments only: the rates are the configuration's, which may have changed.

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from streamer.config import MAX_THREADS
 from streamer.errors import ConfigError
+from streamer.option_check import check
 from training.assets import DEFAULT_FOLDER
 from training.composer import Composition
 from training.criterion import LossConfig
+
+MAX_SEED = 2**63 - 1
+"""Of torch's generators."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +107,20 @@ class TrainConfig:
     def __post_init__(self) -> None:
         counts = ("frames", "pixels", "steps", "groups", "checkpoint_every", "evaluate_every")
         for name in (*counts, "workers"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
+            check(getattr(self, name) >= 1, name, getattr(self, name), "1 and more")
+        for name in ("rate", "backbone_rate", "weight_decay", "warmup", "evaluate_clips"):
+            check(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "0 and more")
+        check(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
+        check(0 <= self.seed <= MAX_SEED, "seed", self.seed, f"0 to {MAX_SEED}")
+        check(0 <= self.threads <= MAX_THREADS, "threads", self.threads, f"0 to {MAX_THREADS}")
         if not self.short_sides or min(self.short_sides) < 32:
             raise ConfigError(
                 f"short_sides are {self.short_sides}, expected one or more, from 32 on"
             )
         if not self.aspects or min(self.aspects) <= 0:
             raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")
+
+    @property
+    def checkpoint(self) -> Path:
+        """What the run goes on from."""
+        return self.out / "checkpoint.pt"

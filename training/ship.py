@@ -6,7 +6,6 @@ The file says of itself what it was trained on and how, and what it is worth.
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.machine import commit
 from model import VisTR, save_vistr
 from streamer.errors import SourceError, StreamError
 from streamer.json_file import read_json
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         net = net.to(torch.float16)
         facts = {
             "trained_on": _json(options.facts),
-            "commit": _commit(),
+            "commit": commit(digits=40),
             "evaluation": _evaluation(options.evaluation, net),
         }
         net.facts = {key: value for key, value in facts.items() if value}
@@ -62,18 +62,6 @@ def _evaluation(path: Path | None, net: VisTR) -> dict[str, Any]:
             f"{tensors_sha256(net)}); evaluate what was written without it"
         )
     return evaluation
-
-
-def _commit() -> str:
-    """The commit of the code, or nothing outside a repository."""
-    found = subprocess.run(
-        ["git", "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    return found.stdout.strip()
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -131,6 +131,15 @@ class DrawnVideos:
         seen = np.stack([effects.apply(np.ascontiguousarray(frame), rng) for frame in pixels])
         return Clip(seen, masks, clip.category_ids)
 
+    @property
+    def left_out(self) -> Sequence[str]:
+        """A line about each image that could not be used."""
+        return self.videos.left_out
+
+    def leave_out(self, line: str) -> None:
+        """Count one that a copy of this source has found, unless it is known."""
+        self.videos.leave_out(line)
+
     def _with_room(self, index: int, clip: Clip) -> Clip:
         if len(clip.masks) <= self.slots:
             return clip

@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.errors import SourceError
+
 BACKGROUND_STEP = 5
 """Every how many frames one counts for the background's median."""
 
@@ -83,18 +85,36 @@ class _Growing:
 
 
 def read_frames(video: Path, frames: range) -> Iterator[NDArray[np.uint8]]:
-    """Frames of a video by index, uint8 [H, W, 3] RGB; ends early where the video does."""
-    with av.open(str(video)) as container:
-        for index, frame in enumerate(container.decode(video=0)):
-            if index >= frames.stop:
-                return
-            if index in frames:
-                yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    """Frames of a video by index, uint8 [H, W, 3] RGB; ends early where the video does.
+
+    Raises:
+        SourceError: It cannot be read.
+    """
+    try:
+        with av.open(str(video)) as container:
+            if not container.streams.video:
+                raise SourceError(f"{video}: cannot be read as a video: there is none in it")
+            for index, frame in enumerate(container.decode(video=0)):
+                if index >= frames.stop:
+                    return
+                if index in frames:
+                    yield frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+    except av.FFmpegError as error:
+        raise SourceError(f"{video}: cannot be read as a video: {error.strerror}") from error
 
 
 def median_background(video: Path, frames: range) -> NDArray[np.uint8]:
-    """The scene without people, uint8 [H, W, 3]: the median of every fifth frame."""
-    sampled = list(read_frames(video, frames[::BACKGROUND_STEP]))
+    """The scene without people, uint8 [H, W, 3]: the median of every fifth frame.
+
+    Raises:
+        SourceError: The video cannot be read, or ends before one of these frames.
+    """
+    wanted = frames[::BACKGROUND_STEP]
+    sampled = list(read_frames(video, wanted))
+    if len(sampled) < len(wanted):
+        raise SourceError(
+            f"{video}: ends before frame {wanted[len(sampled)]}, expected {frames.stop} frames"
+        )
     middle: NDArray[np.uint8] = np.median(np.stack(sampled), axis=0).astype(np.uint8)
     return middle
 
@@ -116,6 +136,9 @@ def cut_tracklets(
 
     Returns:
         Tracklets in the order in which they end.
+
+    Raises:
+        SourceError: The video cannot be read.
     """
     growing: list[_Growing] = []
     done: list[_Growing] = []

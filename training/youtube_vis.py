@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+from torch.utils.data import get_worker_info
 
 from benchmarks.annotations import NAMING_KEYS
 from model.preprocess import resize
@@ -76,7 +77,7 @@ class YouTubeVis:
         self._path = annotations
         self._skip_bad = skip_bad
         self._examples: dict[str, str] = {}
-        self._unusable_images: set[str] = set()
+        self._unusable_images: dict[str, None] = {}  # a set in order
         labelled = self._read(images, categories)
         for each in labelled.values():
             if not each.objects and not keep_empty:
@@ -126,8 +127,22 @@ class YouTubeVis:
                 line = f"{self._path}: video {labelled.video.video_id}: {error}"
                 if not self._skip_bad:
                     raise SourceError(line) from error
-                self._count_image(line)
+                self.leave_out(line)
         raise SourceError(f"{self._path}: no video is left whose images can be read")
+
+    @property
+    def left_out(self) -> Sequence[str]:
+        """A line about each unusable image that was drawn, in the order of the first time."""
+        return list(self._unusable_images)
+
+    def leave_out(self, line: str) -> None:
+        """Count an unusable image, here or where a copy of this object draws; each one once."""
+        if line not in self._unusable_images:
+            self._unusable_images[line] = None
+            self._count("unusable image", line)
+            # The process that trains says it, not those that draw for it.
+            if len(self._unusable_images) == 1 and get_worker_info() is None:
+                self._warn("unusable image")
 
     def _read(self, images: Path, categories: int) -> dict[int, LabelledVideo]:
         content, _ = read_json(self._path)
@@ -170,13 +185,6 @@ class YouTubeVis:
     def _count(self, reason: str, line: str) -> None:
         self.skipped[reason] += 1
         self._examples.setdefault(reason, line)
-
-    def _count_image(self, line: str) -> None:
-        if line not in self._unusable_images:
-            self._unusable_images.add(line)
-            self._count("unusable image", line)
-            if len(self._unusable_images) == 1:
-                self._warn("unusable image")
 
     def _warn(self, reason: str) -> None:
         count, example = self.skipped[reason], self._examples[reason]

@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from model.preprocess import network_size, resize
 from streamer.errors import SourceError
@@ -137,6 +137,8 @@ def _named(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: no such file") from error
     except av.FFmpegError as error:
         raise SourceError(f"{path}: damaged JPEG data") from error
+    except UnidentifiedImageError as error:  # which names where PIL keeps the data
+        raise SourceError(f"{path}: cannot be read as an image: of no known format") from error
     except MemoryError:
         raise  # not the file's fault
     except Exception as error:  # PIL's plug-ins raise what they like

@@ -1,0 +1,56 @@
+"""The picture of a run, whose losses may have come and gone where it went on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from training import curves
+from training.curves import draw_curves
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Figures stay open, to be looked at."""
+    monkeypatch.setattr(curves, "SMOOTHED", 2)
+    monkeypatch.setattr(plt, "close", lambda _: None)
+    yield
+    monkeypatch.undo()
+    plt.close("all")
+
+
+def write(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def lines(axes: Axes) -> dict[object, list[tuple[float, float]]]:
+    return {line.get_label(): list(zip(*line.get_data(), strict=True)) for line in axes.lines}
+
+
+def test_losses_that_come_or_go_are_drawn_where_they_are(tmp_path: Path) -> None:
+    before = [{"step": step, "label": 1.0, "token": 4.0} for step in (1, 2, 3, 4)]
+    after = [{"step": step, "label": 3.0, "dice": 5.0} for step in (5, 6)]
+    write(tmp_path / "losses.jsonl", before + after)
+    path = draw_curves(tmp_path)
+    assert path.stat().st_size > 1000
+    left, _ = plt.gcf().axes
+    assert lines(left) == {
+        "label": [(1.5, 1), (3.5, 1), (5.5, 3)],
+        "token": [(1.5, 4), (3.5, 4)],
+        "dice": [(5.5, 5)],
+    }
+
+
+def test_figures_are_drawn_where_there_was_an_evaluation(tmp_path: Path) -> None:
+    write(tmp_path / "losses.jsonl", [{"step": 1, "label": 1.0}])
+    figures = {"step": 1, "AP": 0.25, "AP50": 0.5, "person_AP50": 0.75}
+    write(tmp_path / "figures.jsonl", [figures])
+    draw_curves(tmp_path)
+    left, right = plt.gcf().axes
+    assert lines(left) == {"label": [(1, 1)]}
+    assert lines(right) == {"AP": [(1, 0.25)], "AP50": [(1, 0.5)], "person_AP50": [(1, 0.75)]}

@@ -1,0 +1,79 @@
+"""Whether a run goes on: from its own checkpoint at other rates, from none of another network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model import LIGHT, VisTR
+from streamer.errors import ConfigError
+from tests.training_cases import tiny_trainee
+from training.criterion import LossConfig
+from training.network import Trainee
+from training.optimiser import make_optimiser
+from training.resume import check_fits
+from training.run_config import TrainConfig
+from training.state import checkpoint, with_categories
+
+CONFIG = TrainConfig(out=Path("runs/mine"), start=Path("mine.safetensors"), groups=2)
+STILL = replace(CONFIG, backbone_rate=0)
+
+
+def saved(config: TrainConfig = CONFIG) -> dict[str, Any]:
+    """The checkpoint of a run."""
+    trainee = tiny_trainee(groups=config.groups)
+    return checkpoint(trainee, make_optimiser(trainee, config), 3)
+
+
+def test_rates_losses_and_length_may_change() -> None:
+    other = replace(CONFIG, rate=1, backbone_rate=2, steps=9, losses=LossConfig(token=1))
+    check_fits(saved(), tiny_trainee(groups=2), other)
+    check_fits(saved(STILL), tiny_trainee(groups=2), STILL)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (CONFIG, replace(CONFIG, groups=3), "groups is 3; allowed: 2, which {} has"),
+        (CONFIG, STILL, "backbone_rate is 0; allowed: above 0, as {} has been trained so far"),
+        (STILL, CONFIG, "backbone_rate is 1e-05; allowed: 0, as {} has been trained so far"),
+    ],
+)
+def test_options_that_the_checkpoint_does_not_fit_are_named(
+    before: TrainConfig, after: TrainConfig, message: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_fits(saved(before), tiny_trainee(groups=after.groups), after)
+    assert str(error.value) == message.format("runs/mine/checkpoint.pt")
+
+
+def test_another_network_to_start_from_is_named() -> None:
+    with pytest.raises(ConfigError) as error:
+        check_fits(saved(), tiny_trainee(frames=4, slots=5, groups=2), CONFIG)
+    assert str(error.value) == (
+        "start is mine.safetensors, with frames 4, slots 5; "
+        "allowed: a network with frames 6, slots 3, which runs/mine/checkpoint.pt has"
+    )
+    light = with_categories(Trainee(VisTR(LIGHT), 2), tiny_trainee().net.categories[1:], 0)
+    with pytest.raises(ConfigError, match=r"^start is None, with hidden_dim 192, .*, heads 4, "):
+        check_fits(saved(), light, replace(CONFIG, start=None))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("class_1", "cat", "class_3", "class_4", "class_5"), "2 'cat'; allowed: 'class_2'"),
+        (("class_1",), "2 None; allowed: 'class_2'"),
+        ((*(f"class_{n}" for n in range(1, 6)), "cat"), "6 'cat'; allowed: None"),
+    ],
+)
+def test_other_categories_are_named(names: tuple[str, ...], message: str) -> None:
+    trainee = with_categories(tiny_trainee(groups=2), names, 0)
+    with pytest.raises(ConfigError) as error:
+        check_fits(saved(), trainee, CONFIG)
+    assert str(error.value) == (
+        f"data.annotations is None, with category {message}, which runs/mine/checkpoint.pt has"
+    )

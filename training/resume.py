@@ -1,0 +1,55 @@
+"""Whether a run can go on from its checkpoint, with the options that it is given now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from itertools import zip_longest
+from typing import Any
+
+from model import Architecture
+from streamer.errors import ConfigError
+from streamer.option_check import check
+from training.network import Trainee
+from training.run_config import TrainConfig
+
+
+def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) -> None:
+    """See that a checkpoint is of the network that a run has, and of the parameters that learn.
+
+    Rates, losses, data and steps may have changed.
+
+    Args:
+        saved: The run's checkpoint.
+        trainee: What `config` makes.
+        config: Of the run that is to go on.
+
+    Raises:
+        ConfigError: It is not; the message names the option, its value and what the checkpoint has.
+    """
+    path = config.checkpoint
+    names = zip_longest(trainee.net.categories[1:], saved["categories"])
+    for category_id, (name, expected) in enumerate(names, start=1):
+        if name != expected:
+            raise ConfigError(
+                f"data.annotations is {config.data.annotations}, with category {category_id} "
+                f"{name!r}; allowed: {expected!r}, which {path} has"
+            )
+    own, start = asdict(trainee.net.architecture), asdict(Architecture(**saved["architecture"]))
+    other = [name for name in own if own[name] != start[name]]
+    if other:
+        raise ConfigError(
+            f"start is {config.start}, with {_listed(own, other)}; allowed: a network with "
+            f"{_listed(start, other)}, which {path} has"
+        )
+    groups = len(saved["trainee"]["shared"])
+    check(config.groups == groups, "groups", config.groups, f"{groups}, which {path} has")
+    backbone, _ = saved["optimiser"]["param_groups"]
+    learned = bool(backbone["params"])
+    allowed = f"{'above 0' if learned else '0'}, as {path} has been trained so far"
+    fits = bool(config.backbone_rate) == learned
+    check(fits, "backbone_rate", config.backbone_rate, allowed)
+
+
+def _listed(sizes: Mapping[str, Any], names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {sizes[name]}" for name in names)
