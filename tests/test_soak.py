@@ -55,7 +55,9 @@ def test_memory_is_read_over_a_clip_played_again_and_again(
 def test_three_minutes_of_a_camera(tmp_path: Path) -> None:
     save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
     out = tmp_path / "soak.json"
-    assert soak.main([f"--weights={tmp_path / 'tiny.safetensors'}", *CAMERA, f"--out={out}"]) == 0
+    # The machine may be shared: its scheduling is not what is tested.
+    given = [f"--weights={tmp_path / 'tiny.safetensors'}", "--slack_ms=1000", f"--out={out}"]
+    assert soak.main([*given, *CAMERA]) == 0
     report = json.loads(out.read_text())
     assert report["frames"] + report["dropped"] == 1800
     assert report["unaccounted"] == 0
@@ -74,14 +76,14 @@ def test_what_does_not_hold_is_said() -> None:
         "latency_ms": {"p99": 1500},
         "promised_ms": 1200,
     }
-    assert soak._failures(report, 50) == [
+    assert soak._failures(report, 50, 250) == [
         "memory grew by 60 MiB, allowed are 50",
         "2 descriptors were left open",
         "1 frames are unaccounted for",
         "p99 of the latency is 1500 ms, promised were 1200 ms",
     ]
     held = report | {"growth_mib": 50, "growth_descriptors": 0, "unaccounted": 0, "camera": False}
-    assert soak._failures(held, 50) == []
+    assert soak._failures(held, 50, 250) == []
 
 
 def test_a_frame_that_nobody_has_dropped_is_unaccounted_for() -> None:
