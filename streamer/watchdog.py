@@ -30,8 +30,8 @@ class Watchdog:
 
     The source stalls while it gives no frame although there is room, also while it is tried again;
     the network, while frames wait and it takes none; an output, while results wait and it takes
-    none. Nothing is ended: a source that is lost is tried again by itself, and waiting for the
-    others is what they are there for.
+    none. Nothing is ended here: a live source that gives nothing is left behind and opened again by
+    `streamer.sources.patient_media`, and waiting for the others is what they are there for.
 
     Args:
         pipeline: The run's.
