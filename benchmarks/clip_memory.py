@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.machine import describe
 from model import Architecture, VisTR, save_vistr
 from model.initialise import random_tensors
+from streamer.argument_types import output_file
 
 FPS = 25
 SIZE = (720, 1280)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clip_memory", description=__doc__)
     parser.add_argument("--seconds", type=int, default=600, help="length of the long clip")
     parser.add_argument("--limit_mib", type=int, default=300, help="growth allowed")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there")
+    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures there")
     options = parser.parse_args(arguments)
     machine = describe()
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = {"machine": machine, "runs": runs, "growth_mib": round(growth, 1)}
     print(json.dumps(report, indent=1))
     if options.json is not None:
-        Path(options.json).write_text(json.dumps(report, indent=1) + "\n", encoding="ascii")
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="ascii")
     complete = all(run["complete"] for run in runs)
     return 0 if complete and growth <= options.limit_mib else 1
 

@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.machine import describe
 from benchmarks.report import show_report
 from benchmarks.rtsp_server import RtspServer
-from streamer.argument_types import whole_number
+from streamer.argument_types import output_file, whole_number
 from streamer.assembly import SHIPPED_CLIP
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--times", type=whole_number, default=5, help="of each fault (default: %(default)s)"
     )
-    parser.add_argument("--out", type=Path, help="JSON file to write")
+    parser.add_argument("--out", type=output_file, help="JSON file to write")
     options = parser.parse_args(arguments)
     try:
         show_report(measure(options.times), options.out)

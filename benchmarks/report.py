@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from streamer.argument_types import whole_number
+from streamer.argument_types import output_file, whole_number
 from streamer.assembly import SHIPPED_CLIP
 from streamer.client.received import ReceivedFrame
 from streamer.sinks.output_path import write_whole
@@ -25,7 +25,7 @@ def add_stream_options(parser: argparse.ArgumentParser, frames: int) -> None:
     frames_help = f"of it (default: {frames:,})"
     add("--frames", type=whole_number, default=frames, metavar="N", help=frames_help)
     add("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    add("--out", type=Path, metavar="FILE", help="JSON file to write")
+    add("--out", type=output_file, metavar="FILE", help="JSON file to write")
 
 
 def since_capture_ms(frame: ReceivedFrame) -> float:

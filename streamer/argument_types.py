@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+from pathlib import Path
+
+from streamer.errors import SinkError
+from streamer.sinks.output_path import check_writable
 
 
 def whole_number(text: str, first: int = 1) -> int:
@@ -16,3 +20,16 @@ def whole_number(text: str, first: int = 1) -> int:
         if (count := int(text)) >= first:
             return count
     raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {first} on")
+
+
+def output_file(text: str) -> Path:
+    """A file that can be written, for argparse: to be known before hours of work, not after them.
+
+    Raises:
+        ArgumentTypeError: `text` is none.
+    """
+    try:
+        check_writable(text)
+    except SinkError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)

@@ -29,3 +29,12 @@ def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([f"--input={tmp_path / 'none.mp4'}"]) == 1
     assert "none.mp4" in capsys.readouterr().err
+
+
+def test_where_to_write_is_known_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--out", str(tmp_path / "gone" / "report.json")])
+    assert caught.value.code == 2
+    assert f"the folder {tmp_path / 'gone'} does not exist" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 
 from streamer.errors import SourceError
 from streamer.frame import Frame
+from streamer.image_encoding import encode_jpeg
 from streamer.source_options import SourceConfig
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection
 from tests.camera import Camera, End, transport_stream
-from tests.clips import make_clip
+from tests.clips import draw, make_clip
 from tests.sources import opened, read, read_broken
 
 QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
@@ -110,6 +112,40 @@ def test_an_http_camera_is_live_if_the_user_says_so(http_url: str, tmp_path: Pat
     frames = list(source)
     source.close()
     assert [frame and frame.epoch.index for frame in frames] == [0] * 12 + [None] + [1] * 8
+
+
+class MotionJpegHandler(BaseHTTPRequestHandler):
+    """A camera's twelve pictures, one part each."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+        self.end_headers()
+        for index in range(12):
+            jpeg = encode_jpeg(draw(index, (48, 64)), 90)
+            head = f"--part\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+            self.wfile.write(head.encode() + jpeg + b"\r\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_motion_jpeg_has_no_times_but_those_of_arrival() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpegHandler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/video"
+            source = opened(url, Selection(max_frames=20), live=True, reconnect_delay_s=0.01)
+            frames = list(source)
+            source.close()
+        finally:
+            server.shutdown()
+            thread.join(20)
+    assert [frame and frame.epoch.index for frame in frames] == [0] * 12 + [None] + [1] * 8
+    received = [frame for frame in frames if frame is not None]
+    assert {frame.pts for frame in received} == {None}
+    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(received))
 
 
 def test_a_playlist_that_is_over_is_not_played_again(tmp_path: Path) -> None:

@@ -195,3 +195,14 @@ def test_a_run_writes_the_network_that_it_has_trained(whole: TrainConfig) -> Non
     assert 0 < learned.abs().max() < 0.01
     for layer in net.insmask_head:
         assert all(parameter.isfinite().all() for parameter in layer.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_that_has_its_steps_says_so(
+    whole: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = logged(whole.out, "losses.jsonl")
+    Run(whole).go()
+    assert "has 4 steps already: nothing is left" in caplog.text
+    assert logged(whole.out, "losses.jsonl") == before

@@ -117,12 +117,14 @@ class Run:
     def go(self) -> None:
         """Train up to the last step, or until `stopping` is set."""
         config = self.config
-        with (config.out / "losses.jsonl").open("a", encoding="utf-8", buffering=1) as log:
+        if self.step >= config.steps:
+            log.warning("%s has %d steps already: nothing is left", config.out, self.step)
+        with (config.out / "losses.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
             progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
             for batch in progress:
                 parts = self._learn(batch.to(self._device))
                 self.step += 1
-                log.write(json.dumps({"step": self.step, **parts}) + "\n")
+                lines.write(json.dumps({"step": self.step, **parts}) + "\n")
                 progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
                 last = self.step == config.steps
                 # Before the checkpoint: a run that is killed in between evaluates again.

@@ -15,6 +15,7 @@ import torch
 
 from benchmarks.machine import commit
 from model import VisTR, save_vistr
+from streamer.argument_types import output_file
 from streamer.errors import SourceError, StreamError
 from streamer.json_file import read_json
 from training.state import load_trainee, short_sided, tensors_sha256
@@ -71,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="checkpoint.pt of the run")
-    add("weights", type=Path, help="file to write, ending in .safetensors")
+    add("weights", type=output_file, help="file to write, ending in .safetensors")
     add("--short_side", type=int, required=True, help="shorter side of the input, in pixels")
     add("--facts", type=Path, help="JSON file: what the weights were trained on, and how")
     add("--evaluation", type=Path, help="evaluation.json of the same weights")

@@ -11,6 +11,7 @@ from typing import cast
 import av
 import torch
 from av import Packet, VideoFrame
+from av.format import Flags
 from av.video.stream import VideoStream
 
 from streamer.errors import SourceError
@@ -134,9 +135,16 @@ class ContainerMedia:
         realtime_us = self._container.start_time_realtime if self._is_rtsp else None
         if realtime_us is not None and frame.pts is not None:
             camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
-        picture = Picture(frame, frame.pts, time_base, camera_unix_ns)
+        pts = None if self._invents_times else frame.pts
+        picture = Picture(frame, pts, time_base, camera_unix_ns)
         self._decoding.check(picture.is_on_device, self._stream.codec_context)
         return picture
+
+    @property
+    def _invents_times(self) -> bool:
+        """Whether FFmpeg counts 25 frames a second where none tells its time, as Motion JPEG's."""
+        without = cast("int", Flags.no_timestamps.value)
+        return self.live and bool(self._container.format.flags & without)
 
     @property
     def _is_rtsp(self) -> bool:
