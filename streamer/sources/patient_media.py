@@ -63,11 +63,12 @@ class PatientMedia:
         self._readers = [reader for reader in self._readers if reader.is_alive()]
         if len(self._readers) >= MAX_STUCK:
             raise SourceError(f"{self.name}: {MAX_STUCK} reads have not returned yet")
-        reader = _Reader(self._open, start_s)
-        self._readers.append(reader)
+        reader = _Reader(start_s)
+        self._readers.append(reader)  # before the look: an interruption from now on finds it
         if self._interrupted:
             return
-        reader.start()
+        media, self._unread = self._unread, None
+        reader.begin(self._open if media is None else lambda: media)
         before = self.corrupt
         patience_s = self._config.read_timeout_s + GRACE_S
         timeout_s = self._config.open_timeout_s + patience_s
@@ -105,10 +106,7 @@ class PatientMedia:
                 reader.join(CLOSE_S)
 
     def _open(self) -> Media | None:
-        """The media to read next, on the reader's thread; None if it is over."""
-        if self._unread is not None:
-            media, self._unread = self._unread, None
-            return media
+        """The media, opened again, on the reader's thread; None if it is over."""
         media = self._open_media()
         if self.live and not media.live:
             self.live = False
@@ -121,7 +119,6 @@ class _Reader(Thread):
     """Reads a media to its end, or until it is left behind.
 
     Args:
-        open_media: Gives it, on this thread; None if there is nothing to be read.
         start_s: Where to begin.
 
     Attributes:
@@ -129,13 +126,18 @@ class _Reader(Thread):
         corrupt: As of `Media`.
     """
 
-    def __init__(self, open_media: Callable[[], Media | None], start_s: Fraction) -> None:
+    def __init__(self, start_s: Fraction) -> None:
         super().__init__(name="reader", daemon=True)  # it may never return from a read
         self.pictures: RingBuffer[Picture] = RingBuffer(1)
         self.corrupt = 0
-        self._open_media = open_media
         self._start_s = start_s
+        self._open_media: Callable[[], Media | None] = lambda: None
         self._media: Media | None = None
+
+    def begin(self, open_media: Callable[[], Media | None]) -> None:
+        """Start to read what a function gives, on this thread; None if there is nothing."""
+        self._open_media = open_media
+        self.start()
 
     def leave(self) -> None:
         """From any thread: nobody wants more. A read that can be woken is."""
