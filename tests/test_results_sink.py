@@ -185,6 +185,18 @@ def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -
         assert len(json.loads((tmp_path / f"{name}.json").read_text())) == 1
 
 
+@pytest.mark.parametrize(("segments", "files"), [(Segments(3600), 2), (Segments(), 1)])
+def test_segments_end_where_the_frame_size_changes(
+    tmp_path: Path, segments: Segments, files: int
+) -> None:
+    resized = FrameResult(make_frame(1, make_epoch(1, (24, 32), "size")), ())
+    outputs = [INFO, result(0, PERSON), resized, END]
+    drain(tmp_path / "r.json", outputs, assemble=False, segments=segments)
+    parts = sorted(tmp_path.iterdir(), key=lambda path: len(path.name), reverse=True)
+    assert [path.name for path in parts] == ["r.1.jsonl", "r.jsonl"][-files:]
+    assert [line["size"] for line in lines(parts[0]) if line["type"] == "video"][-1] == [24, 32]
+
+
 def test_a_full_file_of_lines_goes_on_in_another(tmp_path: Path) -> None:
     frames = [result(index, PERSON) for index in range(8)]
     drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segments=Segments(None, 1e-3))

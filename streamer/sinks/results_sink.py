@@ -145,7 +145,9 @@ class ResultsSink:
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame
         written = os.fstat(self._lines.fileno()).st_size
-        if self._segments.ends_before(frame.time_s, written):
+        # As the MP4s do, so that both are numbered alike.
+        is_resized = self._segments.is_limited and self._size not in {None, frame.epoch.size}
+        if self._segments.ends_before(frame.time_s, written) or is_resized:
             self._go_on()
         if frame.epoch.size != self._size:
             self._begin_video(frame.epoch.size)

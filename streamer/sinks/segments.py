@@ -16,6 +16,11 @@ class Segments:
         self._most_bytes = None if segment_mb is None else segment_mb * 1e6
         self._segment = 0
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether files end at all."""
+        return self._segment_s is not None or self._most_bytes is not None
+
     def ends_before(self, time_s: float, written_bytes: int) -> bool:
         """Whether the next frame belongs into another file; to be asked once for each.
 
