@@ -61,15 +61,17 @@ def test_a_constant_input_stays_finite() -> None:
 def test_long_samples_are_left_to_batch_normalisation(
     samples: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    norm, x = random_norm(4, dtype), features((samples, 24, 6, 20, 30), dtype)
+    norm, x = random_norm(4, dtype), features((samples, 24, 6, 20, 30), torch.float64, offset=0)
+    x = (x / 6 + 20.03).to(dtype)
     monkeypatch.setattr("model.group_norm.CACHED_NUMBERS", x[0].numel())
     long = norm(x)
     monkeypatch.setattr("model.group_norm.CACHED_NUMBERS", x[0].numel() + 1)
     short = norm(x)
     assert long.dtype == dtype
     assert long.stride() == short.stride()
-    rounding = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.02}[dtype]
-    assert torch.allclose(long, short, atol=rounding, rtol=rounding)
+    # Means in half precision, all of them nearly the same, would be 20.
+    apart = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 1e-3}[dtype]
+    assert (long - short).abs().double().mean() < apart
 
 
 @torch.inference_mode()
