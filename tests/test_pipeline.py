@@ -12,7 +12,7 @@ from streamer.errors import SinkError, SourceError, StreamError
 from streamer.output import EndOfStream, FrameResult, Gap, StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import Predictor
-from streamer.ring_buffer import RingBuffer
+from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.run import Run
 from streamer.scheduler import WindowScheduler
 from streamer.sinks.sink import SinkThread
@@ -33,6 +33,7 @@ def pipeline(
     delay: int = 0,
     step: int = 1,
     grows: bool = False,
+    overflow: Overflow = "block",
 ) -> Pipeline:
     stages = Stages(
         WindowScheduler(8, stride, step, grows=grows),
@@ -40,7 +41,7 @@ def pipeline(
         Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
         FrameMerger(delay, INFO.categories),
     )
-    return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4)), stages)
+    return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4, overflow)), stages)
 
 
 def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
@@ -167,6 +168,21 @@ def test_stopping_finishes_the_window_and_counts_the_rest_as_dropped() -> None:
     summary = whole.summary()
     assert summary.frames == 12
     assert summary.dropped == source.given - 12
+
+
+def test_what_comes_too_fast_is_dropped_and_counted() -> None:
+    predictor, source = OneObject("blocks"), FakeSource(100, "blocks")
+    whole = pipeline(source, predictor, overflow="drop_oldest")
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_to_end, whole)
+        assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
+        predictor.release.set()
+        source.interrupt()
+        results = [output for output in running.result(WAIT_S) if isinstance(output, FrameResult)]
+    summary = whole.summary()
+    assert summary.dropped == sum(result.dropped for result in results) >= 80
+    assert summary.frames + summary.dropped == summary.decoded == 100
+    assert results[-1].frame.index == 99  # the oldest were dropped
 
 
 class Part:
