@@ -17,12 +17,7 @@ from av.video.stream import VideoStream
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
-from streamer.sources.container_opening import (
-    choose_video,
-    open_container,
-    silence_s,
-    translate,
-)
+from streamer.sources.container_opening import choose_video, open_container, translate
 from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
@@ -221,7 +216,7 @@ class ContainerMedia:
                 if packet.size and packet.stream.index == self._stream.index:
                     yield cast("Packet[VideoStream]", packet)
                     began = time.monotonic()
-                if is_timed and waited_s >= silence_s(self._config):
+                if is_timed and waited_s >= self._config.read_timeout_s:
                     # At its time-out FFmpeg gives what its parser holds, and would then wait again.
                     raise SourceError(f"{self.name}: no picture in time")
         except av.FFmpegError as error:

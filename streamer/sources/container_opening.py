@@ -18,11 +18,11 @@ from streamer.sources.source_spec import SourceSpec
 
 TLS_SCHEMES = ("rtsps", "https")
 
-SILENT = 0.8
-"""Part of the read time-out at which FFmpeg gives up a silent connection, and gives what it holds.
+BUSY_S = 0.5
+"""Beyond the read time-out, in seconds, for a read to which something comes that is no packet.
 
-PyAV's comes at the whole of it: it ends a call that does not return for all that arrives (reports,
-say), and what FFmpeg's parser holds is lost.
+FFmpeg's own time-out ends a silent one, and gives what its parser holds; PyAV's, which would lose
+that, comes later.
 """
 
 
@@ -67,13 +67,8 @@ def _timeouts(spec: SourceSpec, config: SourceConfig) -> tuple[float | None, flo
     """PyAV's own time-outs for opening and for a read, which also end what FFmpeg's do not."""
     if spec.kind == "url" or spec.live is None:
         # FFmpeg reloads a playlist for ever that answers but does not grow
-        return config.open_timeout_s, config.read_timeout_s
+        return config.open_timeout_s, config.read_timeout_s + BUSY_S
     return None, None
-
-
-def silence_s(config: SourceConfig) -> float:
-    """How long FFmpeg waits for anything from a network, in seconds."""
-    return SILENT * config.read_timeout_s
 
 
 def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
@@ -89,7 +84,7 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
     trusted = _trusted(scheme, config.tls_ca)
     if not scheme:
         return {}
-    read_timeout_us = str(round(silence_s(config) * 1e6))
+    read_timeout_us = str(round(config.read_timeout_s * 1e6))
     options = {"rw_timeout": read_timeout_us}
     if scheme in {"rtsp", "rtsps"}:
         options = {"timeout": read_timeout_us, "rtsp_transport": config.transport}
