@@ -260,11 +260,13 @@ def test_strangers_change_nothing() -> None:
         host, port = publisher.endpoint.removeprefix("tcp://").split(":")
         with socket.create_connection((host, int(port))) as stranger:
             stranger.sendall(np.random.default_rng(0).bytes(100_000))
-            long = publisher.reader(prefix=b"masks/" + 100_000 * b"x")
-            ended = long.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-            assert ended.poll(PATIENCE_MS)
-            long.socket.disable_monitor()
-            ended.close()
+            with zmq.Context() as context, context.socket(zmq.SUB) as long:
+                ended = long.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+                long.setsockopt(zmq.SUBSCRIBE, b"masks/" + 100_000 * b"x")
+                long.connect(publisher.endpoint)
+                assert ended.poll(PATIENCE_MS)
+                long.disable_monitor()
+                ended.close()
             flood = publisher.reader(prefix=b"")
             for number in range(20_000):
                 flood.socket.setsockopt(zmq.SUBSCRIBE, b"%d" % number)
