@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -47,3 +49,28 @@ def read_broken(source: Source) -> tuple[list[Frame | None], str]:
         frames.extend(frame for frame in source)
     source.close()
     return frames, str(caught.value)
+
+
+def lose_and_find(
+    source: Source, lose: Callable[[], object], find: Callable[[], object], counts: tuple[int, int]
+) -> list[Frame]:
+    """The frames of a live source that is lost once, so many before and after, in two epochs."""
+    assert source.live
+    frames = iter(source)
+    before = [next(frames) for _ in range(counts[0])]
+    lose()
+    held = []  # what had arrived
+    while (frame := next(frames)) is not None:
+        held.append(frame)
+    find()
+    after = [next(frames) for _ in range(counts[1])]
+    source.interrupt()
+    source.close()
+    received = [frame for frame in (*before, *held, *after) if frame is not None]
+    assert [frame.index for frame in received] == list(range(len(received)))
+    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(received))
+    epochs = {frame.epoch.index: frame.epoch for frame in received}
+    assert [epoch.reason for epoch in epochs.values()] == ["start", "reconnect"]
+    assert source.reconnects == 1
+    assert {frame.capture_clock for frame in received} == {"arrival"}
+    return received

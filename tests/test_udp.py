@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
 
 from tests.camera import transport_stream
-from tests.sources import opened
+from tests.sources import lose_and_find, opened
 
 DATAGRAM = 7 * 188
 """Bytes that senders put into one: as many transport packets as fit into Ethernet's frames."""
@@ -62,21 +61,4 @@ class UdpSender:
 def test_a_sender_that_falls_silent_is_lost_and_found_again(tmp_path: Path) -> None:
     with UdpSender(transport_stream(tmp_path, frames=24)) as sender:
         source = opened(sender.url, read_timeout_s=0.5, reconnect_delay_s=0.01)
-        assert source.live
-        frames = iter(source)
-        before = [next(frames) for _ in range(30)]
-        sender.pause()
-        held = []  # what had arrived
-        while (frame := next(frames)) is not None:
-            held.append(frame)
-        sender.resume()
-        after = [next(frames) for _ in range(30)]
-        source.interrupt()
-        source.close()
-    received = [frame for frame in (*before, *held, *after) if frame is not None]
-    assert [frame.index for frame in received] == list(range(len(received)))
-    assert all(later.time_s > earlier.time_s for earlier, later in pairwise(received))
-    epochs = {frame.epoch.index: frame.epoch for frame in received}
-    assert [epoch.reason for epoch in epochs.values()] == ["start", "reconnect"]
-    assert source.reconnects == 1
-    assert {frame.capture_clock for frame in received} == {"arrival"}
+        lose_and_find(source, sender.pause, sender.resume, (30, 30))
