@@ -192,10 +192,13 @@ def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
 def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
     """The sinks that write files and folders, as asked for, not started."""
     open_sound = _sound_source(config, live=live)
+    segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)
     sinks: list[tuple[str, Callable[[], Sink]]] = []
     for spec in config.outputs("video"):
         style = cast(PictureStyle, spec.style or config.mp4.style)
-        open_sink: Callable[[], Sink] = partial(Mp4Sink, spec.path, style, config.mp4, open_sound)
+        open_sink: Callable[[], Sink] = partial(
+            Mp4Sink, spec.path, style, config.mp4, open_sound, segments
+        )
         sinks.append((f"mp4 {spec.path}", open_sink))
     for spec in config.outputs("preview"):
         style = cast(PictureStyle, spec.style or config.mp4.style)
@@ -209,7 +212,6 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
         open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
         sinks.append((f"images {spec.path}", open_sink))
     for path in config.results:
-        segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)
         open_sink = partial(ResultsSink, path, assemble=not live, segments=segments)
         sinks.append((f"results {path}", open_sink))
     if config.annotations is not None:

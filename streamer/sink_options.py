@@ -92,9 +92,9 @@ class Mp4Config:
     JSON lines of a live source with it. Without either limit, only a new frame size begins one."""
 
     segment_mb: float | None = None
-    """Megabytes after which a file ends and the next begins, if that comes before segment_s: each
-    MP4, and the JSON lines of a live source, by its own size. It is looked at after each key frame,
-    and the index at the end comes on top."""
+    """Megabytes of any MP4, or of a live source's JSON lines, after which all of them end and the
+    next begin, if that comes before segment_s. An MP4 grows by key frames, the others may be up to
+    32 frames ahead of it, and the index at its end comes on top."""
 
     def __post_init__(self) -> None:
         check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")

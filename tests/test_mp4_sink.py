@@ -37,6 +37,7 @@ from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sealing_file import SealingFile
+from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 
 SIZE = (48, 64)
@@ -71,9 +72,10 @@ def write(
     outputs: Iterable[Output],
     config: Mp4Config | None = None,
     style: PictureStyle = "overlay",
+    segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    sink = Mp4Sink(str(path), style, config or Mp4Config())
+    sink = Mp4Sink(str(path), style, config or Mp4Config(), segments=segments)
     buffer: RingBuffer[Output] = RingBuffer(1000)
     for output in outputs:
         buffer.put(output)
@@ -170,7 +172,7 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
     times = [0.0, 0.9, 1.0, 1.5, 1.9, 4.2]  # a camera that was gone from 2 to 4 s
     sizes = [(48, 64)] * 3 + [(32, 32)] * 2 + [(48, 64)]
     results = [result(n, *each) for n, each in enumerate(zip(times, sizes, strict=True))]
-    write(tmp_path / "out.mp4", results, Mp4Config(segment_s=1))
+    write(tmp_path / "out.mp4", results, segments=Segments(1))
     found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
     assert found == {
         "out.mp4": [0, 81_000],
@@ -186,8 +188,8 @@ def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None)
     results = [result(n, n / 10, (96, 128)) for n in range(60)]
     shown = [replace(each, frame=replace(each.frame, pixels=image))
              for each, image in zip(results, noise, strict=True)]  # fmt: skip
-    config = Mp4Config(keyframe_s=0.3, segment_s=segment_s, segment_mb=0.05)
-    write(tmp_path / "out.mp4", shown, config)
+    segments = Segments(segment_s, 0.05)
+    write(tmp_path / "out.mp4", shown, Mp4Config(keyframe_s=0.3), segments=segments)
     paths = [tmp_path / "out.mp4", *(tmp_path / f"out.{n}.mp4" for n in range(1, 60))]
     parts = [path for path in paths if path.exists()]
     counts = [len(read(part)) for part in parts]

@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 class Mp4Sink:
     """An MP4 of the results, in one of the styles of `streamer.sinks.drawing`.
 
-    A frame of another size begins a new file: ``out.mp4``, ``out.1.mp4``, …, and so does the end of
-    a segment, if they are asked for. A run without frames writes none.
+    Each segment has a file: ``out.mp4``, ``out.1.mp4``, …; a frame of another size always begins
+    one. A run without frames writes none.
 
     Args:
         path: The file; an existing one is replaced when the first frame comes.
@@ -36,6 +36,7 @@ class Mp4Sink:
         config: Encoding.
         open_source: Opens the file that the frames come from, whose sound goes with them; None for
             silence.
+        segments: The run's, which number the files.
 
     Raises:
         SinkError: The file cannot be written.
@@ -47,15 +48,16 @@ class Mp4Sink:
         style: PictureStyle,
         config: Mp4Config,
         open_source: Callable[[], InputContainer] | None = None,
+        segments: Segments | None = None,
     ) -> None:
         check_writable(path)
         self._path = Path(path)
         self._style = style
         self._config = config
         self._open_source = open_source
-        self._opened = 0
+        self._segments = segments or Segments()
+        self._number = 0
         self._file: Mp4File | None = None
-        self._segments = Segments(config.segment_s, config.segment_mb)
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write the frames among the outputs until the buffer ends.
@@ -66,7 +68,9 @@ class Mp4Sink:
         for output in outputs:
             if isinstance(output, FrameResult):
                 image = render(output, self._style)
-                self._file_for(image, output.frame).write(image, output.frame.time_s)
+                file = self._file_for(image, output.frame)
+                file.write(image, output.frame.time_s)
+                self._segments.report(self._number, file.written_bytes)
 
     def close(self) -> None:
         """Finish the file that is open.
@@ -79,14 +83,12 @@ class Mp4Sink:
             file.close()
 
     def _file_for(self, image: NDArray[np.uint8], frame: Frame) -> Mp4File:
-        size = (image.shape[0], image.shape[1])
-        written = 0 if self._file is None else self._file.written_bytes
-        is_over = self._segments.ends_before(frame.time_s, written)
-        if self._file is None or self._file.size != size or is_over:
+        number = self._segments.number(frame)
+        if self._file is None or number != self._number:
             self.close()
-            path = part_of(self._path, self._opened)
-            self._file = Mp4File(str(path), size, self._config)
-            self._opened += 1
+            self._number = number
+            path = part_of(self._path, number)
+            self._file = Mp4File(str(path), (image.shape[0], image.shape[1]), self._config)
             if self._open_source is not None and frame.pts is not None:
                 try:
                     self._file.add_audio(self._open_source(), frame.pts * frame.time_base)

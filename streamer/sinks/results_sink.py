@@ -55,9 +55,9 @@ class ResultsSink:
             it cannot be taken for this run's.
         assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
         first_video_id: Of the first video entry.
-        segments: Say when the lines go on in another file, ``.1.jsonl``, ``.2.jsonl``, …, which
-            begins with a ``video``; None for never. Not where the results file is assembled from
-            them.
+        segments: The run's: where they are limited, the lines go on in other files with the
+            numbers of the segments, ``.1.jsonl``, ``.2.jsonl``, …, each of which begins with a
+            ``video``; None for never. Not where the results file is assembled from them.
 
     Raises:
         SinkError: A file cannot be written.
@@ -75,8 +75,9 @@ class ResultsSink:
         self._path = path
         self._assemble = assemble
         self._lines_path = lines_path(path)
-        self._parts = 0
-        self._segments = segments if segments is not None and not assemble else Segments()
+        is_split = segments is not None and segments.is_limited and not assemble
+        self._segments = segments if is_split else None
+        self._number = 0
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
         self._video_id = first_video_id - 1
@@ -135,20 +136,18 @@ class ResultsSink:
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
-    def _go_on(self) -> None:
+    def _go_on(self, number: int) -> None:
         self._close()
-        self._parts += 1
-        self._lines_path = str(part_of(Path(lines_path(self._path)), self._parts))
+        self._number = number
+        self._lines_path = str(part_of(Path(lines_path(self._path)), number))
         self._lines = self._open()
         self._size = None  # for a new video entry
 
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame
-        written = os.fstat(self._lines.fileno()).st_size
-        # As the MP4s do, so that both are numbered alike.
-        is_resized = self._segments.is_limited and self._size not in {None, frame.epoch.size}
-        if self._segments.ends_before(frame.time_s, written) or is_resized:
-            self._go_on()
+        number = self._number if self._segments is None else self._segments.number(frame)
+        if number != self._number:
+            self._go_on(number)
         if frame.epoch.size != self._size:
             self._begin_video(frame.epoch.size)
         self._write(
@@ -163,6 +162,8 @@ class ResultsSink:
             dropped=result.dropped,
             instances=[self._as_json(instance) for instance in result.instances],
         )
+        if self._segments is not None:
+            self._segments.report(number, os.fstat(self._lines.fileno()).st_size)
 
     def _begin_video(self, size: tuple[int, int]) -> None:
         if self._info is None:

@@ -1,35 +1,57 @@
-"""When an output that goes on for ever goes on in another file."""
+"""When the outputs of a run go on in other files: all of them at the same frame."""
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_right
+
+from streamer.frame import Frame
+
 
 class Segments:
-    """Ends a file after a time or at a size, whichever comes first; without either, never.
+    """Numbers the files of outputs that go on for ever; one for all outputs of a run.
+
+    A file ends where the frame size changes, after a time, and when one of them is full. The output
+    that comes to a frame first decides; the others, on threads of their own, follow it at that
+    frame. So the files with the same number hold the same frames, and a full one goes on up to
+    where the output that is furthest ahead has come.
 
     Args:
         segment_s: Seconds of the run; the boundaries are its multiples, whatever else ends a file.
-        segment_mb: Megabytes (10^6 bytes).
+        segment_mb: Megabytes (10^6 bytes) that a file has when it is full.
     """
 
     def __init__(self, segment_s: float | None = None, segment_mb: float | None = None) -> None:
         self._segment_s = segment_s
         self._most_bytes = None if segment_mb is None else segment_mb * 1e6
-        self._segment = 0
+        self._lock = threading.Lock()
+        self._firsts: list[int] = []  # indices of the frames that begin files 1, 2, …
+        self._latest = -1  # index of a frame
+        self._kind: tuple[object, ...] = ()  # what frames of one file have in common
+        self._is_full = False
 
     @property
     def is_limited(self) -> bool:
-        """Whether files end at all."""
+        """Whether anything but a new frame size ends a file."""
         return self._segment_s is not None or self._most_bytes is not None
 
-    def ends_before(self, time_s: float, written_bytes: int) -> bool:
-        """Whether the next frame belongs into another file; to be asked once for each.
+    def number(self, frame: Frame) -> int:
+        """Which file a frame belongs into, from 0 on; each output asks for its frames in order."""
+        with self._lock:
+            if frame.index > self._latest:
+                kind = (frame.epoch.size, self._time_segment(frame))
+                if self._latest >= 0 and (self._is_full or kind != self._kind):
+                    self._firsts.append(frame.index)
+                    self._is_full = False
+                self._latest, self._kind = frame.index, kind
+            return bisect_right(self._firsts, frame.index)
 
-        Args:
-            time_s: The frame's time since the run's first.
-            written_bytes: Size of the file so far.
-        """
-        before = self._segment
-        if self._segment_s is not None:
-            self._segment = int(time_s // self._segment_s)
-        is_full = self._most_bytes is not None and written_bytes >= self._most_bytes
-        return self._segment != before or is_full
+    def report(self, number: int, written_bytes: int) -> None:
+        """Say how large the file with a number is by now."""
+        if self._most_bytes is not None and written_bytes >= self._most_bytes:
+            with self._lock:
+                # What is ahead of this output has begun another one already, or is about to.
+                self._is_full |= number == len(self._firsts)
+
+    def _time_segment(self, frame: Frame) -> int:
+        return 0 if self._segment_s is None else int(frame.time_s // self._segment_s)
