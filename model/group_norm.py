@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from model.layout import CHANNELS_LAST
 
+TINY = 1e-30
+"""Added to a variance of one, which it leaves as it is: PyTorch 2.11 refuses to add nothing."""
+
 CACHED_NUMBERS = 2**18
 """That go through a CPU at once: larger intermediate results would leave its caches."""
 
@@ -99,7 +102,7 @@ def _scale_long(frames: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
     """As `_scale`: batch normalisation reads and writes half precision without a copy."""
     none, one = torch.zeros_like(factors[0]), torch.ones_like(factors[0])
     scaled = [
-        F.batch_norm(x, none, one, factor, offset, eps=0)
+        F.batch_norm(x, none, one, factor, offset, eps=TINY)
         for x, factor, offset in zip(frames.flatten(1, 2), factors, offsets, strict=True)
     ]
     return torch.cat(scaled) if len(scaled) > 1 else scaled[0]
