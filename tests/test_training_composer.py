@@ -130,6 +130,22 @@ def test_recoloured_backgrounds_leave_objects_as_they_are() -> None:
     assert grounds == {0, 1, 2}
 
 
+def test_disguised_sprites_have_other_colours_and_people_their_own() -> None:
+    composition = Composition(objects=(1, 1), heights=(0.4, 0.6), disguise=1)
+    dyed = []
+    for clip in clips(composition, 60, frames=1, whole=True):
+        for category, (mask,) in zip(clip.category_ids, clip.masks, strict=True):
+            inside = clip.frames[0, grown(mask, -4)]
+            if not len(inside):
+                continue
+            colour = np.median(inside, axis=0)
+            if category == 1:
+                assert colour.min() > 90
+            else:
+                dyed.append(colour.argmax() != np.argmax(COLOURS[category]))
+    assert 0.2 < np.mean(dyed) < 0.8
+
+
 def test_objects_are_listed_from_back_to_front() -> None:
     composition = Composition(objects=(2, 2), people=0, sprites=1, heights=(0.4, 0.6))
     wholeness: dict[int, list[float]] = {0: [], 1: []}

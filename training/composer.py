@@ -14,6 +14,7 @@ from training.actors import Actor, Shot, mover, walker, walker_in_place
 from training.camera import Camera, scaled
 from training.clip import Clip
 from training.clutter import screen, shape
+from training.disguise import disguised
 from training.effects import Effects, recoloured
 from training.library import Library
 
@@ -39,6 +40,7 @@ class Composition:
             second, or at most so.
         clutter: Most things that are no object: blobs and outlines without the looks of one.
         recolour: Share of the clips whose background has other colours than its picture.
+        disguise: Share of the sprites that have other looks than their picture.
     """
 
     objects: tuple[int, int] = (1, 5)
@@ -50,9 +52,10 @@ class Composition:
     pace: float = 1.0
     clutter: int = 0
     recolour: float = 0.0
+    disguise: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("people", "sprites", "scene", "still", "recolour"):
+        for name in ("people", "sprites", "scene", "still", "recolour", "disguise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
         if self.people + self.sprites > 1 + 1e-9:
@@ -130,6 +133,8 @@ class Composer:
             category_id = int(rng.choice(list(self.library.sprites)))
             pictures = self.library.sprites[category_id]
             picture = pictures[rng.integers(len(pictures))]
+            if self.composition.disguise and rng.random() < self.composition.disguise:
+                picture = disguised(picture, rng)
             return mover((category_id, picture), height, shot, rng)
         tracklet = self.library.people[rng.integers(len(self.library.people))]
         if scene and rng.random() < 0.8:
