@@ -36,6 +36,7 @@ from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
 from streamer.sources.source_spec import SourceSpec
+from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
@@ -177,7 +178,12 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
         stitcher=Stitcher(
             accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
         ),
-        merger=FrameMerger(delay, net.categories, boxes_only=not config.masks),
+        merger=FrameMerger(
+            delay,
+            net.categories,
+            boxes_only=not config.masks,
+            upsample=upsampler_on(next(net.parameters()).device),
+        ),
     )
 
 

@@ -28,6 +28,15 @@ def encode_rle(mask: NDArray[np.bool_]) -> Rle:
     return Rle(size=list(mask.shape), counts=cast("bytes", encoded["counts"]))
 
 
+def rle_of_borders(size: tuple[int, int], borders: NDArray[np.int64]) -> Rle:
+    """The RLE of the runs between borders, which are counted down the columns of a frame."""
+    height, width = size
+    counts = np.diff(borders, prepend=0, append=height * width)
+    whole = counts[:-1] if counts[-1] == 0 else counts
+    runs = cast("Any", {"size": size, "counts": whole.tolist()})
+    return cast("Rle", coco_mask.frPyObjects(runs, height, width))
+
+
 def rle_as_json(rle: Rle) -> dict[str, Any]:
     """The same as JSON has it: the counts as text."""
     return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
@@ -36,6 +45,8 @@ def rle_as_json(rle: Rle) -> dict[str, Any]:
 class CroppedMask:
     """A boolean mask of a whole frame, held as its tight crop; never empty.
 
+    `streamer.run_mask` has one that is held otherwise.
+
     Args:
         size: (height, width) of the frame.
         top: First row of the crop in the frame.
@@ -43,18 +54,23 @@ class CroppedMask:
         crop: bool [h, w], with at least one pixel set in each border row and column.
     """
 
-    __slots__ = ("_rle", "crop", "left", "size", "top")
+    __slots__ = ("_crop", "_rle", "left", "size", "top")
 
     def __init__(self, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]) -> None:
         self.size = size
         self.top = top
         self.left = left
-        self.crop = crop
+        self._crop = crop
         self._rle: Rle | None = None
 
-    @classmethod
+    @property
+    def crop(self) -> NDArray[np.bool_]:
+        """The crop, bool [h, w], with at least one pixel set in each border row and column."""
+        return self._crop
+
+    @staticmethod
     def tighten(
-        cls, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]
+        size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]
     ) -> CroppedMask | None:
         """The mask whose pixels are `crop` at (top, left) of a frame, or None if it has none."""
         rows = np.flatnonzero(crop.any(axis=1))
@@ -63,12 +79,12 @@ class CroppedMask:
         columns = np.flatnonzero(crop.any(axis=0))
         tight = crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         # A copy, so that the whole array need not live as long as its crop does.
-        return cls(size, top + int(rows[0]), left + int(columns[0]), tight.copy())
+        return CroppedMask(size, top + int(rows[0]), left + int(columns[0]), tight.copy())
 
-    @classmethod
-    def from_array(cls, mask: NDArray[np.bool_]) -> CroppedMask | None:
+    @staticmethod
+    def from_array(mask: NDArray[np.bool_]) -> CroppedMask | None:
         """The crop of a bool [H, W] mask, or None if it is empty."""
-        return cls.tighten((mask.shape[0], mask.shape[1]), 0, 0, mask)
+        return CroppedMask.tighten((mask.shape[0], mask.shape[1]), 0, 0, mask)
 
     def array(self) -> NDArray[np.bool_]:
         """The mask as bool [H, W]."""
@@ -85,15 +101,12 @@ class CroppedMask:
 
     def _encode(self) -> Rle:
         # Runs go down columns. Those of other columns are empty, and need not be looked at.
-        height, width = self.size
+        height = self.size[0]
         rows, columns = self.crop.shape
         lines = np.zeros((columns, height), dtype=np.bool_)
         lines[:, self.top : self.top + rows] = self.crop.T
         changes = np.flatnonzero(np.diff(lines.ravel(), prepend=False, append=False))
-        counts = np.diff(changes + self.left * height, prepend=0, append=height * width)
-        whole = counts[:-1] if counts[-1] == 0 else counts
-        runs = cast("Any", {"size": self.size, "counts": whole.tolist()})
-        return cast("Rle", coco_mask.frPyObjects(runs, height, width))
+        return rle_of_borders(self.size, changes + self.left * height)
 
     def shifted(self, rows: int, columns: int) -> CroppedMask | None:
         """The mask moved by whole pixels and cut at the frame's border, or None if it left."""

@@ -5,42 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Frame
-from streamer.output import FrameResult, Instance
+from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.stitching.evidence import Evidence, accumulate
 from streamer.stitching.interpolation import KeyFrame, interpolate
 from streamer.stitching.stitcher import Identity
-from streamer.stitching.upsampling import fill_box, upsample_mask
+from streamer.stitching.upsampling import Upsampler, fill_box, upsample_masks
 from streamer.window import Prediction, Window
 
 
-@dataclass(slots=True)
-class _Evidence:
-    """What the windows so far say of one track in one frame.
-
-    The mask's logits are a weighted sum; only its sign matters, so it is never divided. The box is
-    one too, of windows with `presence` in all.
-    """
-
-    category_id: int
-    weight: float = 0.0
-    score: float = 0.0
-    logits: NDArray[np.float32] | None = None
-    presence: float = 0.0
-    box: NDArray[np.float32] = field(default_factory=lambda: np.zeros(4, np.float32))
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     """A frame that waits. A key frame is one that a window has held."""
 
     frame: Frame
     windows: int = 0
     leaving: bool = False
-    tracks: dict[int, _Evidence] = field(default_factory=dict)
+    tracks: dict[int, Evidence] = field(default_factory=dict)
 
 
 class FrameMerger:
@@ -55,14 +41,21 @@ class FrameMerger:
             leaves the windows earlier.
         categories: Names by category id.
         boxes_only: Whether an object's mask is to be its box, averaged like the masks otherwise.
+        upsample: Makes masks of logits, of all frames that leave together at once.
     """
 
     def __init__(
-        self, emit_delay: int, categories: Sequence[str], *, boxes_only: bool = False
+        self,
+        emit_delay: int,
+        categories: Sequence[str],
+        *,
+        boxes_only: bool = False,
+        upsample: Upsampler = upsample_masks,
     ) -> None:
         self.emit_delay = emit_delay
         self.categories = tuple(categories)
         self._boxes_only = boxes_only
+        self._upsample = upsample
         self._pending: deque[_Pending] = deque()
         self._before: KeyFrame | None = None  # of this epoch, newest that left
         self._next_index = 0
@@ -115,7 +108,7 @@ class FrameMerger:
             pending = waiting[index]
             pending.windows += 1
             pending.leaving = pending.leaving or position < window.leaving
-            _accumulate(pending.tracks, prediction, slots, position, float(weights[position]))
+            accumulate(pending.tracks, prediction, slots, position, float(weights[position]))
         return self._emit(flushing=False)
 
     def flush(self) -> list[FrameResult]:
@@ -147,22 +140,19 @@ class FrameMerger:
     def _emit(self, *, flushing: bool) -> list[FrameResult]:
         """Let key frames leave as far as they are finished, each behind those before it."""
         results: list[FrameResult] = []
-        while (ahead := self._frames_before_key()) is not None:
-            key = self._pending[ahead]
-            if not (flushing or key.leaving or key.windows > self.emit_delay):
-                break
-            after = KeyFrame(key.frame.time_s, self._instances(key))
+        keys = [pending for pending in self._pending if pending.windows]
+        leaving = list(takewhile(lambda key: flushing or self._is_finished(key), keys))
+        for key, instances in zip(leaving, self._instances(leaving), strict=True):
+            after = KeyFrame(key.frame.time_s, instances)
             # An epoch begins with a key frame, but the first may have been lost on the way here.
             neighbours = (self._before, after) if self._before else (after, None)
-            results += self._in_between(ahead, *neighbours)
-            results.append(self._result(self._pending.popleft().frame, after.instances))
+            results += self._in_between(self._pending.index(key), *neighbours)
+            results.append(self._result(self._pending.popleft().frame, instances))
             self._before = after
         return results
 
-    def _frames_before_key(self) -> int | None:
-        """How many frames wait before the first key frame; None if there is none."""
-        covered = (position for position, pending in enumerate(self._pending) if pending.windows)
-        return next(covered, None)
+    def _is_finished(self, key: _Pending) -> bool:
+        return key.leaving or key.windows > self.emit_delay
 
     def _in_between(
         self, count: int, before: KeyFrame, after: KeyFrame | None
@@ -181,22 +171,34 @@ class FrameMerger:
         self._next_index = frame.index + 1
         return FrameResult(frame, instances, interpolated, dropped)
 
-    def _instances(self, pending: _Pending) -> tuple[Instance, ...]:
-        """What is in a key frame, best score first."""
-        epoch = pending.frame.epoch
-        instances = []
-        for track_id, evidence in pending.tracks.items():
-            if evidence.logits is None:
-                continue
-            if self._boxes_only:
-                segment = fill_box(evidence.box / evidence.presence, epoch.region, epoch.size)
-            else:
-                segment = upsample_mask(evidence.logits, epoch.region, epoch.size)
+    def _instances(self, keys: Sequence[_Pending]) -> list[tuple[Instance, ...]]:
+        """What is in each of some key frames of an epoch, best score first."""
+        found: list[list[Instance]] = [[] for _ in keys]
+        seen = [
+            (instances, track_id, evidence)
+            for instances, key in zip(found, keys, strict=True)
+            for track_id, evidence in key.tracks.items()
+            if evidence.logits is not None
+        ]
+        segments = self._segments([evidence for *_, evidence in seen], keys)
+        for (instances, track_id, evidence), segment in zip(seen, segments, strict=True):
             if segment is not None:
                 category = self.categories[evidence.category_id]
                 score = evidence.score / evidence.weight
                 instances.append(Instance(track_id, evidence.category_id, category, score, segment))
-        return tuple(sorted(instances, key=lambda instance: (-instance.score, instance.track_id)))
+        return [tuple(sorted(each, key=lambda one: (-one.score, one.track_id))) for each in found]
+
+    def _segments(
+        self, seen: Sequence[Evidence], keys: Sequence[_Pending]
+    ) -> list[CroppedMask | None]:
+        if not seen:
+            return []
+        epoch = keys[0].frame.epoch
+        if self._boxes_only:
+            boxes = [evidence.box / evidence.presence for evidence in seen]
+            return [fill_box(box, epoch.region, epoch.size) for box in boxes]
+        logits = [evidence.logits for evidence in seen if evidence.logits is not None]
+        return self._upsample(logits, epoch.region, epoch.size)
 
 
 def centre_weights(length: int) -> NDArray[np.float32]:
@@ -208,30 +210,6 @@ def centre_weights(length: int) -> NDArray[np.float32]:
     ramp = np.minimum(np.arange(1, length + 1), np.arange(length, 0, -1))
     weights: NDArray[np.float32] = (ramp / ramp.max()).astype(np.float32)
     return weights
-
-
-def _accumulate(
-    tracks: dict[int, _Evidence],
-    prediction: Prediction,
-    slots: dict[int, Identity],
-    position: int,
-    weight: float,
-) -> None:
-    """Add one window's view of one frame to what is known of its tracks."""
-    for slot, identity in slots.items():
-        evidence = tracks.setdefault(identity.track_id, _Evidence(identity.category_id))
-        evidence.category_id = identity.category_id
-        evidence.weight += weight
-        evidence.score += weight * float(prediction.scores[slot])
-        if not prediction.presence[position, slot]:
-            continue
-        # A copy: the sum must not keep the whole prediction alive.
-        logits = prediction.masks[position, slot] * np.float32(weight)
-        if evidence.logits is not None:
-            logits += evidence.logits
-        evidence.logits = logits
-        evidence.presence += weight
-        evidence.box += weight * prediction.boxes[position, slot]
 
 
 def _check(

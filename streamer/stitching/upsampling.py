@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -9,6 +10,18 @@ from numpy.typing import NDArray
 
 from streamer.frame import Region
 from streamer.output import CroppedMask
+
+Upsampler = Callable[
+    [Sequence[NDArray[np.float32]], Region, tuple[int, int]], list[CroppedMask | None]
+]
+"""Turns logits, each float32 [h, w], of a region of frames of a size into masks of these."""
+
+
+def upsample_masks(
+    logits: Sequence[NDArray[np.float32]], region: Region, size: tuple[int, int]
+) -> list[CroppedMask | None]:
+    """`upsample_mask` of each."""
+    return [upsample_mask(each, region, size) for each in logits]
 
 
 def upsample_mask(

@@ -1,0 +1,60 @@
+"""What the windows say of the tracks in one frame, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.stitching.stitcher import Identity
+from streamer.window import Prediction
+
+
+@dataclass(slots=True, eq=False)
+class Evidence:
+    """What the windows so far say of one track in one frame.
+
+    The mask's logits are a weighted sum; only its sign matters, so it is never divided. The box is
+    one too, of windows with `presence` in all.
+    """
+
+    category_id: int
+    weight: float = 0.0
+    score: float = 0.0
+    logits: NDArray[np.float32] | None = None
+    presence: float = 0.0
+    box: NDArray[np.float32] = field(default_factory=lambda: np.zeros(4, np.float32))
+
+
+def accumulate(
+    tracks: dict[int, Evidence],
+    prediction: Prediction,
+    slots: Mapping[int, Identity],
+    position: int,
+    weight: float,
+) -> None:
+    """Add one window's view of one frame to what is known of its tracks.
+
+    Args:
+        tracks: By track id; new ones are put in.
+        prediction: The window's.
+        slots: Who its slots are; those that are nobody are left out.
+        position: The frame's in the window.
+        weight: Of this view.
+    """
+    for slot, identity in slots.items():
+        evidence = tracks.setdefault(identity.track_id, Evidence(identity.category_id))
+        evidence.category_id = identity.category_id
+        evidence.weight += weight
+        evidence.score += weight * float(prediction.scores[slot])
+        if not prediction.presence[position, slot]:
+            continue
+        # A copy: the sum must not keep the whole prediction alive.
+        logits = prediction.masks[position, slot] * np.float32(weight)
+        if evidence.logits is not None:
+            logits += evidence.logits
+        evidence.logits = logits
+        evidence.presence += weight
+        evidence.box += weight * prediction.boxes[position, slot]
