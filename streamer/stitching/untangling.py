@@ -61,12 +61,16 @@ class _Shapes:
     Attributes:
         pixels: float32 [T, n, h, w], 1 inside.
         areas: float32 [T, n].
-        centres: float64 [T, n, 2], x and y of the middle of the tight box.
-        sides: int64 [T, n], the longer side of that box.
+        starts: int64 [T, n, 2], the first column and row of the tight box.
+        ends: int64 [T, n, 2], those behind its last.
+        centres: float64 [T, n, 2], x and y of its middle.
+        sides: int64 [T, n], its longer side.
     """
 
     pixels: NDArray[np.float32]
     areas: NDArray[np.float32]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
     centres: NDArray[np.float64]
     sides: NDArray[np.int64]
 
@@ -74,12 +78,12 @@ class _Shapes:
     def of(cls, masks: NDArray[np.bool_]) -> _Shapes:
         """Of masks [T, n, h, w]."""
         pixels = masks.astype(np.float32)
-        spans = []
-        for axis in (2, 3):  # over rows, for the columns, and the other way round
-            covered: NDArray[np.bool_] = np.any(masks, axis=axis)
-            spans.append((covered.argmax(-1), covered.shape[-1] - covered[..., ::-1].argmax(-1)))
-        starts, ends = (np.stack(edges, axis=-1) for edges in zip(*spans, strict=True))
-        return cls(pixels, pixels.sum((-2, -1)), (starts + ends) / 2, (ends - starts).max(-1))
+        rows = pixels.sum(axis=-1)
+        covered = np.any(masks, axis=2), rows > 0  # the columns, and the rows
+        starts = np.stack([each.argmax(-1) for each in covered], axis=-1)
+        ends = np.stack([each.shape[-1] - each[..., ::-1].argmax(-1) for each in covered], axis=-1)
+        boxes = starts, ends, (starts + ends) / 2, (ends - starts).max(-1)
+        return cls(pixels, rows.sum(axis=-1), *boxes)
 
 
 def untangle(prediction: Prediction) -> Prediction:
@@ -92,99 +96,118 @@ def untangle(prediction: Prediction) -> Prediction:
     Returns:
         `prediction` itself where no slot jumps or repeats another.
     """
-    masks = (prediction.masks > 0) & prediction.presence[..., None, None]
+    masks = prediction.masks > 0
+    masks[~prediction.presence] = False
     shapes = _Shapes.of(masks)
     shown, repeated = shapes.areas > 0, _repeated(shapes)
     objects = _follow(shapes, shown & ~repeated)
-    slots = [slot for found in objects for slot in set(found.values())]
-    if len(objects) == len(slots) == len(set(slots)) and not repeated.any():
+    shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)
+    if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
-    return _joined(prediction, [found for found in objects if len(found) >= SHORTEST])
+    return _joined(prediction, objects[(objects >= 0).sum(axis=1) >= SHORTEST])
 
 
-def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> list[dict[int, int]]:
-    """The slot of each object in each frame that shows it, of what slots show, [T, n]."""
-    objects: list[dict[int, int]] = []
+def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Objects in the order of their coming: the slot that shows each in each frame, [objects, T].
+
+    It is -1 where none does.
+
+    Args:
+        shapes: Of the masks.
+        shown: Which slots show something, [T, n].
+    """
+    objects = np.full((shown.sum(), len(shown)), -1)
+    last = np.empty(len(objects), np.int64)
+    count = 0
     for frame in range(len(shown)):
-        held = [found for found in objects if frame - HELD <= _last(found)[0]]
+        held = np.flatnonzero(frame - HELD <= last[:count])
         slots = np.flatnonzero(shown[frame])
-        new = set(slots.tolist())
-        if held and new:
-            likeness = _likeness(shapes, held, frame, slots)
-            pairs = zip(*linear_sum_assignment(likeness, maximize=True), strict=True)
-            for row, column in pairs:
-                if likeness[row, column] > 0:
-                    held[row][frame] = int(slots[column])
-                    new.remove(int(slots[column]))
-        objects += [{frame: slot} for slot in sorted(new)]
-    return objects
-
-
-def _last(found: dict[int, int]) -> tuple[int, int]:
-    """The last frame that shows an object, and its slot there."""
-    return next(reversed(found.items()))
+        if len(held) and len(slots):
+            likeness = _likeness(shapes, objects[held], last[held], frame)[:, slots]
+            rows, columns = linear_sum_assignment(likeness, maximize=True)
+            goes_on = likeness[rows, columns] > 0
+            going_on = held[rows[goes_on]]
+            objects[going_on, frame] = slots[columns[goes_on]]
+            last[going_on] = frame
+            slots = np.delete(slots, columns[goes_on])
+        new = slice(count, count := count + len(slots))
+        objects[new, frame] = slots
+        last[new] = frame
+    return objects[:count]
 
 
 def _likeness(
-    shapes: _Shapes, held: list[dict[int, int]], frame: int, slots: NDArray[np.int64]
+    shapes: _Shapes, objects: NDArray[np.int64], last: NDArray[np.int64], frame: int
 ) -> NDArray[np.float64]:
-    """How well slots go on, in a frame, with objects, [objects, slots]; 0: not."""
-    last = np.array([_last(found) for found in held])
-    times, owners = last.T
-    gaps = (frame - times)[:, None]
-    steps = gaps * np.array([_velocity(shapes, found) for found in held])
-    centres = shapes.centres[times, owners]
-    sides = np.maximum(shapes.sides[times, owners][:, None], shapes.sides[frame, slots])
+    """How well slots go on, in a frame, with objects last seen before it, [objects, n]; 0: not."""
+    owners = objects[np.arange(len(objects)), last]
+    gaps = (frame - last)[:, None]
+    steps = gaps * _velocities(shapes, objects)
+    centres = shapes.centres[last, owners]
+    sides = np.maximum(shapes.sides[last, owners][:, None], shapes.sides[frame])
 
-    overlap = _overlap(shapes, last, steps, frame, slots)
-    astray = centres[:, None] + steps[:, None] - shapes.centres[frame, slots]
+    overlap = _overlap(shapes, last, owners, steps, frame)
+    astray = centres[:, None] + steps[:, None] - shapes.centres[frame]
     squared = (astray**2).sum(-1) / (COURSE_SIGMA * sides) ** 2
     on_course = np.exp(-0.5 * squared)
-    moved = np.abs(centres[:, None] - shapes.centres[frame, slots]).max(-1)
-    same = (owners[:, None] == slots) & (moved <= REACH * sides * gaps)
-    is_new = np.array([len(found) < SHORTEST for found in held])[:, None]
+    moved = np.abs(centres[:, None] - shapes.centres[frame]).max(-1)
+    same = owners[:, None] == np.arange(shapes.areas.shape[1])
+    is_new = ((objects >= 0).sum(axis=1) < SHORTEST)[:, None]
 
-    likeness = np.where(overlap >= GOES_ON, overlap, 0) + SAME_SLOT * (same & is_new)
+    likeness = np.where(overlap >= GOES_ON, overlap, 0)
+    likeness += SAME_SLOT * (same & (moved <= REACH * sides * gaps) & is_new)
     likeness += ON_COURSE * np.where(on_course >= OFF_COURSE, on_course, 0)
     return cast("NDArray[np.float64]", likeness)
 
 
-def _velocity(shapes: _Shapes, found: dict[int, int]) -> NDArray[np.float64]:
-    """Pixels a frame, (x, y), that an object's centre moves by: a line through its last places."""
-    seen = list(found.items())[-HISTORY:]
-    if len(seen) < SHORTEST:
-        return np.zeros(2)
-    times, owners = np.array(seen).T
-    since = times - times.mean()
-    velocity: NDArray[np.float64] = since @ shapes.centres[times, owners] / (since @ since)
-    return velocity
+def _velocities(shapes: _Shapes, objects: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Pixels a frame, (x, y), that objects' centres move by: lines through their last places."""
+    seen, times = objects >= 0, np.arange(objects.shape[1])
+    recent = seen & (seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= HISTORY)
+    since = recent * (times - (recent @ times / recent.sum(axis=1))[:, None])
+    along = np.einsum("kt,ktc->kc", since, shapes.centres[times, objects])
+    is_known = seen.sum(axis=1) >= SHORTEST
+    spread = np.maximum((since**2).sum(axis=1), 1)
+    velocities: NDArray[np.float64] = along * (is_known / spread)[:, None]
+    return velocities
 
 
 def _overlap(
     shapes: _Shapes,
-    last: NDArray[np.int64],
+    times: NDArray[np.int64],
+    owners: NDArray[np.int64],
     steps: NDArray[np.float64],
     frame: int,
-    slots: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """IoU of the masks of `last` (frame, slot), moved on by `steps` (x, y), with slots' masks."""
-    times, owners = last.T
-    masks, whole_steps = shapes.pixels[times, owners], np.rint(steps).astype(int).tolist()
-    moved = np.zeros_like(masks)
-    for target, mask, (x, y) in zip(moved, masks, whole_steps, strict=True):
-        _move(mask, x, y, target)
-    shared = moved.reshape(len(moved), -1) @ shapes.pixels[frame, slots].reshape(len(slots), -1).T
-    areas = shapes.areas[times, owners][:, None] + shapes.areas[frame, slots]
+    """IoU of `owners`' masks at `times`, moved on by `steps` (x, y), with those of a frame's slots.
+
+    Args:
+        shapes: Of the masks.
+        times: [objects].
+        owners: Slots [objects].
+        steps: [objects, 2].
+        frame: Whose slots.
+
+    Returns:
+        [objects, n].
+    """
+    slots, *size = shapes.pixels.shape[1:]
+    shared = np.zeros((len(owners), slots), np.float32)
+    whole = np.rint(steps).astype(int)
+    # Moved on, and cut at the picture's border.
+    starts = np.maximum(shapes.starts[times, owners] + whole, 0)
+    ends = np.minimum(shapes.ends[times, owners] + whole, size[::-1])
+    numbers = (each.tolist() for each in (times, owners, starts, ends, whole))
+    for row, (time, owner, (left, top), (right, bottom), (x, y)) in enumerate(
+        zip(*numbers, strict=True)
+    ):
+        if left < right and top < bottom:
+            mask = shapes.pixels[time, owner, top - y : bottom - y, left - x : right - x]
+            around = shapes.pixels[frame, :, top:bottom, left:right]
+            shared[row] = around.reshape(slots, -1) @ mask.reshape(-1)
+    areas = shapes.areas[times, owners][:, None] + shapes.areas[frame]
     overlap: NDArray[np.float32] = shared / np.maximum(areas - shared, 1)
     return overlap
-
-
-def _move(mask: NDArray[np.float32], x: int, y: int, into: NDArray[np.float32]) -> None:
-    """Put a mask into zeros, moved by whole pixels; what leaves the picture is gone."""
-    height, width = mask.shape
-    if abs(y) < height and abs(x) < width:
-        to = into[max(y, 0) : height + min(y, 0), max(x, 0) : width + min(x, 0)]
-        to[:] = mask[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)]
 
 
 def _repeated(shapes: _Shapes) -> NDArray[np.bool_]:
@@ -200,11 +223,9 @@ def _repeated(shapes: _Shapes) -> NDArray[np.bool_]:
     return repeated
 
 
-def _joined(prediction: Prediction, objects: list[dict[int, int]]) -> Prediction:
+def _joined(prediction: Prediction, objects: NDArray[np.int64]) -> Prediction:
     frames, slots = prediction.presence.shape
-    index = np.full((frames, len(objects)), -1)
-    for row, found in enumerate(objects):
-        index[list(found), row] = list(found.values())
+    index = objects.T
     shares = np.stack([(index == slot).sum(axis=0) for slot in range(slots)], axis=1)
     weights = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
     best = np.argsort(-(weights @ prediction.scores), kind="stable")
