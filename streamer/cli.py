@@ -15,7 +15,7 @@ from streamer.json_log import JsonFormatter
 from streamer.openmp import share_cores
 from streamer.path_check import check_paths
 from streamer.signals import exit_code
-from streamer.sources.credentials import shows_password
+from streamer.sources.credentials import hide_all_credentials, shows_password
 
 log = logging.getLogger("streamer")
 
@@ -50,10 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with logging_redirect_tqdm():
             return launch(config)
     except StreamError as error:
+        # A URL may have come where none belongs, and is then quoted as it stands.
+        text = hide_all_credentials(str(error))
         if config is not None and config.log == "json":
-            log.error("%s", error)
+            log.error("%s", text)
         else:
-            print(f"vistr-stream: error: {error}", file=sys.stderr)
+            print(f"vistr-stream: error: {text}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt as interruption:
         return exit_code(interruption)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from streamer.config import StreamConfig
@@ -53,17 +53,22 @@ def check_paths(config: StreamConfig) -> None:
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
-    for video in config.outputs("video"):
-        _check_later_parts(Path(video.path).resolve(), read)
+    # MP4s go on in numbered files, and so do a live source's lines if segments are asked for.
+    split = [spec.path for spec in config.outputs("video")]
+    if config.mp4.segment_s is not None or config.mp4.segment_mb is not None:
+        split += [lines_path(path) for path in config.results]
+    for path in split:
+        others = [("another output", other) for other in files if other != path]
+        _check_later_parts(Path(path).resolve(), [*read.items(), *others])
 
 
-def _check_later_parts(video: Path, read: Mapping[str, str | None]) -> None:
-    """Refuse an MP4 that would go on, after a change of size, where something is read from."""
-    later = re.compile(rf"{re.escape(video.stem)}\.[0-9]+{re.escape(video.suffix)}")
-    for name, path in read.items():
+def _check_later_parts(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:
+    """Refuse an output that would go on, in its numbered files, in a place that is taken."""
+    later = re.compile(rf"{re.escape(output.stem)}\.[0-9]+{re.escape(output.suffix)}")
+    for name, path in taken:
         place = None if path is None else Path(path).resolve()
-        if place is not None and place.parent == video.parent and later.fullmatch(place.name):
+        if place is not None and place.parent == output.parent and later.fullmatch(place.name):
             raise ConfigError(
-                f"{video} would go on in {place.name} if the frame size changed, which is {name}; "
-                "allowed: another name"
+                f"{output} would go on in {place.name}, as a new segment or where the frame size "
+                f"changed, which is {name}; allowed: another name"
             )

@@ -98,5 +98,7 @@ class Run:
                 sink.put(end)
             except SinkError:
                 continue  # it has failed already: `finish` returns its error
+        for sink in self._sinks:
+            sink.seal()  # so that they wait for their readers side by side
         timeout_s = None if reason == "end" else STOPPED_SINK_S
         return [error for sink in self._sinks if (error := sink.finish(timeout_s)) is not None]

@@ -101,3 +101,32 @@ def test_a_password_in_the_arguments_is_warned_of(caplog: pytest.LogCaptureFixtu
     (warning,) = caplog.messages
     assert "--source.credentials FILE" in warning
     assert "hunter2" not in warning
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["clip.mp4", "rtsp://me:hunter2@127.0.0.1:1/y"],
+        ["--input", "rtsp://me:hunter2@127.0.0.1:1/y"],
+        ["--source", "rtsp://me:hunter2@127.0.0.1:1/y"],
+        ["--source.live", "rtsp://me:hunter2@127.0.0.1:1/y"],
+        ["clip.mp4", "--publish", "tcp://me:hunter2@127.0.0.1:1"],
+        ["clip.mp4", "--output", "http://127.0.0.1:1/y?password=hunter2"],
+        ["--config", "config.yaml"],
+        ["--config", "misplaced.yaml"],
+    ],
+)
+def test_a_password_in_the_wrong_place_is_not_repeated(
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_clip("clip.mp4", frames=4)
+    Path("config.yaml").write_text("input: [rtsp://me:hunter2@127.0.0.1:1/y]\n")
+    Path("misplaced.yaml").write_text("source: rtsp://me:hunter2@127.0.0.1:1/y\n")
+    assert cli.main(arguments) in {1, 2}
+    err = capsys.readouterr().err
+    assert "hunter2" not in err
+    assert "error: " in err

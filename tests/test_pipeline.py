@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
@@ -9,7 +10,7 @@ import pytest
 
 from streamer import pipeline as pipeline_module
 from streamer.errors import SinkError, SourceError, StreamError
-from streamer.output import EndOfStream, FrameResult, Gap, StreamInfo
+from streamer.output import EndOfStream, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import Predictor
 from streamer.ring_buffer import Overflow, RingBuffer
@@ -201,6 +202,27 @@ EXPECTED = {
     "main": (RuntimeError, "fell over"),
     "sink": (SinkError, "disk full"),
 }
+
+
+def test_outputs_end_side_by_side() -> None:
+    """None waits until the one before has finished: each may wait for its readers."""
+    parts = Part("main", "finishes")
+    all_at_their_end = threading.Barrier(3)
+
+    class Waiting:
+        def drain(self, outputs: RingBuffer[Output]) -> None:
+            for _ in outputs:
+                pass
+            all_at_their_end.wait(WAIT_S)
+
+        def close(self) -> None:
+            pass
+
+    sinks = [SinkThread(f"sink {number}", Waiting) for number in range(3)]
+    for sink in sinks:
+        sink.start()
+    Run(pipeline(parts.source, parts.predictor), sinks, INFO).execute()
+    assert not all_at_their_end.broken
 
 
 @pytest.mark.parametrize(

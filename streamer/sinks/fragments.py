@@ -14,7 +14,8 @@ def whole_fragments_end(fd: int) -> int | None:
         fd: The file, open for reading; its position stays.
 
     Source: ISO/IEC 14496-12, 4.2 (boxes: a size of 32 bits, 64 after a 1, and a type) and 8.8
-    (a fragment is a ``moof`` with the ``mdat`` after it).
+    (a fragment is a ``moof`` with the ``mdat`` after it; FFmpeg puts the first one's index into the
+    ``moov``).
     """
     size, place, kind, end = os.fstat(fd).st_size, 0, b"", None
     while len(header := os.pread(fd, 2 * HEADER_BYTES, place)) >= HEADER_BYTES:
@@ -25,6 +26,6 @@ def whole_fragments_end(fd: int) -> int | None:
         place += length
         if length < HEADER_BYTES or place > size:
             break
-        if (before, kind) == (b"moof", b"mdat"):
+        if kind == b"mdat" and before in {b"moov", b"moof"}:
             end = place
     return end

@@ -87,6 +87,10 @@ class SinkThread:
         """Let `put` never wait again, from any thread: the run is ending, little is to come."""
         self._outputs.lift_limit()
 
+    def seal(self) -> None:
+        """Take no more outputs; what waits is still written."""
+        self._outputs.close()
+
     def finish(self, timeout_s: float | None) -> StreamError | None:
         """Let the sink write what waits, close it, and return the error it had, if any.
 

@@ -121,13 +121,18 @@ class ZmqSink:
         began = time.monotonic()
         if self._doorman is not None:
             self._doorman.stop()
-        self._socket.close(linger=round(1000 * self._config.linger_s))
+        linger_s = self._config.linger_s
+        if self._closed_at is not None:
+            # `drain` has waited for a part of it, or for all.
+            waited_s = began - max(self._closed_at, self._sent_at)
+            linger_s = max(0.0, linger_s - waited_s)
+        self._socket.close(linger=round(1000 * linger_s))
         # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
         # times, when a reader leaves just as the socket closes.
         term = threading.Thread(target=self._context.term, name="zmq term", daemon=True)
         term.start()
-        term.join(self._config.linger_s + TERM_S)
-        if not 0 < self._config.linger_s <= time.monotonic() - began:
+        term.join(linger_s + TERM_S)
+        if not 0 < linger_s <= time.monotonic() - began:
             return
         lost = f"{self.endpoint}: a reader did not take all within {self._config.linger_s} s"
         if self._config.pattern == "push":
@@ -195,9 +200,12 @@ class ZmqSink:
                 break
             report = self._socket.recv()
             if self._topic.startswith(report[1:]):
-                new += report[:1] == SUBSCRIBE
-                self._readers -= report[:1] == UNSUBSCRIBE
-        self._readers += new
+                if report[:1] == SUBSCRIBE:
+                    new += 1
+                    self._readers += 1
+                elif report[:1] == UNSUBSCRIBE:
+                    # Never below: a stranger may take back what it never asked for.
+                    self._readers = max(0, self._readers - 1)
         if new:
             self._unsent.extend(self._writer.greet())
 

@@ -28,6 +28,16 @@ def hide_credentials(url: str) -> str:
     return re.sub(pattern, _without_user, url, flags=re.IGNORECASE)
 
 
+def hide_all_credentials(text: str) -> str:
+    """The same for every URL in a text.
+
+    >>> hide_all_credentials("unrecognized arguments: rtsp://me:secret@cam/1 --fast")
+    'unrecognized arguments: rtsp://cam/1 --fast'
+    """
+    url = r"[a-z][a-z0-9+.-]*://[^\s'\"]+"
+    return re.sub(url, lambda found: hide_credentials(found[0]), text, flags=re.IGNORECASE)
+
+
 def _without_user(match: re.Match[str]) -> str:
     scheme, user = match.groups()
     # It may also be a path with an @, after a port: something is seen to be missing.

@@ -38,7 +38,7 @@ TOPIC_ROOT: Final = b"masks/"
 
 MAX_INSTANCES = 65_535
 """Most instances of a frame: what a label map can number."""
-MAX_HEADER_BYTES = 2**24
+MAX_HEADER_BYTES = 2**21
 
 ENCODINGS = ("coco_rle", "labelmap_png", "labelmap_zstd")
 TYPES: Final[dict[type[Message], str]] = {
