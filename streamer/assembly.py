@@ -195,9 +195,14 @@ def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
     ]
 
 
-def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
-    """The sinks that write files and folders, as asked for, not started."""
-    open_sound = _sound_source(config, live=live)
+def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
+    """The sinks that write files and folders, as asked for, not started.
+
+    Args:
+        config: What the user asked for.
+        endless: Whether the source is live, or a file that is looped: results stay JSON lines.
+    """
+    open_sound = None if endless else _sound_source(config)
     segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)
     sinks: list[tuple[str, Callable[[], Sink]]] = []
     for spec in config.outputs("video"):
@@ -218,7 +223,7 @@ def file_sinks(config: StreamConfig, *, live: bool) -> list[SinkThread]:
         open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
         sinks.append((f"images {spec.path}", open_sink))
     for path in config.results:
-        open_sink = partial(ResultsSink, path, assemble=not live, segments=segments)
+        open_sink = partial(ResultsSink, path, assemble=not endless, segments=segments)
         sinks.append((f"results {path}", open_sink))
     if config.annotations is not None:
         path, ending = config.annotations, image_format("frame", config.images)
@@ -231,10 +236,10 @@ def _input_of(config: StreamConfig) -> str:
     return str(SHIPPED_CLIP) if config.input is None else config.input
 
 
-def _sound_source(config: StreamConfig, *, live: bool) -> Callable[[], InputContainer] | None:
-    """Opens the input once more for its sound, if it is a file that is read once."""
+def _sound_source(config: StreamConfig) -> Callable[[], InputContainer] | None:
+    """Opens an input that is read once a second time, for its sound, if it is a file."""
     spec = SourceSpec.parse(_input_of(config), config.source)
-    if not config.mp4.audio or live or config.source.loop or spec.kind != "file":
+    if not config.mp4.audio or spec.kind != "file":
         return None
     # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.
     if not Path(spec.target).is_file():

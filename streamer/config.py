@@ -92,8 +92,8 @@ class StreamConfig:
 
     results: list[str] = field(default_factory=list)
     """YouTube-VIS results file to write; the JSON lines that it is made of lie beside it as
-    .jsonl (of a live source just those: python -m streamer.results makes the file of them).
-    Repeatable."""
+    .jsonl (of a live source or a looped file just those: python -m streamer.results makes the file
+    of them). Repeatable."""
 
     annotations: str | None = None
     """YouTube-VIS annotation file to write, without annotations: the list of the frames, as

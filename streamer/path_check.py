@@ -13,12 +13,12 @@ from streamer.sinks.results_sink import lines_path
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
 
-def written_files(config: StreamConfig, *, live: bool) -> list[str]:
-    """The files that a run writes; a live one leaves its results as JSON lines."""
+def written_files(config: StreamConfig, *, endless: bool) -> list[str]:
+    """The files that a run writes; an endless one leaves its results as JSON lines."""
     videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
     lines = [lines_path(path) for path in config.results]
     annotations = [] if config.annotations is None else [config.annotations]
-    return [*videos, *lines, *([] if live else config.results), *annotations]
+    return [*videos, *lines, *([] if endless else config.results), *annotations]
 
 
 def written_folders(config: StreamConfig) -> list[str]:
@@ -47,13 +47,13 @@ def check_paths(config: StreamConfig) -> None:
         read["the folder of the source"] = str(Path(local).parent)
     for path in config.results:
         check_writable(path)  # before asking where its lines go
-    files, folders = written_files(config, live=False), written_folders(config)
+    files, folders = written_files(config, endless=False), written_folders(config)
     for path in files:
         check_writable(path)
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
-    # MP4s go on in numbered files, and so do a live source's lines if segments are asked for.
+    # MP4s go on in numbered files, and so do an endless run's lines if segments are asked for.
     split = [spec.path for spec in config.outputs("video")]
     if config.mp4.segment_s is not None or config.mp4.segment_mb is not None:
         split += [lines_path(path) for path in config.results]

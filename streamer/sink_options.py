@@ -89,10 +89,11 @@ class Mp4Config:
 
     segment_s: float | None = None
     """Seconds of the run after which a file ends and the next begins: out.mp4, out.1.mp4, …; the
-    JSON lines of a live source with it. Without either limit, only a new frame size begins one."""
+    JSON lines of a live source or a looped file with it. Without either limit, only a new frame
+    size begins one."""
 
     segment_mb: float | None = None
-    """Megabytes of any MP4, or of a live source's JSON lines, after which all of them end and the
+    """Megabytes of any MP4, or of such JSON lines, after which all of them end and the
     next begin, if that comes before segment_s. An MP4 grows by key frames, the others may be up to
     32 frames ahead of it, and the index at its end comes on top."""
 

@@ -57,6 +57,23 @@ def lines_of(path: Path, kind: str = "frame") -> list[dict[str, object]]:
     return [line for line in lines if line["type"] == kind]
 
 
+def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    code, out, _ = stream(
+        *(tmp_path / "clip.mp4", "--source.loop", "true", "--max_frames", 50),
+        *("--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json"),
+        *("--mp4.segment_s", 1),
+    )
+    assert code == 0
+    assert str(tmp_path / "r.jsonl") in out
+    assert not (tmp_path / "r.json").exists()
+    videos, lines = (sorted(path.name for path in tmp_path.glob(p)) for p in ("o*.mp4", "r*.jsonl"))
+    assert len(videos) > 1
+    assert [name.replace("o", "r").replace(".mp4", ".jsonl") for name in videos] == lines
+    for video, line in zip(videos, lines, strict=True):
+        assert len(frame_sizes(tmp_path / video)) == len(lines_of(tmp_path / line))
+
+
 def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
     endpoint = f"ipc://{tmp_path}/masks"

@@ -57,7 +57,7 @@ def test_files_with_the_same_number_hold_the_same_frames(
         size = (96, 128) if index < 60 else (64, 96)
         frame = make_frame(index, make_epoch(int(index >= 60), size, "size"))
         outputs.append(FrameResult(frame, ()))
-    sinks = file_sinks(config, live=True)
+    sinks = file_sinks(config, endless=True)
     for sink in sinks:
         sink.start()
     for output in [*outputs, EndOfStream("end", 90, 0)]:
