@@ -56,11 +56,13 @@ class Assembly:
         pipeline: Not started; it owns the source from here on.
         info: What its sinks are to be told.
         expected_frames: Results to expect; None where unknown.
+        endless: Whether the source is live, or a file that is looped.
     """
 
     pipeline: Pipeline
     info: StreamInfo
     expected_frames: int | None
+    endless: bool
 
 
 def load(config: StreamConfig) -> VisTR:
@@ -137,7 +139,8 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         wanted = stages.scheduler.longest_stride * config.window.frame_step
     overflow: Overflow = "drop_oldest" if source.live else "block"
     decoder = DecoderThread(source, RingBuffer(wanted, overflow))
-    return Assembly(Pipeline(decoder, stages), info, source.expected_frames)
+    endless = source.live or config.source.loop
+    return Assembly(Pipeline(decoder, stages), info, source.expected_frames, endless)
 
 
 def choose_stride(config: StreamConfig, net: VisTR, *, live: bool) -> int:
@@ -200,7 +203,7 @@ def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
 
     Args:
         config: What the user asked for.
-        endless: Whether the source is live, or a file that is looped: results stay JSON lines.
+        endless: Whether the source is (`Assembly`): results then stay JSON lines.
     """
     open_sound = None if endless else _sound_source(config)
     segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)

@@ -48,8 +48,7 @@ def launch(config: StreamConfig) -> int:
         net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
         opened.callback(assembly.pipeline.close)
-        endless = assembly.info.live or config.source.loop
-        sinks += [_start(sink, opened) for sink in file_sinks(config, endless=endless)]
+        sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]
         quiet = config.quiet or config.log == "json"
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet)
         watchdog = Watchdog(assembly.pipeline, sinks, config.metrics.stall_s)
@@ -69,7 +68,7 @@ def launch(config: StreamConfig) -> int:
         log.warning("%d packets or images could not be decoded and were left out", corrupt)
     if not config.quiet:
         print(assembly.pipeline.summary())
-        for path in written_files(config, endless=endless) + written_folders(config):
+        for path in written_files(config, endless=assembly.endless) + written_folders(config):
             if Path(path).exists():  # not so for a video without frames
                 print(f"wrote {path}")
     return 128 + signals[0] if signals else 0

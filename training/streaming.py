@@ -148,7 +148,7 @@ def run_stream(net: VisTR, config: StreamConfig, label: str) -> Summary:
         StreamError: The source cannot be read, or something cannot be written.
     """
     assembly = assemble(config, net, str(uuid.uuid4()))
-    sinks = file_sinks(config, endless=assembly.info.live)
+    sinks = file_sinks(config, endless=assembly.endless)
     for sink in sinks:
         sink.start()
     with tqdm(total=assembly.expected_frames, desc=label, unit="frame") as progress:

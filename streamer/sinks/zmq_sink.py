@@ -121,11 +121,7 @@ class ZmqSink:
         began = time.monotonic()
         if self._doorman is not None:
             self._doorman.stop()
-        linger_s = self._config.linger_s
-        if self._closed_at is not None:
-            # `drain` has waited for a part of it, or for all.
-            waited_s = began - max(self._closed_at, self._sent_at)
-            linger_s = max(0.0, linger_s - waited_s)
+        linger_s = max(0.0, self._left_s())  # `drain` may have waited already
         self._socket.close(linger=round(1000 * linger_s))
         # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
         # times, when a reader leaves just as the socket closes.
@@ -228,8 +224,7 @@ class ZmqSink:
         """
         if self._closed_at is None:
             return None
-        deadline = max(self._closed_at, self._sent_at) + self._config.linger_s
-        left_s = deadline - time.monotonic()
+        left_s = self._left_s()
         if left_s > 0:
             return left_s
         count = len(self._unsent) + len(self._backlog) + outputs.discard()
@@ -238,6 +233,13 @@ class ZmqSink:
             f"{self.endpoint}: no reader took the last {count} messages within "
             f"{self._config.linger_s} s"
         )
+
+    def _left_s(self) -> float:
+        """What is left of ``linger_s``, from the end or the last message that went after it."""
+        if self._closed_at is None:
+            return self._config.linger_s
+        waited_s = time.monotonic() - max(self._closed_at, self._sent_at)
+        return self._config.linger_s - waited_s
 
     def _idle_s(self) -> float:
         """Send a heartbeat if one is due; returns the seconds until the next thing to do."""

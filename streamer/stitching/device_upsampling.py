@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -53,15 +52,16 @@ class DeviceUpsampler:
         Raises:
             DeviceError: The device failed, or ran out of memory.
         """
-        masks: list[CroppedMask | None] = []
-        waiting = iter(logits)
+        if not logits:
+            return []
         doing = f"on {len(logits)} masks of {size[1]}x{size[0]} pixels"
         with default_stream(self._device), device_errors(self._device, doing):
-            while part := list(islice(waiting, max(1, PIXELS // (size[0] * size[1])))):
-                low = torch.from_numpy(np.stack(part)).to(self._device)
-                for borders in _borders(_upsampled(low, region, size)):
-                    masks.append(RunMask(size, borders) if len(borders) else None)
-        return masks
+            low = torch.from_numpy(np.stack(logits)).to(self._device)
+            return [
+                RunMask(size, borders) if len(borders) else None
+                for part in torch.split(low, max(1, PIXELS // (size[0] * size[1])))
+                for borders in _borders(_upsampled(part, region, size))
+            ]
 
 
 def _upsampled(logits: Tensor, region: Region, size: tuple[int, int]) -> Tensor:
@@ -75,9 +75,9 @@ def _upsampled(logits: Tensor, region: Region, size: tuple[int, int]) -> Tensor:
     return masks
 
 
-def _borders(masks: Tensor) -> Iterator[NDArray[np.int64]]:
+def _borders(masks: Tensor) -> list[NDArray[np.int64]]:
     """Of each mask of bool [n, H, W] what `RunMask` takes; of one without pixels nothing."""
     lines = F.pad(masks.transpose(1, 2).flatten(1), (1, 1))
     found = (lines[:, 1:] != lines[:, :-1]).nonzero().cpu().numpy()
     ends = np.searchsorted(found[:, 0], np.arange(len(masks)), side="right")
-    return iter(np.split(np.ascontiguousarray(found[:, 1]), ends[:-1]))
+    return np.split(np.ascontiguousarray(found[:, 1]), ends[:-1])
