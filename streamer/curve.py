@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import stat
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,15 +22,6 @@ KEY_CHARACTERS = 40
 
 REMEMBERED = 100
 """Refused keys that are told apart: a stranger makes as many as they like."""
-
-REPORT_S = 60.0
-"""Least seconds between two reports of failed connections: refused readers try again and again."""
-
-FAILED = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +62,6 @@ class Doorman:
         secret: The publisher's ``.key_secret`` file.
         readers: Folder of the ``.key`` files of those who may read.
 
-    Attributes:
-        failures: A socket that can be read when a connection has failed.
-        failed: Connections that failed so far: the wrong key, or none.
-
     Raises:
         ConfigError: A file cannot be read, or is no such key; the folder is missing or has none.
     """
@@ -83,14 +69,10 @@ class Doorman:
     def __init__(self, server: zmq.Socket[bytes], secret: Path, readers: Path) -> None:
         self._readers = readers
         self._refused: set[bytes] = set()
-        self._reported_at = -REPORT_S
-        self.failed = 0
         if not self._allowed():
             raise ConfigError(f"zmq.curve_readers: {readers}: there is no .key file in it")
         _use_secret(server, secret)
         server.curve_server = True
-        self._server = server
-        self.failures = server.get_monitor_socket(FAILED)
         self._authenticator = ThreadAuthenticator(server.context, log=log)
         self._authenticator.start()
         self._authenticator.configure_curve_callback("*", self)
@@ -110,21 +92,8 @@ class Doorman:
                 log.warning("further readers without an allowed key are refused silently")
         return False
 
-    def report_failures(self) -> None:
-        """Log how many connections have failed, if some have, once in a while."""
-        before = self.failed
-        while self.failures.poll(0):
-            self.failures.recv_multipart()
-            self.failed += 1
-        now = time.monotonic()
-        if self.failed > before and now >= self._reported_at + REPORT_S:
-            self._reported_at = now
-            log.warning("connections without an allowed key so far: %d", self.failed)
-
     def stop(self) -> None:
         """Let nobody in any more; before the server is closed."""
-        self._server.disable_monitor()
-        self.failures.close(linger=0)
         self._authenticator.stop()
 
     def _allowed(self) -> dict[bytes, bool]:

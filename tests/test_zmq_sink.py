@@ -24,6 +24,7 @@ from streamer.wire.messages import (
     HelloMessage,
 )
 from streamer.wire.packet import topic
+from tests import zmtp
 from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
@@ -120,30 +121,14 @@ def test_the_first_frame_waits_for_its_readers() -> None:
             assert [frame.frame for frame in frames] == [0, 1, 2]
 
 
-def greeted(endpoint: str) -> socket.socket:
-    """A connection that has greeted a publisher as a reader, of whom anything may come then.
-
-    Source: ZMTP 3.1 (rfc.zeromq.org/spec/37), the mechanism NULL.
-    """
-    host, port = endpoint.removeprefix("tcp://").split(":")
-    stranger = socket.create_connection((host, int(port)), timeout=PATIENCE_MS / 1000)
-    stranger.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(48))
-    stranger.recv(64, socket.MSG_WAITALL)
-    ready = b"\x05READY\x0bSocket-Type\x00\x00\x00\x03SUB"
-    stranger.sendall(b"\x04" + bytes([len(ready)]) + ready)
-    _, length = stranger.recv(2, socket.MSG_WAITALL)
-    stranger.recv(length, socket.MSG_WAITALL)
-    return stranger
-
-
 def test_what_was_never_asked_for_cannot_be_taken_back() -> None:
     config = ZmqConfig(wait_subscribers=2, heartbeat_s=0.02)
-    with Publisher(config) as publisher, greeted(publisher.endpoint) as stranger:
+    with Publisher(config) as publisher, zmtp.connect(publisher.endpoint) as stranger:
         publisher.inform()
         publisher.put([frame_result(0)])
         wanted = topic("default")
         for count, kind in ((5, b"\x00"), (1, b"\x01")):
-            stranger.sendall(count * (b"\x00" + bytes([1 + len(wanted)]) + kind + wanted))
+            stranger.sendall(count * zmtp.frame(kind + wanted))
         assert stranger.recv(1)  # the hello: it counts as one reader
         publisher.reader().read_until(FrameMessage)
 

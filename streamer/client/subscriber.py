@@ -10,6 +10,7 @@ from typing import Literal, Self
 import zmq
 
 from streamer.client.received import ReceivedFrame
+from streamer.connections import CHECK_S, Connections
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
@@ -17,6 +18,10 @@ from streamer.wire.packet import TOPIC_ROOT, parse, topic
 
 MAX_PART_BYTES = 2**26
 """Most bytes of one part that is accepted: beyond it ZeroMQ drops the connection."""
+
+MAX_MESSAGE_BYTES = 3 * MAX_PART_BYTES
+"""Most bytes that are waited for without a message being whole: more than a frame with the largest
+masks and image needs."""
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +47,7 @@ class MaskSubscriber:
         lost: Messages that did not arrive since this reader's first. With several ``pull`` readers
             each takes a part, and the others' parts are counted as lost.
         malformed: Packets that were not as the wire format says; each is logged and passed over.
+            One without an end ends its connection, too; ZeroMQ makes another.
         hello: The latest hello.
         end: What the publisher said last, once the iteration has ended.
 
@@ -74,6 +80,7 @@ class MaskSubscriber:
         self._socket.setsockopt(zmq.RCVHWM, hwm)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         self._socket.setsockopt(zmq.IPV6, 1)
+        self._connections = Connections(self._socket)
         if pattern == "sub":
             self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
         try:
@@ -119,9 +126,7 @@ class MaskSubscriber:
 
     def _receive(self) -> AnyMessage | None:
         """The next message; None for a packet that is none of this stream's."""
-        timeout_ms = None if self._timeout_s is None else round(1000 * self._timeout_s)
-        if not self._socket.poll(timeout_ms):
-            raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s")
+        self._wait()
         parts = self._socket.recv_multipart()
         try:
             message = parse(parts)
@@ -133,6 +138,29 @@ class MaskSubscriber:
             return None
         self._count_lost(message)
         return message
+
+    def _wait(self) -> None:
+        """Wait for a whole message, and no longer for one that does not end.
+
+        Raises:
+            SilenceError: None came for `timeout_s`.
+        """
+        began = time.monotonic()
+        before: dict[int, int] = {}
+        while True:
+            left_s = CHECK_S
+            if self._timeout_s is not None:
+                left_s = min(CHECK_S, max(0.0, began + self._timeout_s - time.monotonic()))
+            if self._socket.poll(round(1000 * left_s)):
+                return
+            if left_s < CHECK_S:
+                raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s")
+            self._connections.update()
+            for descriptor, received in self._connections.received().items():
+                if received - before.setdefault(descriptor, received) > MAX_MESSAGE_BYTES:
+                    self._connections.end([descriptor])
+                    self.malformed += 1
+                    log.warning("%s: a message without end, the connection is ended", self.endpoint)
 
     def _count_lost(self, message: AnyMessage) -> None:
         # What was published before this reader joined, or before a new run's first message came,

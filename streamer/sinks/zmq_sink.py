@@ -7,29 +7,19 @@ import os
 import threading
 import time
 from collections import deque
-from pathlib import Path
+from contextlib import ExitStack
 
 import zmq
 
-from streamer.curve import Doorman
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
 from streamer.sink_options import ZmqConfig
 from streamer.sinks.endpoint import bind, is_loopback
 from streamer.sinks.message_writer import MessageWriter
+from streamer.sinks.readers import Readers
 from streamer.wire.mask_codec import zstandard
 from streamer.wire.packet import topic
-
-SUBSCRIBE, UNSUBSCRIBE = b"\x01", b"\x00"
-"""First byte of what an XPUB socket reports (ZMTP 3.0, a prefix of the topic follows)."""
-
-MAX_REPORT_BYTES = 4096
-"""Longest message that is taken from a reader, whose connection ends otherwise: a subscription is a
-prefix of a topic, and CURVE's handshake takes some hundred bytes."""
-
-REPORTS_AT_ONCE = 1000
-"""Subscriptions that are looked at before the stream goes on."""
 
 TERM_S = 2.0
 """How much longer than its linger ZeroMQ may take to end, before its thread is left behind."""
@@ -73,20 +63,17 @@ class ZmqSink:
         self._held: Output | None = None
         self._backlog: deque[Output] = deque()
         self._waits_for_readers = config.wait_subscribers > 0
-        self._readers = 0
         self._ended = False
         self._sent_at = time.monotonic()
         self._closed_at: float | None = None
-        self._doorman: Doorman | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB if config.pattern == "pub" else zmq.PUSH)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._context.destroy, linger=0)
+            self._readers = Readers(self._socket, self._topic, config)
+            undo.callback(self._readers.close)
             self._open(endpoint)
-        except BaseException:
-            if self._doorman is not None:
-                self._doorman.stop()
-            self._context.destroy(linger=0)
-            raise
+            undo.pop_all()
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Publish outputs until the buffer ends; the last message is an eos.
@@ -97,8 +84,6 @@ class ZmqSink:
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         poller = zmq.Poller()
         poller.register(wake, zmq.POLLIN)
-        if self._doorman is not None:
-            poller.register(self._doorman.failures, zmq.POLLIN)
         try:
             outputs.listen(lambda: os.eventfd_write(wake, 1))
             while not (self._ended and not self._unsent):
@@ -119,8 +104,7 @@ class ZmqSink:
             SinkError: With ``push``, a reader had not taken everything by then.
         """
         began = time.monotonic()
-        if self._doorman is not None:
-            self._doorman.stop()
+        self._readers.close()
         linger_s = max(0.0, self._left_s())  # `drain` may have waited already
         self._socket.close(linger=round(1000 * linger_s))
         # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
@@ -137,20 +121,13 @@ class ZmqSink:
 
     def _open(self, endpoint: str) -> None:
         self._socket.setsockopt(zmq.SNDHWM, self._config.hwm)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
-        if self._config.pattern == "pub":
-            # Every subscription and its end is reported, also when others hold the same.
-            self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
-        key, readers = self._config.curve_key, self._config.curve_readers
-        if key is not None and readers is not None:
-            self._doorman = Doorman(self._socket, Path(key), Path(readers))
         self.endpoint = bind(self._socket, endpoint)
         log.info("publishing %s on %s", self._topic.decode(), self.endpoint)
         if self._config.pattern == "push":
             log.info("the stream holds until a reader takes its messages")
         elif self._waits_for_readers:
             log.info("the first frame waits for %d readers", self._config.wait_subscribers)
-        if self._doorman is None and not is_loopback(self.endpoint):
+        if self._config.curve_key is None and not is_loopback(self.endpoint):
             log.warning(
                 "%s is open to whoever reaches this machine; zmq.curve_key keeps others out",
                 self.endpoint,
@@ -164,7 +141,8 @@ class ZmqSink:
         """
         if self._closed_at is None and outputs.closed:
             self._closed_at = time.monotonic()
-        self._greet_new_readers()
+        if self._readers.greet():
+            self._unsent.extend(self._writer.greet())
         if not self._flush():
             return self._patience_s(outputs)
         if self._ended:
@@ -184,26 +162,6 @@ class ZmqSink:
         events = poller.poll(None if timeout_s is None else int(1000 * timeout_s + 0.999))
         if (wake, zmq.POLLIN) in events:
             os.eventfd_read(wake)
-        if self._doorman is not None:
-            self._doorman.report_failures()
-
-    def _greet_new_readers(self) -> None:
-        if self._config.pattern != "pub":
-            return
-        new = 0
-        for _ in range(REPORTS_AT_ONCE):
-            if not self._socket.poll(0, zmq.POLLIN):
-                break
-            report = self._socket.recv()
-            if self._topic.startswith(report[1:]):
-                if report[:1] == SUBSCRIBE:
-                    new += 1
-                    self._readers += 1
-                elif report[:1] == UNSUBSCRIBE:
-                    # Never below: a stranger may take back what it never asked for.
-                    self._readers = max(0, self._readers - 1)
-        if new:
-            self._unsent.extend(self._writer.greet())
 
     def _flush(self) -> bool:
         """Send what waits; returns whether all is sent."""
@@ -281,7 +239,7 @@ class ZmqSink:
         A stream that was stopped waits no longer; a short one that came to its end meanwhile waits
         for `linger_s`.
         """
-        if self._readers >= self._config.wait_subscribers:
+        if self._readers.subscribed >= self._config.wait_subscribers:
             return False
         if self._closed_at is None:
             return True
@@ -293,7 +251,7 @@ class ZmqSink:
         log.warning(
             "%s: the stream is over and %d of %d readers have come",
             self.endpoint,
-            self._readers,
+            self._readers.subscribed,
             self._config.wait_subscribers,
         )
         return False

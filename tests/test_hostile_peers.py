@@ -1,0 +1,126 @@
+"""Whoever connects and speaks ZeroMQ, but sends what no reader and no publisher would."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+import zmq
+
+from streamer.client import MaskSubscriber, subscriber
+from streamer.output import EndOfStream
+from streamer.sink_options import ZmqConfig
+from streamer.sinks import readers
+from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.messages import FrameMessage, HelloMessage
+from tests import zmtp
+from tests.publisher import PATIENCE_MS, Publisher
+from tests.results import RUN, frame_result
+
+PATIENCE_BYTES = 2**28
+"""Most that a stranger sends: only in a test that fails."""
+
+
+def sent_until_ended(stranger: socket.socket, frames: Iterator[bytes]) -> int:
+    """Bytes that a stranger could send before its connection was ended."""
+    sent = 0
+    try:
+        while sent < PATIENCE_BYTES:
+            block = b"".join(itertools.islice(frames, 250))
+            stranger.sendall(block)
+            sent += len(block)
+    except (BrokenPipeError, ConnectionResetError):
+        return sent
+    pytest.fail(f"{sent} bytes were taken")
+
+
+ENDLESS = {
+    "parts": lambda: itertools.repeat(zmtp.frame(4000 * b"x", zmtp.MORE)),
+    "subscriptions": lambda: (zmtp.frame(b"\x01%0100d" % number) for number in itertools.count()),
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "endless"), [("pub", "parts"), ("pub", "subscriptions"), ("push", "parts")]
+)
+def test_whoever_sends_without_end_is_disconnected_alone(
+    pattern: str, endless: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    publishes = pattern == "pub"
+    config = ZmqConfig(pattern=pattern, wait_subscribers=int(publishes))  # type: ignore[arg-type]
+    with Publisher(config) as publisher:
+        reader = publisher.reader(zmq.SUB if publishes else zmq.PULL)
+        publisher.inform()
+        reader.read_until(HelloMessage)
+        with zmtp.connect(publisher.endpoint, b"SUB" if publishes else b"PULL") as stranger:
+            sent_until_ended(stranger, ENDLESS[endless]())
+        if publishes:  # and all of it to the reader that stayed
+            publisher.put([frame_result(index) for index in range(30)])
+            assert publisher.end("end", frames=30) is None
+            frames = [each for each in reader.read_all() if isinstance(each, FrameMessage)]
+            assert [frame.frame for frame in frames] == list(range(30))
+    assert "connections ended so far that sent too much, or were too many: 1" in caplog.text
+
+
+def test_a_connection_too_many_is_ended_and_the_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(readers, "MAX_CONNECTIONS", 3)
+    with Publisher(ZmqConfig(wait_subscribers=1)) as publisher:
+        reader = publisher.reader()
+        publisher.inform()
+        reader.read_until(HelloMessage)
+        idle = [zmtp.connect(publisher.endpoint) for _ in range(2)]
+        host, port = publisher.endpoint.removeprefix("tcp://").split(":")
+        with socket.create_connection((host, int(port)), PATIENCE_MS / 1000) as refused:
+            while refused.recv(100):  # its greeting may have come before
+                pass
+        idle.pop().close()
+        while True:  # until it was noticed that there is room again
+            try:
+                idle.append(zmtp.connect(publisher.endpoint))
+                break
+            except (ConnectionError, ValueError):
+                continue
+        publisher.put([frame_result(0)])
+        reader.read_until(FrameMessage)
+        for each in idle:
+            each.close()
+
+
+def test_a_publisher_whose_message_never_ends_is_left(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(subscriber, "MAX_MESSAGE_BYTES", 2**20)
+    ended: list[int] = []
+
+    def publish(server: socket.socket) -> None:
+        first, _ = server.accept()
+        with first:
+            zmtp.greet(first, b"PUB")
+            ended.append(sent_until_ended(first, ENDLESS["parts"]()))
+        second, _ = server.accept()  # the reader tries again by itself
+        with second:
+            zmtp.greet(second, b"PUB")
+            made = MessageWriter("default", RUN, "coco_rle", with_jpeg=False)
+            for *parts, last in made.write(EndOfStream("end", 1, 0)):
+                for part in parts:
+                    second.sendall(zmtp.frame(part, zmtp.MORE))
+                second.sendall(zmtp.frame(last))
+            second.recv(100)
+            ended.append(0)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        thread = threading.Thread(target=publish, args=(server,))
+        thread.start()
+        with MaskSubscriber(endpoint, "default", timeout_s=PATIENCE_MS / 1000) as reader:
+            assert list(reader) == []
+            assert reader.malformed == 1
+            assert reader.end is not None
+        thread.join(PATIENCE_MS / 1000)
+    assert len(ended) == 2
+    assert "a message without end" in caplog.text
