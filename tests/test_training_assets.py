@@ -33,6 +33,16 @@ def test_categories_are_in_order_of_their_ids_however_written(tmp_path: Path) ->
     assert list(assets.sprites()) == [9, 20, 100]
 
 
+def test_drawings_may_be_missing_but_not_a_categorys(tmp_path: Path) -> None:
+    assets = lay(tmp_path, "sprites/07_ape/a.webp")
+    assert assets.drawings() == {}
+    lay(tmp_path, "drawings/07_ape/b.svg", "drawings/07_ape/a.svg")
+    assert [path.name for path in assets.drawings()[7]] == ["a.svg", "b.svg"]
+    (tmp_path / "drawings" / "08_dog").mkdir()
+    with pytest.raises(SourceError, match=r"drawings/08_dog/\*\.svg is missing"):
+        assets.drawings()
+
+
 def test_files_beside_the_assets_are_left_alone(tmp_path: Path) -> None:
     assets = lay(tmp_path, "sprites/01_person/a.webp", "sprites/README", "sprites/.cache/a")
     lay(tmp_path, "backgrounds/a.jpg", "backgrounds/a.jpg.part", "sprites/01_person/a.txt")

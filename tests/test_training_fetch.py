@@ -12,6 +12,7 @@ import pytest
 
 from streamer.errors import SinkError, SourceError
 from tests.archives import contents, pack, sums
+from training.drawings import svg
 from training.fetch import fetch, main
 from training.packages import Package
 
@@ -40,6 +41,17 @@ def test_files_come_out_of_every_kind_of_package(
         "second": FILES["root/two"],
     }
     assert capsys.readouterr().out == "the package: fetching 2 of 2 files\n"
+
+
+def test_an_icon_of_a_set_becomes_a_file(tmp_path: Path) -> None:
+    icons = b'{"icons": {"cat": {"body": "<path/>"}, "dog": {"body": "<g/>"}}}'
+    given = package(
+        pack(tmp_path / "p.tgz", {"root/icons.json": icons}),
+        **{"08_dog/a.svg": "icons.json#dog", "14_cat/a.svg": "icons.json#cat"},
+    )
+    made = {place: svg(icons, place[3:6]) for place in given.files}
+    fetch(tmp_path / "assets", [given], sums(made))
+    assert contents(tmp_path / "assets") == made
 
 
 def test_only_what_is_missing_or_wrong_is_fetched(

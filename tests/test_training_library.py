@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import cv2
@@ -12,7 +13,8 @@ from PIL import Image
 
 from tests.clips import make_clip
 from tests.parts import PERSON
-from training.assets import BACKGROUNDS, DEFAULT_FOLDER, SPRITES, VIDEO, Assets
+from training.assets import BACKGROUNDS, DEFAULT_FOLDER, DRAWINGS, SPRITES, VIDEO, Assets
+from training.drawings import svg
 from training.library import GROUPS, PEOPLE, Library, Split, load_library
 
 PLACES = (DEFAULT_FOLDER, Path(__file__).parents[2] / "shared" / "assets")
@@ -51,16 +53,23 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[Split, Library]:
         for number in range(count):
             name = f"{SPRITES}/{category:02}_x/{number}.webp"
             rgba(40 * number + 60).save(folder / name, lossless=True, exact=True)
+    (folder / DRAWINGS / "02_x").mkdir(parents=True)
+    square = '<path fill="#323232" d="M0 0h16v16h-16z"/>'
+    for name in ("a", "b"):
+        drawing = svg(b'{"icons": {"x": {"body": %s}}}' % json.dumps(square).encode(), "x")
+        (folder / DRAWINGS / "02_x" / f"{name}.svg").write_bytes(drawing)
     assets = Assets(folder)
     return {"train": load_library(assets, "train"), "val": load_library(assets, "val")}
 
 
-def test_sprites_are_held_out_where_there_are_enough(drawn: dict[Split, Library]) -> None:
+def test_sprites_are_held_out_where_there_are_enough_and_drawings_are_for_training(
+    drawn: dict[Split, Library],
+) -> None:
     levels = {
         split: {i: [int(p[16, 16, 0]) for p in some] for i, some in library.sprites.items()}
         for split, library in drawn.items()
     }
-    assert levels["train"] == {1: [100, 140], 2: [60], 4: [60, 100]}
+    assert levels["train"] == {1: [100, 140], 2: [60, 50, 50], 4: [60, 100]}
     assert levels["val"] == {1: [60], 2: [60], 4: [60, 100]}
     assert drawn["train"].unseen == drawn["val"].unseen == {1}
 
@@ -71,7 +80,7 @@ def test_every_fifth_background_is_held_out(drawn: dict[Split, Library]) -> None
 
 
 def test_colours_of_sprites_are_weighted_by_their_opacity(drawn: dict[Split, Library]) -> None:
-    (picture,) = drawn["train"].sprites[2]
+    (picture,) = drawn["val"].sprites[2]
     assert picture[0, 0].tolist() == [0, 0, 0, 0]
     assert picture[5, 5].tolist() == [30, 30, 30, 128]
     assert picture[16, 16].tolist() == [60, 60, 60, 255]

