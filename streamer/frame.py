@@ -44,6 +44,7 @@ class Epoch:
         size: (height, width) of its frames, upright, in pixels.
         region: The part of the frame that the network sees; the whole frame unless the user asked.
         missing: Frames lost between the epoch before and this one; None where unknown.
+        pixel_aspect: Width of a pixel by its height, as the source says; also of the upright frame.
     """
 
     index: int
@@ -51,6 +52,7 @@ class Epoch:
     size: tuple[int, int]
     region: Region
     missing: int | None = 0
+    pixel_aspect: Fraction = Fraction(1)
 
 
 class HeldImage(Protocol):

@@ -96,3 +96,20 @@ def test_a_camera_s_clock_that_was_never_set_is_not_believed(camera_unix_ns: int
     assert frame.capture_clock == "arrival"
     assert frame.capture_unix_ns is not None
     assert frame.capture_unix_ns > 10**18
+
+
+@pytest.mark.parametrize(
+    ("rotation", "expected"), [(None, Fraction(64, 45)), (90, Fraction(45, 64))]
+)
+def test_oblong_pixels_are_told_of_upright(
+    tmp_path: Path, rotation: int | None, expected: Fraction
+) -> None:
+    options = {"aspect": "64/45"}
+    make_clip(tmp_path / "a.mp4", frames=2, rotation=rotation, codec_options=options)
+    assert [frame.epoch.pixel_aspect for frame in read(tmp_path / "a.mp4")] == 2 * [expected]
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mp4"])
+def test_pixels_are_square_where_nothing_is_said(tmp_path: Path, name: str) -> None:
+    make_clip(tmp_path / name, frames=1)
+    assert read(tmp_path / name)[0].epoch.pixel_aspect == 1

@@ -168,6 +168,17 @@ def test_a_new_size_goes_on_in_another_file(tmp_path: Path) -> None:
     assert read(tmp_path / "out.1.mp4")[0].width == 32
 
 
+def test_players_are_told_of_oblong_pixels(tmp_path: Path) -> None:
+    shown = result(0, 0.0)
+    oblong = replace(shown.frame.epoch, pixel_aspect=Fraction(64, 45))
+    shown = replace(shown, frame=replace(shown.frame, epoch=oblong))
+    write(tmp_path / "out.mp4", [shown])
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.sample_aspect_ratio == Fraction(64, 45)
+        assert stream.display_aspect_ratio == Fraction(64, 45) * SIZE[1] / SIZE[0]
+
+
 def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) -> None:
     times = [0.0, 0.9, 1.0, 1.5, 1.9, 4.2]  # a camera that was gone from 2 to 4 s
     sizes = [(48, 64)] * 3 + [(32, 32)] * 2 + [(48, 64)]

@@ -55,12 +55,19 @@ class Mp4File:
         path: The file; replaced if it exists.
         size: (height, width) of the frames. The video is padded to even numbers, as 4:2:0 needs.
         config: Encoding.
+        pixel_aspect: Width of a pixel by its height, which players are told.
 
     Raises:
         SinkError: It cannot be opened, or the frames are too large.
     """
 
-    def __init__(self, path: str, size: tuple[int, int], config: Mp4Config) -> None:
+    def __init__(
+        self,
+        path: str,
+        size: tuple[int, int],
+        config: Mp4Config,
+        pixel_aspect: Fraction = Fraction(1),
+    ) -> None:
         if max(size) > _LONGEST_SIDE:
             limit = f"H.264 allows {_LONGEST_SIDE} pixels a side"
             raise SinkError(f"{path}: frames of {size[1]}x{size[0]}; {limit}")
@@ -89,6 +96,7 @@ class Mp4File:
             self._stream.options = {"crf": str(config.crf), "preset": config.preset, **_X264}
             codec = self._stream.codec_context
             codec.time_base = Fraction(1, TICKS_PER_S)
+            codec.sample_aspect_ratio = pixel_aspect
             codec.color_range = ColorRange.MPEG
             tag = _BT709_TAG if hd else _SMPTE170M_TAG
             codec.color_primaries = codec.color_trc = codec.colorspace = tag

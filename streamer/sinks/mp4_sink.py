@@ -88,7 +88,8 @@ class Mp4Sink:
             self.close()
             self._number = number
             path = part_of(self._path, number)
-            self._file = Mp4File(str(path), (image.shape[0], image.shape[1]), self._config)
+            size, aspect = (image.shape[0], image.shape[1]), frame.epoch.pixel_aspect
+            self._file = Mp4File(str(path), size, self._config, aspect)
             if self._open_source is not None and frame.pts is not None:
                 try:
                     self._file.add_audio(self._open_source(), frame.pts * frame.time_base)

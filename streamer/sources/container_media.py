@@ -131,7 +131,9 @@ class ContainerMedia:
         if realtime_us is not None and frame.pts is not None:
             camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
         pts = None if self._invents_times else frame.pts
-        picture = Picture(frame, pts, time_base, camera_unix_ns)
+        # Not known, it is None or 0.
+        pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
+        picture = Picture(frame, pts, time_base, camera_unix_ns, pixel_aspect)
         self._decoding.check(picture.is_on_device, self._stream.codec_context)
         return picture
 

@@ -76,7 +76,10 @@ class FrameAssembler:
             raise SourceError(
                 f"{self._name}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
             )
-        epoch = self._epoch_of(Orientation.of(picture.frame).size(height, width))
+        orientation, aspect = Orientation.of(picture.frame), picture.pixel_aspect
+        epoch = self._epoch_of(
+            orientation.size(height, width), 1 / aspect if orientation.is_transposed else aspect
+        )
         held = self._hold(picture.frame, epoch.region) if picture.is_on_device else None
         pixels, inputs = held or self._convert(picture.frame, epoch.region)
         capture_unix_ns, capture_clock = self._capture(picture)
@@ -115,14 +118,15 @@ class FrameAssembler:
     def _network_size(self, region: Region) -> tuple[int, int]:
         return network_size((region.height, region.width), self._short_side)
 
-    def _epoch_of(self, size: tuple[int, int]) -> Epoch:
+    def _epoch_of(self, size: tuple[int, int], pixel_aspect: Fraction) -> Epoch:
         reason = self._pending_reason
         if reason is None and self._epoch is not None and self._epoch.size != size:
             reason = "size"
         if reason is not None or self._epoch is None:
             index = 0 if self._epoch is None else self._epoch.index + 1
             missing = None if reason == "reconnect" else 0
-            self._epoch = Epoch(index, reason or "start", size, self._region(size), missing)
+            region = self._region(size)
+            self._epoch = Epoch(index, reason or "start", size, region, missing, pixel_aspect)
             self._pending_reason = None
         return self._epoch
 

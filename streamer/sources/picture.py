@@ -40,12 +40,14 @@ class Picture:
         pts: Presentation timestamp as the container has it, in units of `time_base`, or None.
         time_base: Seconds per tick.
         camera_unix_ns: When the camera says it took it, nanoseconds since 1970, or None.
+        pixel_aspect: Width of a pixel by its height, as stored.
     """
 
     frame: VideoFrame
     pts: int | None
     time_base: Fraction
     camera_unix_ns: int | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
     @property
     def is_on_device(self) -> bool:
