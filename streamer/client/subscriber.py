@@ -10,7 +10,7 @@ from typing import Literal, Self
 import zmq
 
 from streamer.client.received import ReceivedFrame
-from streamer.connections import CHECK_S, Connections
+from streamer.connections import CHECK_S, Connection, Connections
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
@@ -81,6 +81,7 @@ class MaskSubscriber:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         self._socket.setsockopt(zmq.IPV6, 1)
         self._connections = Connections(self._socket)
+        self._before: dict[Connection, int] = {}  # what had come when none was whole
         if pattern == "sub":
             self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
         try:
@@ -104,6 +105,9 @@ class MaskSubscriber:
 
     def close(self) -> None:
         """Leave the stream; may be called more than once."""
+        if not self._socket.closed:
+            self._socket.disable_monitor()
+        self._connections.close()
         self._context.destroy(linger=0)
 
     def __iter__(self) -> Iterator[ReceivedFrame]:
@@ -146,21 +150,24 @@ class MaskSubscriber:
             SilenceError: None came for `timeout_s`.
         """
         began = time.monotonic()
-        before: dict[int, int] = {}
+        left_s = CHECK_S
         while True:
-            left_s = CHECK_S
             if self._timeout_s is not None:
-                left_s = min(CHECK_S, max(0.0, began + self._timeout_s - time.monotonic()))
+                left_s = max(0.0, min(CHECK_S, began + self._timeout_s - time.monotonic()))
             if self._socket.poll(round(1000 * left_s)):
+                self._before = {}
                 return
+            self._end_endless()
             if left_s < CHECK_S:
                 raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s")
-            self._connections.update()
-            for descriptor, received in self._connections.received().items():
-                if received - before.setdefault(descriptor, received) > MAX_MESSAGE_BYTES:
-                    self._connections.end([descriptor])
-                    self.malformed += 1
-                    log.warning("%s: a message without end, the connection is ended", self.endpoint)
+
+    def _end_endless(self) -> None:
+        self._connections.update()
+        for connection, received in self._connections.received().items():
+            if received - self._before.setdefault(connection, received) > MAX_MESSAGE_BYTES:
+                self._connections.end([connection])
+                self.malformed += 1
+                log.warning("%s: a message without end, the connection is ended", self.endpoint)
 
     def _count_lost(self, message: AnyMessage) -> None:
         # What was published before this reader joined, or before a new run's first message came,

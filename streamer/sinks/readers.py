@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import zmq
 
-from streamer.connections import CHECK_S, Connections
+from streamer.connections import CHECK_S, Connection, Connections
 from streamer.curve import Doorman
 from streamer.sink_options import ZmqConfig
 
@@ -20,16 +21,32 @@ MAX_REPORT_BYTES = 4096
 """Longest message that is taken from a reader, whose connection ends otherwise: a subscription is a
 prefix of a topic, and CURVE's handshake takes some hundred bytes."""
 
-MAX_RECEIVED_BYTES = 2**20
-"""Most bytes that all readers together may have sent over their connections: beyond, the one that
-sent the most is disconnected. A reader sends some hundred; libzmq keeps up to 90 for each byte of a
-subscription (measured with 4.3.5)."""
+MAX_BYTES = 2**18
+"""Most bytes that a connection may bring: a reader sends some hundred, and 9 with each of ZeroMQ's
+own heartbeats, if it has them. libzmq keeps up to 200 for each byte of a subscription (measured
+with 4.3.5)."""
+
+FREE_BYTES, FREE_BYTES_PER_S = 4096, 128
+"""What a connection may bring without counting as part of a flood, at once and with time."""
+
+FLOOD_BYTES = 2**16
+"""Most bytes beyond those that all connections together may bring: the one with the most is ended
+then."""
 
 MAX_CONNECTIONS = 256
 """Most readers at a time: a process commonly may have 1,024 descriptors, and needs some itself."""
 
+MANY = 32
+"""How many more than that, at once, are a flood of connections."""
+
+CLOSED_S = 5.0
+"""How long nobody new is let in after a flood: ZeroMQ's sockets connect again at once, with all
+their subscriptions."""
+
 REPORTS_AT_ONCE = 1000
 """Subscriptions that are looked at before the stream goes on."""
+
+ENDED = "ended so far that sent too much, or were too many"
 
 LOG_S = 60.0
 """Least seconds between two logs of the same kind: whoever is not let in tries again and again."""
@@ -62,6 +79,9 @@ class Readers:
         server.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
         # A small buffer makes a flood slow, so that less comes until it is noticed.
         server.setsockopt(zmq.RCVBUF, MAX_REPORT_BYTES)
+        # What comes to a push socket nobody takes: a queue of it that is full would keep libzmq
+        # from noticing that the connection has ended.
+        server.setsockopt(zmq.RCVHWM, 0 if config.pattern == "push" else 1000)
         if self._subscribe:
             # Every subscription and its end is reported, also when others hold the same.
             server.setsockopt(zmq.XPUB_VERBOSER, 1)
@@ -99,37 +119,52 @@ class Readers:
             self._doorman.stop()
 
     def _watch(self) -> None:
-        """End connections that have sent too much, or are too many."""
-        connections, ended, checked_at = self._connections, 0, 0.0
-        while connections.update(CHECK_S if connections else None):
+        """End connections that bring too much, or are too many."""
+        connections, ended, checked_at, closed_until = self._connections, 0, 0.0, 0.0
+        while connections.update(CHECK_S if connections or closed_until else None):
+            now = time.monotonic()
             unwanted = list(connections)[MAX_CONNECTIONS:]
+            is_flood = len(unwanted) >= MANY
+            if now >= checked_at + CHECK_S:
+                checked_at = now
+                received = connections.received()
+                flooding = _flooding(received, now)
+                is_flood |= bool(flooding)
+                unwanted += flooding
+                unwanted += (each for each, count in received.items() if count > MAX_BYTES)
+            if is_flood:  # first: those ended come again at once
+                closed_until = now + CLOSED_S
+                connections.let_in(new=False)
+            elif closed_until and now >= closed_until:
+                closed_until = 0.0
+                connections.let_in(new=True)
             connections.end(unwanted)
-            if time.monotonic() >= checked_at + CHECK_S:
-                checked_at = time.monotonic()
-                greedy = _greedy(connections.received())
-                connections.end(greedy)
-                unwanted += greedy
-            ended += len(unwanted)
-            self._log("ended so far that sent too much, or were too many", ended)
+            ended += len(set(unwanted))
+            self._log(ENDED, ended)
             if self._doorman is not None:
                 self._log("without an allowed key so far", connections.failed)
+        self._log(ENDED, ended, at_least_s=0.0)
         connections.close()
 
-    def _log(self, what: str, count: int) -> None:
+    def _log(self, what: str, count: int, at_least_s: float = LOG_S) -> None:
         logged, at = self._logged.get(what, (0, -LOG_S))
         now = time.monotonic()
-        if count > logged and now >= at + LOG_S:
+        if count > logged and now >= at + at_least_s:
             self._logged[what] = count, now
             log.warning("connections %s: %d", what, count)
 
 
-def _greedy(received: dict[int, int]) -> list[int]:
-    """Those connections that sent the most, if all together have sent too much."""
-    greedy = []
-    total = sum(received.values())
-    for descriptor in sorted(received, key=received.__getitem__, reverse=True):
-        if total <= MAX_RECEIVED_BYTES:
+def _flooding(received: Mapping[Connection, int], now: float) -> list[Connection]:
+    """Those that brought the most, if all together have brought too much."""
+    beyond = {
+        each: max(0, count - FREE_BYTES - FREE_BYTES_PER_S * (now - each.since_s))
+        for each, count in received.items()
+    }
+    flooding = []
+    total = sum(beyond.values())
+    for connection in sorted(beyond, key=beyond.__getitem__, reverse=True):
+        if total <= FLOOD_BYTES:
             break
-        greedy.append(descriptor)
-        total -= received[descriptor]
-    return greedy
+        flooding.append(connection)
+        total -= beyond[connection]
+    return flooding
