@@ -21,6 +21,7 @@ from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.signals import handled, interrupt
 from streamer.sinks.sink import SinkThread
+from streamer.standard_output import say
 from streamer.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -67,10 +68,10 @@ def launch(config: StreamConfig) -> int:
     if corrupt := assembly.pipeline.summary().corrupt:
         log.warning("%d packets or images could not be decoded and were left out", corrupt)
     if not config.quiet:
-        print(assembly.pipeline.summary())
+        say(str(assembly.pipeline.summary()))
         for path in written_files(config, endless=assembly.endless) + written_folders(config):
             if Path(path).exists():  # not so for a video without frames
-                print(f"wrote {path}")
+                say(f"wrote {path}")
     return 128 + signals[0] if signals else 0
 
 

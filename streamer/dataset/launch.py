@@ -20,6 +20,7 @@ from streamer.dataset.segmenter import VideoSegmenter
 from streamer.errors import SourceError, StreamError
 from streamer.signals import handled
 from streamer.sinks.output_path import check_apart, check_writable
+from streamer.standard_output import say
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +59,7 @@ def _launch(options: DatasetOptions) -> int:
     if not options.quiet:
         kept = f" ({len(before)} from before)" if before else ""
         frames = sum(len(video.images) for video in done)
-        print(
+        say(
             f"{len(done)} videos{kept}, {frames} frames, {instances} instances "
             f"in {time.monotonic() - started_s:.1f} s, {len(skipped)} skipped\n"
             f"wrote {options.save_path}"

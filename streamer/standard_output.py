@@ -1,0 +1,15 @@
+"""What is printed for whoever reads the standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def say(text: str) -> None:
+    """Print a text; one that nobody reads any more, as in ``… | head``, is no failure of a run."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Or Python would flush it again at exit, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
