@@ -7,14 +7,12 @@ limit. Its monitor tells which connections there are; what came over each the ke
 from __future__ import annotations
 
 import ctypes
-import os
 import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -39,18 +37,47 @@ SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
 DROP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 0x06, 0, 0, 0), 8)
 """A filter of one instruction, ``ret #0`` (linux/filter.h): no byte of any packet is kept."""
 
+BRIEF_S = 5.0
+"""Connections that last no longer are brief."""
 
-@dataclass(frozen=True, slots=True)
+GREETING_BYTES = 256
+"""What a brief connection may bring without being counted: a greeting and a subscription."""
+
+
 class Connection:
-    """An open connection.
+    """A connection of libzmq's, of which a duplicate is held.
+
+    So it stays what it is, and can be asked what came over it, when libzmq has closed its own
+    descriptor and given the number away.
 
     Attributes:
-        inode: Of its socket, which no other has while it is open, as may have its descriptor.
         since_s: When it was opened, by the monotonic clock.
     """
 
-    inode: int
-    since_s: float
+    def __init__(self, held: socket.socket) -> None:
+        self.since_s = time.monotonic()
+        self._held = held
+
+    @property
+    def received(self) -> int:
+        """Bytes that came over it so far; 0 where that cannot be told, as of ``ipc``."""
+        try:
+            told = self._held.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_RECEIVED.stop)
+        except OSError:
+            return 0
+        return int.from_bytes(told[BYTES_RECEIVED], sys.byteorder)
+
+    def end(self) -> None:
+        """End it; libzmq drops what it has kept of it."""
+        with suppress(OSError):  # the peer may have ended it
+            # Reset when it is closed: a peer that waits for room would hear of no end.
+            self._held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._held.shutdown(socket.SHUT_RDWR)
+        self._held.close()
+
+    def close(self) -> None:
+        """Hold it no longer."""
+        self._held.close()
 
 
 class Connections:
@@ -59,6 +86,7 @@ class Connections:
     Attributes:
         failed: Connections that failed so far before a message could come: by the wrong key, or
             since what came is no ZeroMQ.
+        brief_bytes: What brief connections that are gone have brought beyond a greeting, in all.
     """
 
     def __init__(self, owner: zmq.Socket[bytes]) -> None:
@@ -67,12 +95,10 @@ class Connections:
         self._events = owner.context.socket(zmq.PAIR)
         self._events.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread would wait for room
         self._events.connect(address)
-        self._open: dict[int, Connection] = {}
-        self._listeners: dict[int, int] = {}  # inodes by descriptor
-        # A descriptor to look at others with: there may be no more when there are too many.
-        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        self._lens = os.dup(self._nothing)
+        self._open: dict[int, Connection] = {}  # by libzmq's descriptor
+        self._listeners: list[socket.socket] = []
         self.failed = 0
+        self.brief_bytes = 0
 
     def __len__(self) -> int:
         return len(self._open)
@@ -99,22 +125,12 @@ class Connections:
             timeout_ms = 0
         return True
 
-    def received(self) -> dict[Connection, int]:
-        """Bytes that came so far over each; 0 where that cannot be told, as of ``ipc``."""
-        return {
-            connection: _received(seen)
-            for descriptor, connection in self._open.items()
-            for seen in self._look(descriptor, connection.inode)
-        }
-
-    def end(self, connections: Iterable[Connection]) -> None:
-        """End connections; libzmq drops what it has kept of them."""
-        ended = set(connections)
+    def end(self, unwanted: Collection[Connection]) -> None:
+        """End some of them."""
         for descriptor, connection in list(self._open.items()):
-            if connection in ended:
+            if connection in unwanted:
                 del self._open[descriptor]
-                for seen in self._look(descriptor, connection.inode):
-                    _shut(seen)
+                connection.end()
 
     def let_in(self, *, new: bool) -> None:
         """Whether new connections are let in; those who ask meanwhile go on asking, in seconds.
@@ -122,59 +138,39 @@ class Connections:
         They are, where the kernel has no filters (as in some sandboxes).
         """
         program = struct.pack("HP", 1, ctypes.addressof(DROP_ALL))
-        for descriptor, inode in self._listeners.items():
-            for seen in self._look(descriptor, inode):
-                with suppress(OSError):
-                    if new:
-                        seen.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
-                    else:
-                        seen.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        for listener in self._listeners:
+            with suppress(OSError):
+                if new:
+                    listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+                else:
+                    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
     def close(self) -> None:
         """Hear no more, after the owner's ``disable_monitor``; may be called twice."""
-        if self._events.closed:
-            return
         self._events.close(linger=0)
-        os.close(self._lens)
-        os.close(self._nothing)
+        for connection in self._open.values():
+            connection.close()
+        for listener in self._listeners:
+            listener.close()
+        self._open, self._listeners = {}, []
 
     def _note(self, event: int, value: int) -> None:
+        # What is closed by now has its event among the next: they come before it is closed.
         if event & FAILED:
             self.failed += 1
-            return
-        self._open.pop(value, None)
-        with suppress(OSError):  # it may be closed by now
+        elif event & zmq.EVENT_LISTENING:
+            with suppress(OSError):
+                self._listeners.append(_duplicate(value))
+        else:
+            gone = self._open.pop(value, None)
+            if gone is not None:
+                if time.monotonic() < gone.since_s + BRIEF_S:
+                    self.brief_bytes += max(0, gone.received - GREETING_BYTES)
+                gone.close()
             if event & OPENED:
-                self._open[value] = Connection(os.fstat(value).st_ino, time.monotonic())
-            elif event & zmq.EVENT_LISTENING:
-                self._listeners[value] = os.fstat(value).st_ino
-
-    def _look(self, descriptor: int, inode: int) -> Iterator[socket.socket]:
-        """A socket that stays what it is, if the descriptor still is that one's.
-
-        libzmq may close its own at any time, and the number become another file's.
-        """
-        with suppress(OSError):
-            os.dup2(descriptor, self._lens, inheritable=False)
-            if os.fstat(self._lens).st_ino == inode:
-                seen = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=self._lens)
-                try:
-                    yield seen
-                finally:
-                    seen.detach()
-        os.dup2(self._nothing, self._lens, inheritable=False)
+                with suppress(OSError):
+                    self._open[value] = Connection(_duplicate(value))
 
 
-def _received(connection: socket.socket) -> int:
-    try:
-        told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_RECEIVED.stop)
-    except OSError:
-        return 0
-    return int.from_bytes(told[BYTES_RECEIVED], sys.byteorder)
-
-
-def _shut(connection: socket.socket) -> None:
-    # Reset when libzmq closes it: a peer that waits for room would hear of no end.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    with suppress(OSError):  # the peer may have ended it
-        connection.shutdown(socket.SHUT_RDWR)
+def _duplicate(descriptor: int) -> socket.socket:
+    return socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)

@@ -33,6 +33,9 @@ class ZmqConfig:
     hwm: int = 100
     """Messages that may wait for one reader (ZeroMQ's high-water mark)."""
 
+    max_readers: int = 64
+    """Most readers at a time; further ones wait until there is room."""
+
     heartbeat_s: float = 2.0
     """Seconds without a message after which a heartbeat is sent."""
 
@@ -55,6 +58,7 @@ class ZmqConfig:
             "0 with zmq.pattern push, which waits for its reader anyway",
         )
         check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
+        check(self.max_readers >= 1, "zmq.max_readers", self.max_readers, "at least 1")
         check_positive("zmq.heartbeat_s", self.heartbeat_s)
         check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
         given = self.curve_key is not None

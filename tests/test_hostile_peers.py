@@ -14,9 +14,11 @@ import pytest
 import zmq
 
 from streamer.client import MaskSubscriber, SilenceError, subscriber
+from streamer.connections import Connection
+from streamer.errors import ConfigError
 from streamer.output import EndOfStream
 from streamer.sink_options import ZmqConfig
-from streamer.sinks import readers
+from streamer.sinks import guard
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.messages import FrameMessage, HelloMessage
 from tests import zmtp
@@ -81,7 +83,7 @@ def test_whoever_flooded_is_not_let_in_again_at_once(monkeypatch: pytest.MonkeyP
         with pytest.raises(TimeoutError):
             socket.create_connection((host, int(port)), timeout=0.2)
         reader.read()
-    monkeypatch.setattr(readers, "CLOSED_S", 0.3)
+    monkeypatch.setattr(guard, "SHUT_S", 0.3)
     with Publisher(BUSY) as publisher:
         with zmtp.connect(publisher.endpoint) as stranger:
             sent_until_ended(stranger, ENDLESS["parts"]())
@@ -108,32 +110,47 @@ def test_what_is_sent_to_a_push_socket_leaves_nothing_behind() -> None:
 
 
 def test_readers_with_heartbeats_of_their_own_are_no_flood() -> None:
-    young, old = readers.Connection(1, 990.0), readers.Connection(2, 0.0)
-    assert readers._flooding({young: 5000, old: 100_000}, now=1000.0) == []
-    flood = {young: readers.FLOOD_BYTES + 6000, old: 100_000}
-    assert readers._flooding(flood, now=1000.0) == [young]
+    with socket.socket() as one, socket.socket() as other:
+        young, old = Connection(one), Connection(other)
+        now = young.since_s
+        old.since_s = now - 1e5
+        beats = {young: 1000, old: 900_000}
+        assert guard.most_greedy(beats, guard.FLOOD_BYTES, now) == set()
+        flood = {**beats, young: guard.FLOOD_BYTES + 2000}
+        assert guard.most_greedy(flood, guard.FLOOD_BYTES, now) == {young}
+        assert guard.most_greedy({**flood, old: 10**8}, -1, now) == {young, old}
 
 
-def test_a_connection_too_many_is_ended_and_the_others_stay(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(readers, "MAX_CONNECTIONS", 3)
-    with Publisher(ZmqConfig(wait_subscribers=1)) as publisher:
+def test_who_comes_and_goes_is_counted_too() -> None:
+    with Publisher(BUSY) as publisher:
+        reader = publisher.reader()
+        frames = ENDLESS["subscriptions"]()
+        with pytest.raises((TimeoutError, ConnectionError)):
+            for _ in range(PATIENCE_BYTES // 8000):  # each gone before anybody looks
+                host, port = publisher.endpoint.removeprefix("tcp://").split(":")
+                with socket.create_connection((host, int(port)), timeout=0.5) as stranger:
+                    zmtp.greet(stranger, b"SUB")
+                    stranger.sendall(b"".join(itertools.islice(frames, 80)))
+        reader.read()
+
+
+def test_a_connection_too_many_is_ended_and_the_others_stay() -> None:
+    with Publisher(ZmqConfig(wait_subscribers=1, max_readers=3)) as publisher:
         reader = publisher.reader()
         publisher.inform()
         reader.read_until(HelloMessage)
         idle = [zmtp.connect(publisher.endpoint) for _ in range(2)]
         host, port = publisher.endpoint.removeprefix("tcp://").split(":")
-        with socket.create_connection((host, int(port)), PATIENCE_MS / 1000) as refused:
-            while refused.recv(100):  # its greeting may have come before
+        # Nobody answers; or it is ended, if it came before the others were noticed.
+        with (
+            suppress(TimeoutError, ConnectionError),
+            socket.create_connection((host, int(port)), timeout=0.2) as refused,
+        ):
+            assert refused.recv(100) in {b"", b"\xff"}
+            while refused.recv(100):
                 pass
         idle.pop().close()
-        while True:  # until it was noticed that there is room again
-            try:
-                idle.append(zmtp.connect(publisher.endpoint))
-                break
-            except (ConnectionError, ValueError):
-                continue
+        idle.append(zmtp.connect(publisher.endpoint))  # the kernel asks again, after a second
         publisher.put([frame_result(0)])
         reader.read_until(FrameMessage)
         for each in idle:
@@ -175,3 +192,8 @@ def test_a_publisher_whose_message_never_ends_is_left(
         thread.join(PATIENCE_MS / 1000)
     assert len(ended) == 2
     assert "a message without end" in caplog.text
+
+
+def test_more_readers_than_descriptors_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"zmq\.max_readers.*10000000.*ulimit -n"):
+        Publisher(ZmqConfig(max_readers=10_000_000))

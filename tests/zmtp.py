@@ -27,7 +27,10 @@ def greet(peer: socket.socket, kind: bytes) -> None:
     peer.recv(64, socket.MSG_WAITALL)
     ready = b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4, "big") + kind
     peer.sendall(b"\x04" + bytes([len(ready)]) + ready)
-    _, length = peer.recv(2, socket.MSG_WAITALL)
+    head = peer.recv(2, socket.MSG_WAITALL)
+    if len(head) < 2:
+        raise ConnectionResetError("the other end has left")
+    _, length = head
     peer.recv(length, socket.MSG_WAITALL)
 
 

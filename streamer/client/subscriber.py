@@ -163,9 +163,10 @@ class MaskSubscriber:
 
     def _end_endless(self) -> None:
         self._connections.update()
-        for connection, received in self._connections.received().items():
+        for connection in list(self._connections):
+            received = connection.received
             if received - self._before.setdefault(connection, received) > MAX_MESSAGE_BYTES:
-                self._connections.end([connection])
+                self._connections.end({connection})
                 self.malformed += 1
                 log.warning("%s: a message without end, the connection is ended", self.endpoint)
 
