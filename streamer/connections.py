@@ -155,7 +155,8 @@ class Connections:
         self._open, self._listeners = {}, []
 
     def _note(self, event: int, value: int) -> None:
-        # What is closed by now has its event among the next: they come before it is closed.
+        # If libzmq has closed it by now and its number is another file's, the event of that is
+        # among the next (it comes before the closing), and drops the duplicate before it is used.
         if event & FAILED:
             self.failed += 1
         elif event & zmq.EVENT_LISTENING:
