@@ -73,7 +73,7 @@ class Connection:
             # Reset when it is closed: a peer that waits for room would hear of no end.
             self._held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._held.shutdown(socket.SHUT_RDWR)
-        self._held.close()
+        self.close()
 
     def close(self) -> None:
         """Hold it no longer."""

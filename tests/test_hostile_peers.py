@@ -79,9 +79,8 @@ def test_whoever_flooded_is_not_let_in_again_at_once(monkeypatch: pytest.MonkeyP
         reader.read()
         with zmtp.connect(publisher.endpoint) as stranger:
             sent_until_ended(stranger, ENDLESS["subscriptions"]())
-        host, port = publisher.endpoint.removeprefix("tcp://").split(":")
         with pytest.raises(TimeoutError):
-            socket.create_connection((host, int(port)), timeout=0.2)
+            zmtp.reach(publisher.endpoint, 0.2)
         reader.read()
     monkeypatch.setattr(guard, "SHUT_S", 0.3)
     with Publisher(BUSY) as publisher:
@@ -127,8 +126,7 @@ def test_who_comes_and_goes_is_counted_too() -> None:
         frames = ENDLESS["subscriptions"]()
         with pytest.raises((TimeoutError, ConnectionError)):
             for _ in range(PATIENCE_BYTES // 8000):  # each gone before anybody looks
-                host, port = publisher.endpoint.removeprefix("tcp://").split(":")
-                with socket.create_connection((host, int(port)), timeout=0.5) as stranger:
+                with zmtp.reach(publisher.endpoint, 0.5) as stranger:
                     zmtp.greet(stranger, b"SUB")
                     stranger.sendall(b"".join(itertools.islice(frames, 80)))
         reader.read()
@@ -136,10 +134,9 @@ def test_who_comes_and_goes_is_counted_too() -> None:
 
 def stay_out(endpoint: str) -> None:
     """Ask to be let in, and see that nobody answers, or that the connection is ended."""
-    host, port = endpoint.removeprefix("tcp://").split(":")
     with suppress(ConnectionError):
         try:
-            refused = socket.create_connection((host, int(port)), timeout=0.2)
+            refused = zmtp.reach(endpoint, 0.2)
         except TimeoutError:
             return
         with refused:  # it came before the others were noticed

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import sys
 import threading
 from itertools import pairwise
@@ -270,8 +269,7 @@ def test_strangers_change_nothing() -> None:
         publisher.inform()
         publisher.put([frame_result(0)])
         reader.read_until(FrameMessage)
-        host, port = publisher.endpoint.removeprefix("tcp://").split(":")
-        with socket.create_connection((host, int(port))) as stranger:
+        with zmtp.reach(publisher.endpoint, PATIENCE_MS / 1000) as stranger:
             stranger.sendall(np.random.default_rng(0).bytes(100_000))
             with zmq.Context() as context, context.socket(zmq.SUB) as long:
                 ended = long.get_monitor_socket(zmq.EVENT_DISCONNECTED)

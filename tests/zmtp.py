@@ -12,10 +12,15 @@ MORE, LONG = 1, 2
 
 def connect(endpoint: str, kind: bytes = b"SUB") -> socket.socket:
     """A connection to a publisher at ``tcp://HOST:PORT`` that has greeted it as a reader."""
-    host, port = endpoint.removeprefix("tcp://").split(":")
-    stranger = socket.create_connection((host, int(port)), timeout=PATIENCE_MS / 1000)
+    stranger = reach(endpoint, PATIENCE_MS / 1000)
     greet(stranger, kind)
     return stranger
+
+
+def reach(endpoint: str, timeout_s: float) -> socket.socket:
+    """A connection that has said nothing yet; the time-out counts for all that is done with it."""
+    host, port = endpoint.removeprefix("tcp://").split(":")
+    return socket.create_connection((host, int(port)), timeout=timeout_s)
 
 
 def greet(peer: socket.socket, kind: bytes) -> None:

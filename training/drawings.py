@@ -73,6 +73,9 @@ DRAWN = {
 }
 """The icons that show a category, by the names that all sets share; seen on contact sheets."""
 
+BOX = {"left": 0, "top": 0, "width": 16, "height": 16}
+"""The part of its plane that an icon takes, where neither it nor its set says another."""
+
 
 @dataclass(frozen=True, slots=True)
 class IconSet:
@@ -129,10 +132,6 @@ def svg(icons: bytes, name: str) -> bytes:
     view = " ".join(str(number) for number in box)
     links = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     return f'<svg {links} viewBox="{view}">{body}</svg>\n'.encode()
-
-
-BOX = {"left": 0, "top": 0, "width": 16, "height": 16}
-"""The part of its plane that an icon takes, where neither it nor its set says another."""
 
 
 def render(path: Path) -> NDArray[np.uint8]:

