@@ -130,6 +130,22 @@ def test_recoloured_backgrounds_leave_objects_as_they_are() -> None:
     assert grounds == {0, 1, 2}
 
 
+def test_categories_with_more_pictures_are_shown_more_often_if_asked_for() -> None:
+    library = drawn_library()
+    many = replace(library, sprites={2: library.sprites[2] * 9, 3: library.sprites[3]})
+    assert [len(pictures) for pictures in many.sprites.values()] == [9, 1]
+    shares = []
+    for variety in (0.0, 0.5, 1.0):
+        composition = Composition(
+            objects=(1, 1), people=0, sprites=1, heights=(0.4, 0.6), variety=variety
+        )
+        composer = Composer(many, composition)
+        drawn = [composer.draw(np.random.default_rng(i), range(1), SIZE) for i in range(200)]
+        found = np.concatenate([clip.category_ids for clip in drawn])
+        shares.append((found == 2).mean())
+    assert np.allclose(shares, [1 / 2, 3 / 4, 9 / 10], atol=0.08)
+
+
 def test_disguised_sprites_have_other_colours_and_people_their_own() -> None:
     composition = Composition(objects=(1, 1), heights=(0.4, 0.6), disguise=1)
     dyed = []

@@ -41,6 +41,8 @@ class Composition:
         clutter: Most things that are no object: blobs and outlines without the looks of one.
         recolour: Share of the clips whose background has other colours than its picture.
         disguise: Share of the sprites that have other looks than their picture.
+        variety: How much more often categories with more pictures are shown: 0 shows all as often,
+            1 shows all pictures as often.
     """
 
     objects: tuple[int, int] = (1, 5)
@@ -53,9 +55,11 @@ class Composition:
     clutter: int = 0
     recolour: float = 0.0
     disguise: float = 0.0
+    variety: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("people", "sprites", "scene", "still", "recolour", "disguise"):
+        shares = ("people", "sprites", "scene", "still", "recolour", "disguise", "variety")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected a share from 0 to 1")
         if self.people + self.sprites > 1 + 1e-9:
@@ -81,8 +85,13 @@ class Composer:
     library: Library
     composition: Composition
     _worlds: tuple[NDArray[np.uint8], ...] = field(init=False)
+    _chances: NDArray[np.float64] | None = field(init=False)
 
     def __post_init__(self) -> None:
+        counts = np.array([len(pictures) for pictures in self.library.sprites.values()])
+        weights = counts**self.composition.variety
+        # Without weights NumPy draws another way: the same seed is to give the same clips.
+        self._chances = weights / weights.sum() if self.composition.variety else None
         self._worlds = tuple(
             scaled(picture, SCENE_HEIGHT / picture.shape[0]) for picture in self.library.backgrounds
         )
@@ -130,8 +139,9 @@ class Composer:
         low, high = self.composition.heights
         height = shot.height * float(np.exp(rng.uniform(np.log(low), np.log(high))))
         if not person:
-            category_id = int(rng.choice(list(self.library.sprites)))
-            pictures = self.library.sprites[category_id]
+            sprites = self.library.sprites
+            category_id = int(rng.choice(list(sprites), p=self._chances))
+            pictures = sprites[category_id]
             picture = pictures[rng.integers(len(pictures))]
             if self.composition.disguise and rng.random() < self.composition.disguise:
                 picture = disguised(picture, rng)

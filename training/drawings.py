@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,92 +22,8 @@ from streamer.errors import SourceError
 SIZE = 256
 """Sides of the pictures made of them, in pixels: of the sprites that they stand beside."""
 
-DRAWN = {
-    "person": "construction-worker man-dancing man-running man-standing man-walking person-running "
-    "person-standing person-walking police-officer woman-dancing woman-running woman-standing "
-    "woman-walking",
-    "giant_panda": "panda",
-    "lizard": "lizard",
-    "parrot": "parrot",
-    "skateboard": "skateboard",
-    "sedan": "automobile oncoming-automobile oncoming-police-car oncoming-taxi police-car "
-    "sport-utility-vehicle taxi",
-    "ape": "gorilla orangutan",
-    "dog": "dog dog-face guide-dog poodle service-dog",
-    "snake": "snake",
-    "monkey": "monkey monkey-face",
-    "hand": "backhand-index-pointing-left backhand-index-pointing-up call-me-hand "
-    "hand-with-fingers-splayed index-pointing-up ok-hand oncoming-fist raised-back-of-hand "
-    "raised-fist raised-hand sign-of-the-horns thumbs-down thumbs-up victory-hand vulcan-salute",
-    "rabbit": "rabbit rabbit-face",
-    "duck": "duck",
-    "cat": "black-cat cat cat-face grinning-cat",
-    "cow": "cow cow-face ox water-buffalo",
-    "fish": "blowfish fish tropical-fish",
-    "train": "bullet-train high-speed-train light-rail locomotive monorail railway-car train tram "
-    "tram-car",
-    "horse": "horse horse-face",
-    "turtle": "turtle",
-    "bear": "bear polar-bear",
-    "motorbike": "motor-scooter motorcycle",
-    "giraffe": "giraffe",
-    "leopard": "leopard",
-    "fox": "fox",
-    "deer": "deer",
-    "owl": "owl",
-    "surfboard": "man-surfing person-surfing woman-surfing",
-    "airplane": "airplane small-airplane",
-    "truck": "articulated-lorry delivery-truck fire-engine pickup-truck",
-    "zebra": "zebra",
-    "tiger": "tiger tiger-face",
-    "elephant": "elephant",
-    "snowboard": "snowboarder",
-    "boat": "canoe ferry motor-boat passenger-ship sailboat ship speedboat",
-    "shark": "shark",
-    "mouse": "hamster mouse mouse-face rat",
-    "frog": "frog",
-    "eagle": "eagle",
-    "earless_seal": "seal",
-    "tennis_racket": "tennis",
-}
-"""The icons that show a category, by the names that all sets share; seen on contact sheets."""
-
 BOX = {"left": 0, "top": 0, "width": 16, "height": 16}
 """The part of its plane that an icon takes, where neither it nor its set says another."""
-
-
-@dataclass(frozen=True, slots=True)
-class IconSet:
-    """One artist's drawings.
-
-    Attributes:
-        name: Of the package ``@iconify-json/NAME``.
-        version: Of the package.
-        lacks: Those of `DRAWN` that it does not have, or that show something else.
-    """
-
-    name: str
-    version: str
-    lacks: frozenset[str]
-
-
-_SINCE_2018 = "black-cat giraffe guide-dog man-standing orangutan parrot person-standing "
-_SINCE_2018 += "pickup-truck polar-bear seal service-dog skateboard woman-standing zebra"
-ICON_SETS = (
-    IconSet("noto", "1.2.9", frozenset()),
-    IconSet("noto-v1", "1.2.5", frozenset(_SINCE_2018.split())),
-    IconSet("twemoji", "1.2.5", frozenset({"tennis"})),  # a ball alone
-    IconSet(
-        "emojione",
-        "1.2.3",
-        frozenset(
-            f"{_SINCE_2018} grinning-cat man-running man-surfing man-walking woman-running "
-            "woman-surfing woman-walking".split()
-        ),
-    ),
-)
-"""Noto and the older Noto (Google, Apache-2.0), Twemoji (Twitter, CC BY 4.0) and EmojiOne 2 (CC BY
-4.0)."""
 
 
 def svg(icons: bytes, name: str) -> bytes:

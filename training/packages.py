@@ -9,7 +9,7 @@ from pathlib import Path
 
 from model.categories import YOUTUBE_VIS_2019
 from training.assets import BACKBONE, BACKGROUNDS, DRAWINGS, SPRITES, VIDEO
-from training.drawings import DRAWN, ICON_SETS
+from training.icon_sets import ICON_SETS
 
 EMOJI = {
     "person": "1f3c3 1f46e 1f483 1f57a 1f6b6 1f9cd",
@@ -131,8 +131,7 @@ ICONS = tuple(
         {
             f"{folder}/{icons.name}_{name}.svg": f"icons.json#{name}"
             for category, folder in _folders(DRAWINGS).items()
-            for name in DRAWN[category].split()
-            if name not in icons.lacks
+            for name in icons.drawn.get(category, "").split()
         },
     )
     for icons in ICON_SETS
