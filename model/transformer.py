@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.architecture import Architecture
+from model.attend import attend
 
 
 class Attention(nn.Module):
@@ -42,8 +43,7 @@ class Attention(nn.Module):
             self._split(F.linear(tokens, weight, bias))
             for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
-        # The fused kernels never hold the [heads, n, m] scores.
-        answers = F.scaled_dot_product_attention(q, k, v)
+        answers = attend(q, k, v)
         projected: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return projected
 

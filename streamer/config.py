@@ -62,8 +62,8 @@ class StreamConfig:
     """Where the network runs. auto: cuda if there is one."""
 
     precision: Precision = "auto"
-    """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere) and on cpu with AMX, else
-    fp32."""
+    """Arithmetic of the network. auto: bf16 on cuda (fp16 before Ampere) and on a cpu with
+    avx512_bf16 or AMX, else fp32."""
 
     cuda_graphs: bool = True
     """Record the network once for each frame size, as CUDA graphs, which are much faster to launch.

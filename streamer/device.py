@@ -48,13 +48,14 @@ def choose_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The network's dtype; ``auto`` is bf16 on CUDA (fp16 before Ampere) and on CPUs with AMX."""
+    """The network's dtype; ``auto``: bf16 on CUDA (fp16 before Ampere), and by AMX or AVX-512."""
     if precision != "auto":
         return DTYPES[precision]
     if device.type == "cpu":
-        # AVX-512 has bf16 too, but there nobody has measured whether it pays.
-        has_amx = torch.cpu.get_capabilities().get("amx_bf16", False)
-        return torch.bfloat16 if has_amx else torch.float32
+        # Arm has bf16 too, but there nobody has measured whether it pays.
+        found = torch.cpu.get_capabilities()
+        pays = any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+        return torch.bfloat16 if pays else torch.float32
     return torch.bfloat16 if calculates_bf16(device) else torch.float16
 
 

@@ -199,11 +199,12 @@ def test_other_precisions_stay_close(dtype: torch.dtype) -> None:
     ("found", "expected"),
     [
         ({"avx2": True}, torch.float32),
-        ({"avx512_bf16": True, "amx_bf16": False}, torch.float32),
+        ({"arm_bf16": True}, torch.float32),
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
         ({"avx512_bf16": True, "amx_bf16": True}, torch.bfloat16),
     ],
 )
-def test_auto_on_a_cpu_is_bf16_where_it_has_amx(
+def test_auto_on_a_cpu_is_bf16_where_it_has_avx512_or_amx_for_it(
     found: dict[str, bool], expected: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)

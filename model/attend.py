@@ -1,0 +1,74 @@
+"""Scaled dot-product attention, in blocks of scores where that is quicker than PyTorch's kernel."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BLOCK_SCORES = 2**20
+"""Scores that are calculated at once: 2 MB in bfloat16, which stay in the caches."""
+
+FEW_SCORES = 2**20
+"""Of a head, below which blocks don't pay."""
+
+PEAK_STEP = 16
+"""Every how many keys one is looked at, to guess a query's highest score."""
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """softmax(q kᵀ / √d) v, for each head by itself.
+
+    Args:
+        query: [B, heads, n, d].
+        key: [B, heads, m, d].
+        value: [B, heads, m, d].
+
+    Returns:
+        [B, heads, n, d].
+    """
+    pays = (
+        query.device.type == "cpu"
+        and query.dtype == torch.bfloat16
+        and query.shape[-2] * key.shape[-2] >= FEW_SCORES
+        and not torch.is_grad_enabled()
+        and _products_are_quick()
+    )
+    if pays:
+        return attend_in_blocks(query, key, value)
+    # The fused kernels never hold the [heads, n, m] scores.
+    return F.scaled_dot_product_attention(query, key, value)
+
+
+def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """As `attend`, by products of many rows, `BLOCK_SCORES` scores at a time.
+
+    Scores are rounded to the arithmetic of the queries. So that those that count are rounded least,
+    they come out less the query's highest one: it is guessed, and subtracted within the product by
+    one more column each of queries and keys. The softmax does not mind.
+    """
+    heads = query.flatten(0, 1) * query.shape[-1] ** -0.5
+    keys = key.flatten(0, 1)
+    peaks = torch.bmm(heads, keys[:, ::PEAK_STEP].transpose(1, 2)).amax(-1, keepdim=True)
+    heads = torch.cat((heads, -peaks), -1)
+    keys = torch.cat((keys, torch.ones_like(keys[..., :1])), -1).transpose(1, 2).contiguous()
+    values = value.flatten(0, 1).contiguous()
+    answers = query.new_empty(*heads.shape[:2], value.shape[-1])
+    rows = max(1, BLOCK_SCORES // key.shape[-2])
+    for q, k, v, answer in zip(heads, keys, values, answers, strict=True):
+        for some, result in zip(q.split(rows), answer.split(rows), strict=True):
+            torch.mm(torch.softmax(some @ k, dim=-1), v, out=result)
+    return answers.view(query.shape)
+
+
+@lru_cache(maxsize=1)
+def _products_are_quick() -> bool:
+    """Whether this CPU multiplies bfloat16 by AVX-512.
+
+    PyTorch's kernel multiplies few rows at a time there, no quicker than in float32. With AMX it
+    has products of its own.
+    """
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16", False)) and not found.get("amx_bf16", False)

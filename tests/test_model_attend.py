@@ -1,0 +1,77 @@
+"""Attention in blocks of scores: equal to PyTorch's, and chosen where it pays."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import model.attend as attention
+from model.attend import PEAK_STEP, attend, attend_in_blocks
+
+
+def three(dtype: torch.dtype, n: int, m: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries [1, 3, n, 8], keys and values [1, 3, m, 8], laid out as the transformer has them."""
+    generator = torch.Generator().manual_seed(n)
+    rows = (torch.randn(1, rows, 24, generator=generator).to(dtype) for rows in (n, m, m))
+    query, key, value = (each.view(1, -1, 3, 8).transpose(1, 2) for each in rows)
+    return query, key, value
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (7, 40), (40, 7), (64, 100)])
+def test_blocks_give_what_pytorch_gives(n: int, m: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attention, "BLOCK_SCORES", 300)
+    parts = three(torch.float64, n, m)
+    expected = F.scaled_dot_product_attention(*parts)
+    assert torch.allclose(attend_in_blocks(*parts), expected, rtol=1e-12, atol=1e-14)
+
+
+def test_blocks_round_the_scores_that_count_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, key, value = three(torch.bfloat16, 100, 2000)
+    # As of neighbouring pixels: the highest score is like those around it.
+    key = key[:, :, ::PEAK_STEP].repeat_interleave(PEAK_STEP, dim=2)
+    exact = F.scaled_dot_product_attention(
+        *(each.double() for each in (8 * query, key, value[:, :, : key.shape[2]]))
+    )
+
+    def error() -> float:
+        answers = attend_in_blocks(8 * query, key, value[:, :, : key.shape[2]])
+        return float((answers.double() - exact).norm() / exact.norm())
+
+    with_peaks = error()
+    monkeypatch.setattr(torch.Tensor, "amax", lambda self, *_, **__: 0 * self[..., :1])
+    assert with_peaks < 0.01
+    assert with_peaks < error() / 2
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"avx2": True}, False),
+        ({"avx512_bf16": True, "amx_bf16": False}, True),
+        ({"avx512_bf16": True, "amx_bf16": True}, False),
+    ],
+)
+def test_blocks_are_for_bfloat16_by_avx512(
+    found: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        asked.append(tuple(query.shape))
+        return query
+
+    monkeypatch.setattr(attention, "attend_in_blocks", in_blocks)
+    monkeypatch.setattr(attention, "FEW_SCORES", 64 * 100)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
+    attention._products_are_quick.cache_clear()
+    try:
+        with torch.inference_mode():
+            attend(*three(torch.bfloat16, 64, 100))
+            attend(*three(torch.bfloat16, 63, 100))
+            attend(*three(torch.float32, 64, 100))
+        attend(*three(torch.bfloat16, 64, 100))  # has a gradient
+    finally:
+        attention._products_are_quick.cache_clear()
+    assert asked == ([(1, 3, 64, 8)] if expected else [])
