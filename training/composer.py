@@ -90,7 +90,7 @@ class Composer:
     def __post_init__(self) -> None:
         counts = np.array([len(pictures) for pictures in self.library.sprites.values()])
         weights = counts**self.composition.variety
-        # Without weights NumPy draws another way: the same seed is to give the same clips.
+        # None where all are as likely: with weights, even equal ones, NumPy draws other numbers.
         self._chances = weights / weights.sum() if self.composition.variety else None
         self._worlds = tuple(
             scaled(picture, SCENE_HEIGHT / picture.shape[0]) for picture in self.library.backgrounds
