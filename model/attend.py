@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,7 +61,6 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return answers.view(query.shape)
 
 
-@lru_cache(maxsize=1)
 def _products_are_quick() -> bool:
     """Whether this CPU multiplies bfloat16 by AVX-512.
 

@@ -53,9 +53,7 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
         return DTYPES[precision]
     if device.type == "cpu":
         # Arm has bf16 too, but there nobody has measured whether it pays.
-        found = torch.cpu.get_capabilities()
-        pays = any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16"))
-        return torch.bfloat16 if pays else torch.float32
+        return torch.bfloat16 if _cpu_has("avx512_bf16", "amx_bf16") else torch.float32
     return torch.bfloat16 if calculates_bf16(device) else torch.float16
 
 
@@ -63,8 +61,13 @@ def calculates_bf16(device: torch.device) -> bool:
     """Whether a device calculates in bfloat16, instead of imitating it, many times slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return _cpu_has("avx512_bf16", "amx_bf16", "arm_bf16")
+
+
+def _cpu_has(*names: str) -> bool:
+    """Whether the CPU has one of some instruction sets, as PyTorch names them."""
     found = torch.cpu.get_capabilities()
-    return any(found.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    return any(found.get(name, False) for name in names)
 
 
 def choose_threads(threads: Auto | int, quota: Path = CPU_QUOTA) -> int:

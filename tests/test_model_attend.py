@@ -65,13 +65,9 @@ def test_blocks_are_for_bfloat16_by_avx512(
     monkeypatch.setattr(attention, "attend_in_blocks", in_blocks)
     monkeypatch.setattr(attention, "FEW_SCORES", 64 * 100)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found)
-    attention._products_are_quick.cache_clear()
-    try:
-        with torch.inference_mode():
-            attend(*three(torch.bfloat16, 64, 100))
-            attend(*three(torch.bfloat16, 63, 100))
-            attend(*three(torch.float32, 64, 100))
-        attend(*three(torch.bfloat16, 64, 100))  # has a gradient
-    finally:
-        attention._products_are_quick.cache_clear()
+    with torch.inference_mode():
+        attend(*three(torch.bfloat16, 64, 100))
+        attend(*three(torch.bfloat16, 63, 100))
+        attend(*three(torch.float32, 64, 100))
+    attend(*three(torch.bfloat16, 64, 100))  # has a gradient
     assert asked == ([(1, 3, 64, 8)] if expected else [])
