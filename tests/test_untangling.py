@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -123,6 +124,20 @@ def test_of_two_that_show_the_same_all_along_the_better_one_stays() -> None:
     found = untangle(prediction(left_walker, left_walker))
     assert rows(found) == [places(left_walker)]
     assert found.scores == pytest.approx([0.9])
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_repeated_object_of_a_short_window_costs_no_other(frames: int) -> None:
+    given = prediction(left_walker, right_walker, left_walker)
+    short = replace(
+        given,
+        boxes=given.boxes[:frames],
+        presence=given.presence[:frames],
+        masks=given.masks[:frames],
+    )
+    found = untangle(short)
+    assert found.scores == pytest.approx([0.9, 0.7])
+    assert np.array_equal(found.masks > 0, short.masks[:, :2] > 0)
 
 
 def test_a_neighbour_that_takes_over_is_told_by_its_place() -> None:

@@ -91,7 +91,7 @@ def untangle(prediction: Prediction) -> Prediction:
 
     Rows that are joined from several slots have their mean score, votes and embedding, weighted by
     frames. What is left out: frames in which a slot repeats a better one, and objects of under
-    `SHORTEST` frames.
+    `SHORTEST` frames, or of less than all in a shorter window.
 
     Returns:
         `prediction` itself where no slot jumps or repeats another.
@@ -104,7 +104,8 @@ def untangle(prediction: Prediction) -> Prediction:
     shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)
     if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
-    return _joined(prediction, objects[(objects >= 0).sum(axis=1) >= SHORTEST])
+    lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(masks))
+    return _joined(prediction, objects[lasting])
 
 
 def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
