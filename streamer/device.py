@@ -160,13 +160,22 @@ def default_stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def device_errors(device: torch.device, doing: str) -> Iterator[None]:
-    """Raise PyTorch's run-time errors as a `DeviceError` that says what was being done."""
+def device_errors(
+    device: torch.device, doing: str, remedy: str = "a smaller --short_side needs less"
+) -> Iterator[None]:
+    """Raise PyTorch's run-time errors as a `DeviceError` that says what was being done.
+
+    Args:
+        device: Where it is done.
+        doing: What.
+        remedy: What helps where memory runs out. A smaller region of interest does not: it is
+            scaled to the same size.
+    """
     try:
         yield
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         # CUDA has a type for it; the CPU's allocator says it in words only.
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            reason = "out of memory; a lower --precision or a smaller --roi needs less"
+            reason = f"out of memory; {remedy}"
         raise DeviceError(f"{device} failed {doing}: {reason}") from error

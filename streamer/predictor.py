@@ -51,7 +51,7 @@ def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.dev
     arrays = [each for each in inputs if isinstance(each, np.ndarray)]
     if len(arrays) < len(inputs):  # a decoder may fall back to the CPU midway
         return torch.stack([torch.as_tensor(each, device=device) for each in inputs])
-    # Pinned, so that the one copy per frame overlaps with what the device still does.
+    # Pinned, so that the host goes on while the device still has to come to the copy.
     shape = (len(arrays), *arrays[0].shape)
     frames = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
     np.stack(arrays, out=frames.numpy())
