@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -12,12 +13,13 @@ import av
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from streamer.errors import DeviceError, SourceError
 from streamer.sources import frame_assembler
 from streamer.sources.device_image import DeviceImage
 from streamer.sources.device_picture import copy_picture
-from streamer.sources.picture import Picture
+from streamer.sources.picture import Picture, RgbConverter
 from streamer.sources.selection import Selection
 from tests.clips import make_clip
 from tests.sources import opened, read
@@ -96,6 +98,23 @@ def test_a_camera_s_clock_that_was_never_set_is_not_believed(camera_unix_ns: int
     assert frame.capture_clock == "arrival"
     assert frame.capture_unix_ns is not None
     assert frame.capture_unix_ns > 10**18
+
+
+def test_a_frame_arrives_before_it_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
+    converted: list[tuple[int, int]] = []
+
+    def convert(_: RgbConverter, frame: av.VideoFrame) -> NDArray[np.uint8]:
+        converted.append((time.time_ns(), time.monotonic_ns()))
+        return np.zeros((frame.height, frame.width, 3), np.uint8)
+
+    monkeypatch.setattr(RgbConverter, "convert", convert)
+    assembler = frame_assembler.FrameAssembler("cam", True, None, 32, Fraction(1, 10))
+    picture = Picture(av.VideoFrame(64, 48, "rgb24"), 0, Fraction(1, 10))
+    frame = assembler.assemble(picture, Fraction(0))
+    ((unix_ns, monotonic_ns),) = converted
+    assert frame.capture_unix_ns is not None
+    assert frame.capture_unix_ns <= unix_ns
+    assert frame.decoded_ns <= monotonic_ns
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,8 @@ class FrameAssembler:
                 is too large.
             DeviceError: The device that decoded it failed, or ran out of memory.
         """
+        # Before the conversion, which takes its time.
+        decoded_ns, (capture_unix_ns, capture_clock) = time.monotonic_ns(), self._capture(picture)
         width, height = picture.frame.width, picture.frame.height
         if width * height > MAX_PIXELS:
             raise SourceError(
@@ -82,7 +84,6 @@ class FrameAssembler:
         )
         held = self._hold(picture.frame, epoch.region) if picture.is_on_device else None
         pixels, inputs = held or self._convert(picture.frame, epoch.region)
-        capture_unix_ns, capture_clock = self._capture(picture)
         frame = Frame(
             index=self.count,
             epoch=epoch,
@@ -91,7 +92,7 @@ class FrameAssembler:
             time_s=float(time_s),
             pixels=pixels,
             inputs=inputs,
-            decoded_ns=time.monotonic_ns(),
+            decoded_ns=decoded_ns,
             capture_unix_ns=capture_unix_ns,
             capture_clock=capture_clock,
         )
