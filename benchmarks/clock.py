@@ -29,7 +29,7 @@ def spread(seconds: Sequence[float]) -> Spread:
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done what this thread's stream asked it for.
+    """Wait until a device has done what this thread's stream, often all threads', asked it for.
 
     Not for all that it does: that would break a CUDA graph that another thread is recording.
     """
@@ -41,7 +41,9 @@ class StageClock:
     """Adds up what methods take, without what the timed methods that they call take.
 
     Args:
-        device: What the calling thread asked of it is waited for before and after each call.
+        device: What the thread that made the clock asked of it is waited for before and after each
+            of its calls. Other threads' calls do not wait: on the stream that all of them share
+            they would wait for the network.
 
     Attributes:
         seconds: Time by stage, over all threads.
@@ -51,6 +53,7 @@ class StageClock:
         self.seconds: dict[str, float] = defaultdict(float)
         self._device = device
         self._inner = threading.local()
+        self._thread = threading.get_ident()
 
     @contextmanager
     def on(self, methods: Sequence[tuple[object, str, str]]) -> Iterator[None]:
@@ -76,14 +79,18 @@ class StageClock:
             yield element
 
     def _measure(self, stage: str, call: Callable[[], Any]) -> Any:
-        synchronise(self._device)
+        self._wait()
         outer = getattr(self._inner, "seconds", 0.0)
         self._inner.seconds = 0.0
         started = time.perf_counter()
         try:
             return call()
         finally:
-            synchronise(self._device)
+            self._wait()
             took = time.perf_counter() - started
             self.seconds[stage] += took - self._inner.seconds
             self._inner.seconds = outer + took
+
+    def _wait(self) -> None:
+        if threading.get_ident() == self._thread:
+            synchronise(self._device)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, device_name
 from benchmarks.published import run_published
 from benchmarks.report import (
     add_stream_options,
@@ -54,7 +54,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     summary = run_published(net, config, lambda frame: latencies_ms.append(since_capture_ms(frame)))
     report: dict[str, Any] = {
         "machine": machine,
-        "device": str(next(net.parameters()).device),
+        "device": device_name(next(net.parameters()).device),
         "precision": str(net.dtype),
         "input": Path(options.input).name,
         "stride": options.stride or "auto",

@@ -8,6 +8,8 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import torch
+
 CODE = Path(__file__).parents[1]
 """The folder of the packages: a checkout, or where they are installed."""
 
@@ -27,6 +29,11 @@ def describe() -> dict[str, str | int | None]:
         "av": version("av"),
         "commit": commit(),
     }
+
+
+def device_name(device: torch.device) -> str:
+    """What the driver calls a CUDA device; ``cpu``."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def commit(digits: int = 7) -> str | None:

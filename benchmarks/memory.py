@@ -23,8 +23,12 @@ def resident_mib() -> float:
 
 
 def peak_mib(device: torch.device) -> dict[str, float]:
-    """The highest resident set since, and on CUDA the most that tensors took, in MiB."""
+    """The highest resident set since, and on CUDA the most that tensors and PyTorch took, in MiB.
+
+    PyTorch keeps more than tensors need. Contexts and decoders are in neither.
+    """
     peaks = {"host": kibibytes("/proc/self/status", "VmHWM") / 2**10}
     if device.type == "cuda":
         peaks["cuda"] = torch.cuda.max_memory_allocated(device) / 2**20
+        peaks["cuda reserved"] = torch.cuda.max_memory_reserved(device) / 2**20
     return peaks

@@ -18,6 +18,7 @@ from benchmarks.clock import spread, synchronise
 from benchmarks.reference import slow_reference
 from model import VisTR
 from model.preprocess import normalise
+from streamer.device import device_errors
 from streamer.frame import Frame
 from streamer.predictor import VistrPredictor, stack_inputs
 from streamer.scheduler import WindowScheduler
@@ -119,9 +120,9 @@ def _full_windows(frames: Sequence[Frame], size: int, stride: int) -> Iterator[W
 def _reference(plain: VisTR, frames: Sequence[Frame], device: torch.device) -> float:
     parameter = next(plain.parameters())
     inputs = [frame.inputs for frame in islice(cycle(frames), plain.frames)]
-    images = normalise(stack_inputs(inputs, device), parameter.dtype)
     synchronise(device)
     started = time.perf_counter()
-    slow_reference(plain, images)
-    synchronise(device)
+    with device_errors(device, "in the slow reference", "--no_reference leaves it out"):
+        slow_reference(plain, normalise(stack_inputs(inputs, device), parameter.dtype))
+        synchronise(device)
     return time.perf_counter() - started

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, device_name
 from benchmarks.memory import resident_mib
 from benchmarks.published import run_published
 from benchmarks.report import (
@@ -100,7 +100,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         )
     return {
         "machine": machine,
-        "device": str(next(net.parameters()).device),
+        "device": device_name(next(net.parameters()).device),
         "input": Path(options.input).name,
         "camera": options.camera,
         "stride": options.stride,

@@ -26,9 +26,10 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
     """Frames a second of the real stream by stride, and what each stage takes of a frame.
 
     The stages run on three threads, and each is timed by the wall: where all cores are busy, what
-    one waits for another is in it. On CUDA the frames a second are those of a run without clocks.
-    They leave out the first window, which fills and whose graphs are recorded, and as many frames
-    at the end, which come without a window of their own.
+    one waits for another is in it. A CUDA device is waited for on the network's thread alone, so
+    that what a decoder asks of it counts where it is next waited for. On CUDA the frames a second
+    are those of a run without clocks. They leave out the first window, which fills and whose graphs
+    are recorded, and as many frames at the end, which come without a window of their own.
 
     Args:
         net: As the product runs it.

@@ -1,8 +1,8 @@
 """``python -m benchmarks.throughput``: how fast the network and the stream are on this machine.
 
 In one process, on the same frames and weights: windows of the product at several strides beside
-windows of the slow reference, then the whole stream with a clock on each stage. Prints a table and
-writes JSON.
+windows of the slow reference, then the whole stream with a clock on each stage. Prints a table and,
+with ``--out``, writes JSON.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.machine import describe
+from benchmarks.machine import describe, device_name
 from benchmarks.memory import peak_mib, reset_peak
 from benchmarks.network_speed import Workload, network_rows
 from benchmarks.report import add_stream_options, keep_report
@@ -28,6 +28,7 @@ from model.initialise import random_tensors
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.config import StreamConfig
+from streamer.device import device_errors
 from streamer.errors import ConfigError, StreamError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
@@ -68,7 +69,7 @@ def _measure(options: argparse.Namespace, weights: str | None) -> dict[str, Any]
     work = Workload(min(options.kept, net.slots), options.strides, options.rounds)
     report: dict[str, Any] = {
         "machine": describe(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": str(net.dtype),
         "weights": f"random {options.random}" if options.random else weights or "default",
@@ -77,7 +78,10 @@ def _measure(options: argparse.Namespace, weights: str | None) -> dict[str, Any]
     }
     report["stream"] = stream_rows(net, config, options.strides, work.kept)
     report["peak_mib"] = peak_mib(device)
-    plain = None if options.no_reference else load_vistr(weights).to(device)
+    plain = None
+    if not options.no_reference:
+        with device_errors(device, "while loading the reference", "--no_reference leaves it out"):
+            plain = load_vistr(weights).to(device)
     report["network"] = network_rows(net, plain, frames, work)
     return report
 

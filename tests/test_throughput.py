@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +57,23 @@ def test_a_stage_has_its_own_time_without_that_of_those_it_calls(
             works.take(100)
     works.outer()  # not timed any more
     assert dict(stages.seconds) == {"out": 2, "in": 3, "each": 10}
+
+
+def test_a_clock_waits_for_the_device_on_its_own_thread_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[torch.device] = []
+    monkeypatch.setattr(clock, "synchronise", waits.append)
+    stages = StageClock(torch.device("cpu"))
+    works = Works()
+    with stages.on([(Works, "inner", "in")]):
+        other = threading.Thread(target=works.inner)
+        other.start()
+        other.join()
+        assert not waits
+        works.inner()
+    assert len(waits) == 2
+    assert "in" in stages.seconds
 
 
 def test_the_ends_of_a_stream_do_not_count() -> None:
