@@ -132,7 +132,8 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=get_args(Precision),
         default="auto",
-        help="arithmetic of the network (default: bf16 on cuda, fp16 before Ampere, fp32 on cpu)",
+        help="arithmetic of the network (default: bf16 on cuda, fp16 before Ampere, and on a cpu "
+        "with avx512_bf16 or AMX, else fp32)",
     )
 
 
