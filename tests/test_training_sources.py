@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streamer.errors import SourceError
 from tests.training_cases import random_clip
 from training.clip import Clip
-from training.sources import DrawnVideos
+from training.sources import DrawnVideos, category_names
 from training.youtube_vis import YouTubeVis
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -50,18 +53,30 @@ def test_clips_to_learn_from_differ_in_light_and_half_of_them_are_mirrored(
     assert 10 <= mirrored <= 30
 
 
-def test_of_too_many_objects_the_largest_are_kept_and_the_clips_counted(
+def test_of_too_many_objects_the_largest_are_kept_and_the_videos_counted(
     videos: YouTubeVis, caplog: pytest.LogCaptureFixture
 ) -> None:
-    source = DrawnVideos(videos, 2, augment=False)
     with caplog.at_level(logging.WARNING):
-        clips = [draw(source) for _ in range(3)]
+        source = DrawnVideos(videos, 2, augment=False)
+        DrawnVideos(videos, 4, augment=False)
+    clips = [draw(source) for _ in range(3)]
     whole = videos.clip(0, 3, SIZE, np.random.default_rng(0))
     areas = whole.masks.sum(axis=(1, 2, 3))
     largest = sorted(np.argsort(areas)[-2:])
     for clip in clips:
         assert (clip.masks == whole.masks[largest]).all()
         assert (clip.category_ids == whole.category_ids[largest]).all()
-    assert source.crowded == 3
     assert len(caplog.records) == 1
-    assert "4 objects, the network has 2 slots" in caplog.text
+    assert "1 videos have more objects than the network's 2 slots" in caplog.text
+    assert "the first is video 1" in caplog.text
+
+
+@pytest.mark.parametrize("category_id", ["1", [1], 0, None, 1.0])
+def test_category_ids_that_are_not_counted_from_1_are_refused(
+    tmp_path: Path, category_id: object
+) -> None:
+    categories = [{"id": category_id, "name": "cat"}, {"id": 2, "name": "dog"}]
+    (tmp_path / "a.json").write_text(json.dumps({"categories": categories}))
+    with pytest.raises(SourceError, match="expected 1 to 2, each once") as refused:
+        category_names(tmp_path / "a.json")
+    assert repr(category_id) in str(refused.value)

@@ -327,32 +327,35 @@ def test_bad_entries_are_named_or_left_out(
     assert draw(source, LONG, 8).category_ids.tolist() == ([3, 1] if gone else [3])
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"iscrowd": 1}, "crowd region"),
-        ({"segmentations": [None, [], None]}, "no segmentation"),
-        ({"segmentations": [rle(np.zeros(SIZE))] * 3}, "no segmentation"),
-    ],
-)
-def test_crowds_and_empty_annotations_are_no_error(
-    root: Path, caplog: pytest.LogCaptureFixture, fields: dict[str, Any], reason: str
+@pytest.mark.parametrize("segmentations", [[None, [], None], [rle(np.zeros(SIZE))] * 3])
+def test_empty_annotations_are_no_error(
+    root: Path, caplog: pytest.LogCaptureFixture, segmentations: list[Any]
 ) -> None:
-    edited(root, put("annotations", 2, **fields))
+    edited(root, put("annotations", 2, segmentations=segmentations))
     source = open_set(root)
-    assert source.skipped == {reason: 1}
+    assert source.skipped == {"no segmentation": 1}
     assert len(caplog.records) == 1
     assert draw(source, SHORT, 3).masks.shape == (0, 3, *SIZE)
-    without = open_set(root, keep_empty=False)
-    assert len(without) == 1
-    assert without.skipped == {reason: 1, "video without objects": 2}
+
+
+def test_a_video_of_which_only_objects_without_labels_are_left_teaches_nothing(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    videos = len(open_set(root))
+    edited(root, put("annotations", 2, iscrowd=1))
+    source = open_set(root)
+    assert len(source) == videos - 1
+    assert source.skipped == {"crowd region": 1, "video without labels": 1}
+    assert "video without labels, 1 so far; the first is " in caplog.messages[-1]
+    edited(root, put("annotations", 0, iscrowd=1))
+    assert len(open_set(root)) == videos - 1  # one with other objects stays
 
 
 def test_a_warning_for_each_reason(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     for position in range(3):
         edited(root, put("annotations", position, iscrowd=1))
-    assert open_set(root).skipped == {"crowd region": 3}
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert open_set(root).skipped == {"crowd region": 3, "video without labels": 2}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "crowd region, 3 so far; the first is" in caplog.messages[0]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +50,10 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
                 f"objects are {config.composition.objects}, the network has {slots} slots"
             )
         assets = Assets(config.assets)
-        train, val = (
+        composers = [
             Composer(load_library(assets, split), config.composition) for split in ("train", "val")
-        )
-        return Sources(train, val, YOUTUBE_VIS_2019)
+        ]
+        return Sources(composers[0], composers[1], YOUTUBE_VIS_2019)
     if config.images is None:
         raise ConfigError("images is not given, annotations needs the folder of its images")
     if config.val_annotations is None or config.val_images is None:
@@ -63,17 +63,15 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
         raise ConfigError(
             f"{config.val_annotations} has other categories than {config.annotations}"
         )
-    videos = [
+    train, val = (
         YouTubeVis(path, folder, categories=len(names), skip_bad=config.skip_bad)
         for path, folder in (
             (config.annotations, config.images),
             (config.val_annotations, config.val_images),
         )
-    ]
+    )
     return Sources(
-        DrawnVideos(videos[0], slots, augment=True),
-        DrawnVideos(videos[1], slots, augment=False),
-        names,
+        DrawnVideos(train, slots, augment=True), DrawnVideos(val, slots, augment=False), names
     )
 
 
@@ -87,13 +85,15 @@ def category_names(annotations: Path) -> tuple[str, ...]:
     listed = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise SourceError(f"{annotations}: there is no list of categories")
-    names = {entry.get("id"): entry.get("name") for entry in listed if isinstance(entry, dict)}
-    if not names or sorted(names, key=str) != sorted(range(1, len(listed) + 1), key=str):
+    entries = [entry for entry in listed if isinstance(entry, dict)]
+    names = {repr(entry.get("id")): entry.get("name") for entry in entries}
+    expected = [str(category_id) for category_id in range(1, len(listed) + 1)]
+    if not names or sorted(names) != sorted(expected):
         raise SourceError(
-            f"{annotations}: the category ids are {sorted(names, key=str)}, expected 1 to "
+            f"{annotations}: the category ids are {', '.join(sorted(names))}, expected 1 to "
             f"{len(listed)}, each once"
         )
-    return tuple(str(names[category_id]) for category_id in range(1, len(listed) + 1))
+    return tuple(str(names[category_id]) for category_id in expected)
 
 
 @dataclass(slots=True)
@@ -104,15 +104,19 @@ class DrawnVideos:
         videos: The data set.
         slots: Most objects of a clip.
         augment: Whether clips are mirrored at random, and look as other cameras would show them.
-
-    Attributes:
-        crowded: Clips so far that lost objects, which had too many.
     """
 
     videos: YouTubeVis
     slots: int
     augment: bool
-    crowded: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if crowded := self.videos.crowded(self.slots):
+            log.warning(
+                "%d videos have more objects than the network's %d slots; of their clips only the "
+                "largest are kept; the first is video %d",
+                *(len(crowded), self.slots, crowded[0]),
+            )
 
     def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
         """A clip of consecutive frames, as many as `times` are; see `YouTubeVis.clip`.
@@ -121,7 +125,7 @@ class DrawnVideos:
         than a window.
         """
         index = int(rng.integers(len(self.videos)))
-        clip = self._with_room(index, self.videos.clip(index, len(times), size, rng))
+        clip = self._with_room(self.videos.clip(index, len(times), size, rng))
         if not self.augment:
             return clip
         pixels, masks = clip.frames, clip.masks
@@ -140,15 +144,8 @@ class DrawnVideos:
         """Count one that a copy of this source has found, unless it is known."""
         self.videos.leave_out(line)
 
-    def _with_room(self, index: int, clip: Clip) -> Clip:
+    def _with_room(self, clip: Clip) -> Clip:
         if len(clip.masks) <= self.slots:
             return clip
-        if not self.crowded:
-            log.warning(
-                "video %d (from 0) has a clip of %d objects, the network has %d slots: only the "
-                "largest are kept, here and in clips like it",
-                *(index, len(clip.masks), self.slots),
-            )
-        self.crowded += 1
         largest = np.sort(np.argsort(-clip.masks.sum(axis=(1, 2, 3)))[: self.slots])
         return Clip(clip.frames, clip.masks[largest], clip.category_ids[largest])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +23,10 @@ from streamer.output import Rle
 from training.clip import Clip
 from training.youtube_vis_entries import LabelledVideo, UnusableError, read_object, read_video
 
-ALWAYS_SKIPPED = ("crowd region", "no segmentation")
+EMPTY = "no segmentation"
+"""Why an annotation without any mask is left out: it takes nothing from its video."""
+
+ALWAYS_SKIPPED = ("crowd region", EMPTY)
 """Reasons that are no error: the published data has such annotations."""
 
 log = logging.getLogger(__name__)
@@ -45,15 +47,14 @@ class YouTubeVis:
     - ``unusable image`` (damaged, or not of the video's size): found when it is drawn; the clip
       then comes from the next video. Each image counts once.
     - ``crowd region``, ``no segmentation`` (no pixel in any frame): no error, always left out.
-    - ``video without objects``: only where `keep_empty` is false.
+    - ``video without labels``: all objects of a video were left out, so that it would teach that
+      what it shows is nothing. Videos that had none teach just that, and stay.
 
     Args:
         annotations: The JSON file.
         images: The folder that the videos' ``file_names`` start from.
         categories: The category ids are 1 to this.
         skip_bad: Leave bad entries out; otherwise the first one is an error.
-        keep_empty: Keep videos without objects: they teach what nothing looks like. Not so those
-            whose objects were left out; where these are many, say false.
 
     Raises:
         ConfigError: `categories` is not positive.
@@ -67,7 +68,6 @@ class YouTubeVis:
         *,
         categories: int,
         skip_bad: bool = False,
-        keep_empty: bool = True,
     ) -> None:
         if categories < 1:
             raise ConfigError(f"categories is {categories}, allowed are 1 and more")
@@ -78,11 +78,7 @@ class YouTubeVis:
         self._skip_bad = skip_bad
         self._examples: dict[str, str] = {}
         self._unusable_images: dict[str, None] = {}  # a set in order
-        labelled = self._read(images, categories)
-        for each in labelled.values():
-            if not each.objects and not keep_empty:
-                self._count("video without objects", f"{annotations}: video {each.video.video_id}")
-        self._videos = [each for each in labelled.values() if each.objects or keep_empty]
+        self._videos = self._read(images, categories)
         for reason in self.skipped:
             self._warn(reason)
         if not self._videos:
@@ -130,6 +126,10 @@ class YouTubeVis:
                 self.leave_out(line)
         raise SourceError(f"{self._path}: no video is left whose images can be read")
 
+    def crowded(self, slots: int) -> list[int]:
+        """Ids of the videos with more than `slots` objects."""
+        return [each.video.video_id for each in self._videos if len(each.objects) > slots]
+
     @property
     def left_out(self) -> Sequence[str]:
         """A line about each unusable image that was drawn, in the order of the first time."""
@@ -144,22 +144,32 @@ class YouTubeVis:
             if len(self._unusable_images) == 1 and get_worker_info() is None:
                 self._warn("unusable image")
 
-    def _read(self, images: Path, categories: int) -> dict[int, LabelledVideo]:
+    def _read(self, images: Path, categories: int) -> list[LabelledVideo]:
         content, _ = read_json(self._path)
         if not isinstance(content, dict):
             raise SourceError(f"{self._path}: expected an object, found {type(content).__name__}")
         videos: dict[int, LabelledVideo] = {}
         for name, record in self._entries(content, "videos"):
-            with self._checked(name):
+            try:
                 video = read_video(record, images, videos)
                 videos[video.video_id] = LabelledVideo(video)
+            except UnusableError as error:
+                self._refuse(name, error)
         taken: set[int] = set()
+        incomplete: list[object] = []  # video ids, as they are written
         for name, record in self._entries(content, "annotations"):
-            with self._checked(name):
+            try:
                 found = read_object(record, videos, categories, taken)
                 taken.add(record["id"])
                 videos[record["video_id"]].objects.append(found)
-        return videos
+            except UnusableError as error:
+                self._refuse(name, error)
+                if error.reason != EMPTY and isinstance(record, dict):
+                    incomplete.append(record.get("video_id"))
+        for video_id in [key for key in videos if key in incomplete and not videos[key].objects]:
+            self._count("video without labels", f"{self._path}: video {video_id}")
+            del videos[video_id]
+        return list(videos.values())
 
     def _entries(self, content: dict[str, Any], part: str) -> Iterator[tuple[str, Any]]:
         """The entries of a list in the file, each with its name in messages."""
@@ -171,16 +181,12 @@ class YouTubeVis:
             naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
             yield f"{self._path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
 
-    @contextmanager
-    def _checked(self, name: str) -> Iterator[None]:
+    def _refuse(self, name: str, error: UnusableError) -> None:
         """Count an entry that cannot be used, or raise where that is an error."""
-        try:
-            yield
-        except UnusableError as error:
-            line = f"{name}: {error}"
-            if error.reason not in ALWAYS_SKIPPED and not self._skip_bad:
-                raise SourceError(line) from error
-            self._count(error.reason, line)
+        line = f"{name}: {error}"
+        if error.reason not in ALWAYS_SKIPPED and not self._skip_bad:
+            raise SourceError(line) from error
+        self._count(error.reason, line)
 
     def _count(self, reason: str, line: str) -> None:
         self.skipped[reason] += 1
