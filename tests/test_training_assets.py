@@ -29,8 +29,8 @@ def test_files_are_found_by_name_and_category(tmp_path: Path) -> None:
 
 
 def test_categories_are_in_order_of_their_ids_however_written(tmp_path: Path) -> None:
-    assets = lay(tmp_path, "sprites/100_x/a.webp", "sprites/9_y/a.webp", "sprites/20/a.webp")
-    assert list(assets.sprites()) == [9, 20, 100]
+    assets = lay(tmp_path, "sprites/010_x/a.webp", "sprites/9_y/a.webp", "sprites/20/a.webp")
+    assert list(assets.sprites()) == [9, 10, 20]
 
 
 def test_drawings_may_be_missing_but_not_a_categorys(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_what_is_missing_is_named_with_the_command_that_brings_it(tmp_path: Path
         assets.sprites()
 
 
-@pytest.mark.parametrize("name", ["ape", "00_background", "-1_ape", "²_ape"])
+@pytest.mark.parametrize("name", ["ape", "00_background", "41_robot", "-1_ape", "²_ape"])
 def test_a_folder_of_sprites_has_a_category_id(tmp_path: Path, name: str) -> None:
     assets = lay(tmp_path, f"sprites/{name}/a.webp")
     with pytest.raises(SourceError, match=f"sprites/{name}: expected NN_NAME"):

@@ -54,3 +54,11 @@ def test_figures_are_drawn_where_there_was_an_evaluation(tmp_path: Path) -> None
     left, right = plt.gcf().axes
     assert lines(left) == {"label": [(1, 1)]}
     assert lines(right) == {"AP": [(1, 0.25)], "AP50": [(1, 0.5)], "person_AP50": [(1, 0.75)]}
+
+
+def test_data_without_people_have_no_figure_of_people(tmp_path: Path) -> None:
+    write(tmp_path / "losses.jsonl", [{"step": 1, "label": 1.0}])
+    write(tmp_path / "figures.jsonl", [{"step": 1, "AP": 0.25, "AP50": 0.5}])
+    draw_curves(tmp_path)
+    _, right = plt.gcf().axes
+    assert lines(right) == {"AP": [(1, 0.25)], "AP50": [(1, 0.5)]}

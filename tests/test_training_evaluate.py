@@ -105,7 +105,11 @@ def test_a_network_of_single_frames(tmp_path: Path, given: Given) -> None:
         (["--assets", "gone"], 1, "gone/video/vtest.avi is missing; to fetch it: "),
         (["--real", "gone.json"], 1, "gone.json: No such file or directory"),
         (["--video", "gone.mp4"], 1, "gone.mp4: no such file"),
-        (["--weights", "few.safetensors"], 2, "the weights have categories 1 to 2, the composites"),
+        (
+            ["--weights", "few.safetensors"],
+            2,
+            "(--parts tubes,streaming) is 'lizard', of the weights none",
+        ),
         (["--out", "clip.mp4"], 1, "clip.mp4 is not a folder"),
     ],
 )

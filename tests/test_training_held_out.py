@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,7 +110,11 @@ def test_without_categories_a_wrong_name_costs_nothing() -> None:
     assert unnamed["AP"] == pytest.approx(1)
 
 
-def test_weights_that_lack_a_category_are_refused(library: Library, tmp_path: Path) -> None:
-    check_categories(sure_vistr(2, classes=3), library)
-    with pytest.raises(ConfigError, match=r"categories 1 to 2, the composites go up to 3; leave"):
-        check_categories(sure_vistr(2, classes=2), library)
+def test_weights_that_mean_other_categories_are_refused() -> None:
+    net = sure_vistr(2, classes=2)
+    net.categories = ("", "cat", "class_2")
+    check_categories(net, {1: "cat", 2: "dog"}, "it")
+    with pytest.raises(ConfigError, match=r"category 1 of it is 'dog', of the weights 'cat'"):
+        check_categories(net, {1: "dog"}, "it")
+    with pytest.raises(ConfigError, match=r"category 3 of it is 'dog', of the weights none"):
+        check_categories(net, {3: "dog"}, "it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from model.categories import YOUTUBE_VIS_2019
 from streamer.errors import SourceError
 
 DEFAULT_FOLDER = Path("training/assets")
@@ -52,7 +53,7 @@ class Assets:
         return self._matching(self._folder / BACKGROUNDS, "*.jpg")
 
     def sprites(self) -> dict[int, list[Path]]:
-        """Objects cut out: WebP with an alpha channel, by name, by category id from 1 on.
+        """Objects cut out: WebP with an alpha channel, by name, by YouTube-VIS category id.
 
         Raises:
             SourceError: There is none, a category has none, or a folder has no category id.
@@ -60,7 +61,7 @@ class Assets:
         return self._by_category(SPRITES, "*.webp")
 
     def drawings(self) -> dict[int, list[Path]]:
-        """More objects, for training alone: SVG, by name, by category id from 1 on.
+        """More objects, for training alone: SVG, by name, by YouTube-VIS category id.
 
         None where their folder is missing: those who bring their own sprites need none.
 
@@ -73,8 +74,12 @@ class Assets:
         found: dict[int, list[Path]] = {}
         for folder in self._matching(self._folder / place, "[!.]*/"):
             number = folder.name.partition("_")[0]
-            if not (number.isascii() and number.isdecimal() and int(number)):
-                raise SourceError(f"{folder}: expected NN_NAME, with NN a category id from 1 on")
+            is_number = number.isascii() and number.isdecimal()
+            if not (is_number and 1 <= int(number) <= len(YOUTUBE_VIS_2019)):
+                raise SourceError(
+                    f"{folder}: expected NN_NAME, with NN a YouTube-VIS category id from 1 to "
+                    f"{len(YOUTUBE_VIS_2019)}"
+                )
             if int(number) in found:
                 raise SourceError(f"{folder}: category {int(number)} has another folder too")
             found[int(number)] = self._matching(folder, pattern)

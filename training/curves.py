@@ -44,9 +44,9 @@ def draw_curves(folder: Path) -> Path:
     left.set(xlabel="step", ylabel="weighted loss", yscale="log", title="training")
     left.legend()
     figures = _curves(folder / "figures.jsonl")
-    for name in SHOWN if figures else ():
+    for name in (name for name in SHOWN if name in figures):
         right.plot(*figures[name], marker="o", label=name)
-    right.set(xlabel="step", ylim=(0, 1), title="held-out composites")
+    right.set(xlabel="step", ylim=(0, 1), title="held-out clips")
     right.legend() if figures else right.text(0.5, 0.5, "no evaluation yet", ha="center")
     path = folder / "curves.png"
     figure.savefig(path, dpi=90)

@@ -17,14 +17,16 @@ from typing import Any
 from benchmarks.machine import describe
 from benchmarks.tracking import trackeval
 from model import VisTR, load_vistr
+from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
 from streamer.errors import SourceError, StreamError
+from streamer.signals import exit_code, handled, interrupt
 from streamer.sinks.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, check_categories, held_out_composers, tube_rows
-from training.library import load_library
+from training.library import PERSON, load_library
 from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
 from training.state import tensors_sha256
 from training.streaming import speed_rows, streaming_rows
@@ -46,10 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        _run(options)
+        with handled(interrupt):
+            _run(options)
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt as interruption:
+        return exit_code(interruption)
     return 0
 
 
@@ -79,13 +84,15 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
         raise SourceError(f"{clip}: no such file")
     if {"tubes", "streaming"} & parts:
         library = load_library(Assets(options.assets), "val")
-        check_categories(net, library)
+        names = {i: YOUTUBE_VIS_2019[i - 1] for i in (PERSON, *library.sprites)}
+        check_categories(net, names, "the composites (--parts tubes,streaming)")
         composers = held_out_composers(library)
         jobs["tubes"] = partial(tube_rows, net, composers, options.clips)
         counts = {"people": options.people_streams, "mixed": options.mixed_streams}
         jobs["streaming"] = partial(streaming_rows, net, composers, counts, options.stream_frames)
     if "real" in parts:
         labels = read_labels(options.real)
+        check_categories(net, labels.truth.categories, f"{options.real} (--parts real)")
         jobs["real"] = lambda: {clip.name: label_figures(net, labels, clip)}
     jobs["speed"] = partial(speed_rows, net, clip)
     return {part: job for part, job in jobs.items() if part in parts}

@@ -103,18 +103,25 @@ def named_categories(net: VisTR) -> dict[int, str]:
     return dict(list(enumerate(net.categories))[1:])
 
 
-def check_categories(net: VisTR, library: Library) -> None:
-    """See that a network has every category that composites of a library may show.
+def check_categories(net: VisTR, truth: Mapping[int, str], what: str) -> None:
+    """See that a network means the same by the category ids that it is scored on.
+
+    Args:
+        net: The network.
+        truth: Names by category id, of what it is scored on.
+        what: That is, and which ``--parts`` do without it, for the message.
 
     Raises:
-        ConfigError: It has not.
+        ConfigError: It does not; the message has the first difference.
     """
-    most = max(library.sprites, default=1)
-    if most >= len(net.categories):
-        raise ConfigError(
-            f"the weights have categories 1 to {len(net.categories) - 1}, the composites go up to "
-            f"{most}; leave out --parts tubes and streaming"
-        )
+    known = dict(enumerate(net.categories))
+    for category_id, name in truth.items():
+        own = known.get(category_id)
+        if own not in (name, f"class_{category_id}"):
+            means = "none" if own is None else repr(own)
+            raise ConfigError(
+                f"category {category_id} of {what} is {name!r}, of the weights {means}"
+            )
 
 
 def without_categories(
