@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -87,6 +88,7 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
 
     Raises:
         ValueError: `path` has another ending.
+        OSError: The file cannot be written.
     """
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"path is {str(path)!r}, expected a name ending in .safetensors")
@@ -100,7 +102,10 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
         "facts": dict(net.facts),
     }
     tensors = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
-    save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
+    try:
+        save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
+    except SafetensorError as error:
+        raise OSError(f"{path}: cannot be written: {error}") from error
 
 
 def _architecture(stored: StoredWeights, frames: int | None, slots: int | None) -> Architecture:

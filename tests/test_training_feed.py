@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, StreamError
 from tests.training_cases import random_clip
 from training.clip import Clip
 from training.feed import BatchShape, StepBatches, batches
@@ -58,7 +58,11 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 
 
 class Interrupted(Rectangles):
-    """The same; Ctrl-C reaches the other process while it draws."""
+    """The same; Ctrl-C reaches the other process as it starts, and while it draws."""
+
+    def __setstate__(self, state: dict[str, list[list[int]]]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        self.__dict__.update(state)
 
     def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
         if multiprocessing.parent_process() is not None:
@@ -72,6 +76,20 @@ def test_other_processes_make_the_same_batches_from_the_step_asked_for(workers: 
     made = list(batches(StepBatches(Interrupted(), SHAPE, seed=0, steps=6), 3, workers))
     assert len(made) == 3
     assert all(same(batch, steps()[step]) for step, batch in enumerate(made, start=3))
+
+
+class Killed(Rectangles):
+    """The same; the system ends the other process."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_a_process_that_is_gone_is_an_error_of_one_line() -> None:
+    with pytest.raises(StreamError, match="a process that makes the batches failed: DataLoader"):
+        list(batches(StepBatches(Killed(), SHAPE, seed=0, steps=1), 0))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pytest
 import torch
 
 from model import load_vistr
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, DeviceError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
+from training.clip import Clip
 from training.run import DivergedError, Run
 from training.run_config import DataConfig, TrainConfig
 from training.sources import DrawnVideos
@@ -82,7 +84,9 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> No
         for one, other in zip(logged(whole.out, name), logged(parts.out, name), strict=True):
             assert one == pytest.approx(other, rel=1e-3)
     assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
-    assert [entry["step"] for entry in logged(parts.out, "figures.jsonl")] == [4]
+    (figures,) = logged(parts.out, "figures.jsonl")
+    assert figures["step"] == 4
+    assert "person_AP50" not in figures  # of cats and dogs
 
 
 @pytest.mark.slow
@@ -130,6 +134,44 @@ def test_a_run_says_at_its_end_how_many_images_it_left_out(
     assert isinstance(source, DrawnVideos)
     assert (count := len(source.left_out)) >= 2
     assert caplog.messages[-1].startswith(f"left out: {count} unusable images; the first is ")
+
+
+class Stopping:
+    """Held-out clips, while the first of which a run is told to stop."""
+
+    def __init__(self, run: Run) -> None:
+        self._run, self._clips = run, run._sources.val
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        self._run.stopping = True
+        return self._clips.draw(rng, times, size)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_evaluation_that_is_stopped_is_made_when_the_run_goes_on(whole: TrainConfig) -> None:
+    config = replace(whole, out=whole.out.with_name("evaluating"))
+    run = Run(config)
+    run._sources = replace(run._sources, val=Stopping(run))
+    run.go()
+    assert read_checkpoint(config.checkpoint)["step"] == 4
+    assert not (config.out / "figures.jsonl").exists()
+    Run(config).go()
+    assert logged(config.out, "figures.jsonl") == logged(whole.out, "figures.jsonl")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_running_out_of_memory_is_explained(
+    whole: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("training.run.losses", exhausted)
+    run = Run(replace(whole, out=whole.out.with_name("exhausted")))
+    with pytest.raises(DeviceError, match="cpu failed in step 1: out of memory; fewer pixels or"):
+        run.go()
 
 
 class Spoiled:

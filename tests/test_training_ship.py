@@ -47,7 +47,9 @@ def test_weights_carry_their_facts_and_the_evaluation_of_just_these(run: Path) -
     assert tensors_sha256(shipped) == tensors_sha256(first)
 
 
-@pytest.mark.parametrize("evaluation", [{"weights": {"tensors_sha256": "0ff"}}, {"speed": {}}])
+@pytest.mark.parametrize(
+    "evaluation", [{"weights": {"tensors_sha256": "0ff"}}, {"weights": "mine"}, {"speed": {}}]
+)
 def test_an_evaluation_of_other_weights_is_refused(
     run: Path, evaluation: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,3 +69,19 @@ def test_what_is_no_object_is_refused(
     path.write_text("[1]")
     assert ship(run, f"--{name}={path}") == 1
     assert f"{path}: expected an object, found list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("weights", "side", "message"),
+    [
+        ("out.bin", "48", "does not end in .safetensors"),
+        ("out.safetensors", "-5", "'-5' is no whole number from 32 on"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_read(
+    run: Path, weights: str, side: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([str(run / "none.pt"), str(run / weights), f"--short_side={side}"])
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from model import LIGHT
 from model.preprocess import normalise
-from streamer.errors import CheckpointError
+from streamer.errors import CheckpointError, SinkError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_batch, tiny_trainee
 from training import state
@@ -27,6 +28,7 @@ from training.state import (
     with_categories,
     with_groups,
     write_checkpoint,
+    write_network,
 )
 
 PLACES = (DEFAULT_FOLDER, Path(__file__).parents[2] / "shared" / "assets")
@@ -220,3 +222,17 @@ def test_networks_are_kept_with_another_short_side(tmp_path: Path) -> None:
     other = short_sided(net, 96)
     assert (other.short_side, other.trained, other.categories) == (96, True, net.categories)
     assert same(other.state_dict(), net.state_dict())
+
+
+def test_a_file_that_does_not_fit_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+    trainee = tiny_trainee()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(SinkError, match=r"checkpoint\.pt: "):
+            write_checkpoint(tmp_path / "checkpoint.pt", {"trainee": trainee.state_dict()})
+        with pytest.raises(SinkError, match=r"net\.safetensors: "):
+            write_network(trainee.net, tmp_path / "net.safetensors")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

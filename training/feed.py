@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Protocol, cast, runtime_checkable
 
 import cv2
@@ -148,7 +150,7 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
     What these leave out, `dataset.source` counts here.
 
     Raises:
-        StreamError: The next batch cannot be made.
+        StreamError: The next batch cannot be made, or a process ended, as for want of memory.
     """
     loader = DataLoader(
         _Sender(dataset),
@@ -160,17 +162,43 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
         # A forked process would wait for ever for the threads that OpenCV had before.
         multiprocessing_context="spawn",
     )
-    for sent in loader:
-        for line in sent.left_out:
-            cast("LeavingOut", dataset.source).leave_out(line)
-        if isinstance(sent.batch, StreamError):
-            raise sent.batch
-        yield sent.batch
+    with _interruptions_blocked():
+        received = _received(iter(loader))
+    # Closed, or the traceback of an error would keep the processes.
+    with closing(received):
+        for sent in received:
+            for line in sent.left_out:
+                cast("LeavingOut", dataset.source).leave_out(line)
+            if isinstance(sent.batch, StreamError):
+                raise sent.batch
+            yield sent.batch
+
+
+@contextmanager
+def _interruptions_blocked() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: the step that the run is at still needs them.
+
+    Told by themselves they would be late, as they take seconds to start. What comes meanwhile
+    reaches this thread at the end.
+    """
+    # To be started with the first process otherwise: it unblocks them for good (Python 3.11).
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
+    try:
+        yield from sending
+    except RuntimeError as error:  # of PyTorch, for a process that is gone
+        reason = str(error).partition("\n")[0]
+        raise StreamError(f"a process that makes the batches failed: {reason}") from error
 
 
 def _prepare(_: int) -> None:
-    # Ctrl-C reaches this process too, but the step that the run is at still needs it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The network's threads need the cores.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

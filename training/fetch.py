@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 
 from streamer.errors import SourceError, StreamError
+from streamer.signals import exit_code, handled, interrupt
 from streamer.sinks.output_path import make_folder, write_whole
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER
 from training.drawings import svg
@@ -51,10 +52,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help=where)
     folder = parser.parse_args(arguments).folder
     try:
-        fetch(folder, PACKAGES, read_checksums(CHECKSUMS))
+        with handled(interrupt):
+            fetch(folder, PACKAGES, read_checksums(CHECKSUMS))
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt as interruption:
+        return exit_code(interruption)
     return 0
 
 

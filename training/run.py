@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from model import LIGHT, VisTR, save_vistr
+from model import LIGHT, VisTR
 from model.layout import store_channels_last
-from streamer.device import calculates_bf16, choose_device
+from streamer.device import calculates_bf16, choose_device, device_errors
 from streamer.errors import ConfigError, StreamError
 from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
@@ -37,13 +36,14 @@ from training.state import (
     with_categories,
     with_groups,
     write_checkpoint,
+    write_network,
 )
+from training.step_log import append, cut, logged_steps
 from training.targets import Batch
 from training.tube_figures import tube_figures
 
 VAL_SEED = 10**6
-"""Seed of the evaluation's clips: apart from those of training, whatever their seed."""
-
+"""Seed of the evaluation's clips: apart from those of training, unless that has the same."""
 
 SKIPPED = 10
 """Steps in a row whose gradient is no number, from which on a run is given up."""
@@ -55,6 +55,10 @@ class DivergedError(StreamError):
     """The loss or its gradient is no number any more; going on would spoil the weights."""
 
 
+class _StoppedError(Exception):
+    """The run is to end while it evaluates."""
+
+
 class Run:
     """A run in a folder; one that was interrupted there goes on where its last checkpoint was.
 
@@ -63,13 +67,14 @@ class Run:
 
     Attributes:
         step: Steps done.
-        stopping: Set it, and the run ends after the step that it is at, with a checkpoint.
+        stopping: Set it, and the run ends after the step that it is at, with a checkpoint; an
+            evaluation is left, and made when the run goes on.
 
     Raises:
         ConfigError: An option is out of range, or does not fit the checkpoint.
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
-        DeviceError: There is no such device.
+        DeviceError: There is no such device, or it failed, or ran out of memory.
         SinkError: The folder cannot be made or written to.
         DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
@@ -103,7 +108,7 @@ class Run:
         if saved is not None:
             self._resume(saved)
         for name in ("losses.jsonl", "figures.jsonl"):
-            _cut(config.out / name, self.step)
+            cut(config.out / name, self.step)
 
     def _first_network(self, *, resumed: bool) -> Trainee:
         """What the run starts from; where it goes on, only the sizes of that count."""
@@ -119,22 +124,21 @@ class Run:
         config = self.config
         if self.step >= config.steps:
             log.warning("%s has %d steps already: nothing is left", config.out, self.step)
-        with (config.out / "losses.jsonl").open("a", encoding="utf-8", buffering=1) as lines:
-            progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
-            for batch in progress:
-                parts = self._learn(batch.to(self._device))
-                self.step += 1
-                lines.write(json.dumps({"step": self.step, **parts}) + "\n")
-                progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
-                last = self.step == config.steps
-                # Before the checkpoint: a run that is killed in between evaluates again.
-                if self.step % config.evaluate_every == 0 or last:
-                    progress.write(self._evaluate())
-                if self.step % config.checkpoint_every == 0 or last or self.stopping:
-                    state = checkpoint(self._trainee, self._optimiser, self.step)
-                    write_checkpoint(config.checkpoint, state)
-                if self.stopping:
-                    break
+        self._evaluate_if_due()
+        progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
+        for batch in progress:
+            parts = self._learn(batch)
+            self.step += 1
+            append(config.out / "losses.jsonl", {"step": self.step, **parts})
+            progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
+            # Before the checkpoint: a run that is killed in between evaluates again.
+            self._evaluate_if_due()
+            last = self.step == config.steps
+            if self.step % config.checkpoint_every == 0 or last or self.stopping:
+                state = checkpoint(self._trainee, self._optimiser, self.step)
+                write_checkpoint(config.checkpoint, state)
+            if self.stopping:
+                break
         self._say_left_out()
 
     def _batches(self) -> Iterator[Batch]:
@@ -155,23 +159,31 @@ class Run:
         factor = rate(self.step, config.steps, config.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = group["full_rate"] * factor
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            parts = losses(self._trainee, batch, config.losses)
-        total = torch.stack(list(parts.values())).sum()
-        if not total.isfinite():
-            raise DivergedError(
-                f"the loss is {float(total.detach())} in step {self.step + 1}: a lower rate may "
-                f"help; {config.checkpoint} is of an earlier step"
-            )
-        self._optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
-        if norm.isfinite():
-            self._optimiser.step()
-            self._skipped = 0
-        else:
-            self._skip()
-        return {name: round(float(part.detach()), 5) for name, part in parts.items()}
+        remedy = "fewer pixels or smaller short_sides need less"
+        with device_errors(self._device, f"in step {self.step + 1}", remedy):
+            on_device = batch.to(self._device)
+            with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                parts = losses(self._trainee, on_device, config.losses)
+            total = torch.stack(list(parts.values())).sum()
+            self._check(float(total.detach()))
+            self._optimiser.zero_grad()
+            total.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
+            if norm.isfinite():
+                self._optimiser.step()
+                self._skipped = 0
+            else:
+                self._skip()
+            return {name: round(float(part.detach()), 5) for name, part in parts.items()}
+
+    def _check(self, loss: float) -> None:
+        if math.isfinite(loss):
+            return
+        kept = self.config.checkpoint
+        earlier = f"; {kept} is of an earlier step" if kept.exists() else ""
+        raise DivergedError(
+            f"the loss is {loss} in step {self.step + 1}: a lower rate may help{earlier}"
+        )
 
     def _skip(self) -> None:
         """Leave the step out: its gradient would make all weights no numbers.
@@ -186,17 +198,25 @@ class Run:
             )
         log.warning("step %d: the gradient is no number; the step is left out", self.step + 1)
 
-    def _evaluate(self) -> str:
-        """Write the network and what it is worth by now; a line about it."""
+    def _evaluate_if_due(self) -> None:
+        """Write the network and what it is worth by now, unless that is there, and say it."""
         config = self.config
+        is_due = self.step % config.evaluate_every == 0 or self.step == config.steps
+        lines = config.out / "figures.jsonl"
+        if not self.step or not is_due or self.stopping or self.step in logged_steps(lines):
+            return
         net = short_sided(self._trainee.export(self._evaluated), config.short_sides[-1])
-        save_vistr(net, config.out / "network.safetensors")
-        figures = tube_figures(net, self._held_out())
-        people = figures.categories.get(1, {}).get("AP50", -1)
-        report = {"step": self.step, **figures.stats, "person_AP50": people}
-        with (config.out / "figures.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(report) + "\n")
-        return f"step {self.step}: AP {report['AP']:.3f}, AP50 {report['AP50']:.3f}"
+        write_network(net, config.out / "network.safetensors")
+        try:
+            figures = tube_figures(net, self._held_out())
+        except _StoppedError:
+            return
+        report = {"step": self.step, **figures.stats}
+        if "person" in net.categories:
+            people = figures.categories.get(net.categories.index("person"), {})
+            report["person_AP50"] = people.get("AP50", -1)
+        append(lines, report)
+        tqdm.write(f"step {self.step}: AP {report['AP']:.3f}, AP50 {report['AP50']:.3f}")
 
     def _held_out(self) -> Iterator[Clip]:
         """The evaluation's clips, always the same ones."""
@@ -204,6 +224,8 @@ class Run:
         size = frame_size(config.short_sides[-1], config.aspects[0])
         times = window_times(self._evaluated, self._trainee.net.frames).tolist()
         for position in range(config.evaluate_clips):
+            if self.stopping:
+                raise _StoppedError
             rng = np.random.default_rng((VAL_SEED, position))
             yield self._sources.val.draw(rng, times, size)
 
@@ -220,13 +242,3 @@ class Run:
         # Moments only: the rates are the configuration's, which may have changed.
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
-
-
-def _cut(log: Path, step: int) -> None:
-    """Drop a log's lines of later steps, which are about to be written again."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        # A line that was being written when the run was killed has no end.
-        whole = [line for line in lines if line.endswith("\n")]
-        kept = [line for line in whole if json.loads(line)["step"] <= step]
-        log.write_text("".join(kept), encoding="utf-8")

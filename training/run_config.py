@@ -53,10 +53,11 @@ class TrainConfig:
         frames: Frames T of a clip, a divisor of the window's 36.
         consecutive: Whether these follow each other; otherwise they have random places in the
             window. Evaluation is on whole windows then, and else on frames evenly spread over them.
+            Frames of data sets always follow each other: say true, unless they are one or a window.
         pixels: Pixels of all frames in a step.
         short_sides: Shorter sides of the frames in pixels, one of them for each step. The last one
             is what the finished network expects.
-        aspects: Ratios of width to height, one of them for each step.
+        aspects: Ratios of width to height, one of them for each step; videos are stretched to it.
         steps: Steps of the run.
         rate: Learning rate at its highest.
         backbone_rate: The same for the backbone; 0 leaves it as it is, which saves its backward

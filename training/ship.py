@@ -8,17 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from benchmarks.machine import commit
-from model import VisTR, save_vistr
-from streamer.argument_types import output_file
+from model import VisTR
+from streamer.argument_types import output_file, whole_number
 from streamer.errors import SourceError, StreamError
 from streamer.json_file import read_json
-from training.state import load_trainee, short_sided, tensors_sha256
+from training.state import load_trainee, short_sided, tensors_sha256, write_network
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "evaluation": _evaluation(options.evaluation, net),
         }
         net.facts = {key: value for key, value in facts.items() if value}
-        save_vistr(net, options.weights)
-    except (StreamError, ValueError) as error:
+        write_network(net, options.weights)
+    except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return error.exit_code
     size = options.weights.stat().st_size
     print(f"{options.weights}: {size / 1e6:.1f} MB, {len(net.categories) - 1} categories")
     return 0
@@ -56,13 +57,21 @@ def _evaluation(path: Path | None, net: VisTR) -> dict[str, Any]:
     evaluation = _json(path)
     if not evaluation:
         return evaluation
-    evaluated = evaluation.get("weights", {}).get("tensors_sha256")
+    weights = evaluation.get("weights")
+    evaluated = weights.get("tensors_sha256") if isinstance(weights, dict) else None
     if evaluated != tensors_sha256(net):
         raise SourceError(
             f"{path}: of other weights (tensors_sha256 {evaluated}, these have "
             f"{tensors_sha256(net)}); evaluate what was written without it"
         )
     return evaluation
+
+
+def _safetensors(text: str) -> Path:
+    path = output_file(text)
+    if path.suffix != ".safetensors":
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .safetensors")
+    return path
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -72,8 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("checkpoint", type=Path, help="checkpoint.pt of the run")
-    add("weights", type=output_file, help="file to write, ending in .safetensors")
-    add("--short_side", type=int, required=True, help="shorter side of the input, in pixels")
+    add("weights", type=_safetensors, help="file to write, ending in .safetensors")
+    short_side = partial(whole_number, first=32)
+    add("--short_side", type=short_side, required=True, help="of the input, in pixels, from 32 on")
     add("--facts", type=Path, help="JSON file: what the weights were trained on, and how")
     add("--evaluation", type=Path, help="evaluation.json of the same weights")
     return parser

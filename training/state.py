@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from model import LIGHT, Architecture, VisTR, load_vistr
+from model import LIGHT, Architecture, VisTR, load_vistr, save_vistr
 from model import CheckpointError as ModelCheckpointError
 from model.initialise import random_tensors
 from streamer.errors import CheckpointError
@@ -166,7 +166,21 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
         SinkError: It cannot be written.
     """
     with replacing(path) as part:
-        torch.save(content, part)
+        try:
+            torch.save(content, part)
+        except RuntimeError as error:  # its writer's name for what the file system refuses
+            raise OSError(str(error).partition("\n")[0]) from error
+
+
+def write_network(net: VisTR, path: Path) -> None:
+    """Replace a file of weights, whole or not at all.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    # The part has the ending that such a file must have.
+    with replacing(path, ".part" + path.suffix) as part:
+        save_vistr(net, part)
 
 
 def short_sided(net: VisTR, short_side: int) -> VisTR:

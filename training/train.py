@@ -11,7 +11,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.errors import ConfigError, StreamError
-from streamer.signals import handled
+from streamer.signals import exit_code, handled, interrupt
 from training.curves import draw_curves
 from training.run import Run
 from training.run_config import TrainConfig
@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = _parse(arguments)
         if config.threads:
             torch.set_num_threads(config.threads)
-        run = Run(config)
+        with handled(interrupt):
+            run = Run(config)
         stopped: list[int] = []
 
         def stop(number: int) -> None:
@@ -48,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt as interruption:  # before the first step
+        return exit_code(interruption)
     return 128 + stopped[0] if stopped else 0
 
 

@@ -111,8 +111,12 @@ def part_of(path: Path, number: int) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, added: str = ".part") -> Iterator[Path]:
     """A file that appears under its name only once it was written to its end.
+
+    Args:
+        path: The file.
+        added: To its name, until then.
 
     Yields:
         Where to write it: beside its place. Nothing is left there after an error.
@@ -120,7 +124,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SinkError: It cannot be written.
     """
-    partial = path.with_name(path.name + ".part")
+    partial = path.with_name(path.name + added)
     try:
         try:
             yield partial
