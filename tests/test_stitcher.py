@@ -10,6 +10,7 @@ import pytest
 
 from streamer.frame import Epoch
 from streamer.stitching.stitcher import Identity, Stitcher
+from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
 
@@ -178,3 +179,23 @@ def test_predictions_that_do_not_fit_are_refused() -> None:
     other = replace(other, masks=other.masks[..., :30])
     with pytest.raises(ValueError, match=r"masks of \(20, 30\) after masks of \(20, 40\)"):
         stitcher.identify(hand_window(epoch, 2, 4, 2, 2), other)
+
+
+def test_velocities_are_the_same_after_months() -> None:
+    boxes = np.zeros((8, 4), np.float32)
+    boxes[:, 0] = 0.2 + 0.01 * np.arange(8)
+    for first in (0, 2**24, 2**27 + 5):
+        frames = first + np.arange(8)
+        votes, embedding = np.ones(4, np.float32), np.ones(8, np.float32)
+        track = Track.born(1, Sighting(votes, embedding, frames, boxes))
+        assert track.velocity == pytest.approx([0.01, 0], abs=1e-6)
+
+
+def test_a_track_does_not_keep_its_window() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    prediction = hand_prediction([(2, 2, 6, 6)])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), prediction)
+    (track,) = stitcher._live.values()
+    assert not np.shares_memory(track.votes, prediction.class_votes)
+    assert not np.shares_memory(track.embedding, prediction.embeddings)
+    assert not np.shares_memory(track.boxes, prediction.boxes)

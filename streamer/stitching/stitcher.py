@@ -196,8 +196,9 @@ def _sightings(
     visible = visibility(masks)
     return [
         Sighting(
-            class_votes=prediction.class_votes[slot],
-            embedding=prediction.embeddings[slot],
+            # Copied: a track would keep all of the window, masks included.
+            class_votes=prediction.class_votes[slot].copy(),
+            embedding=prediction.embeddings[slot].copy(),
             frames=indices[visible[row]],
             boxes=prediction.boxes[visible[row], slot],
         )

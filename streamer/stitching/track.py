@@ -99,7 +99,9 @@ class Track:
     @property
     def velocity(self) -> NDArray[np.float32]:
         """float32 [2], movement of the box centre per frame (x, y): a least-squares line."""
-        frames = self.frames[-VELOCITY_FRAMES:].astype(np.float32)
+        newest = self.frames[-VELOCITY_FRAMES:]
+        # Counted from the last: float32 has no integers beyond those of a few days of video.
+        frames = (newest - newest[-1]).astype(np.float32)
         centres = self.boxes[-VELOCITY_FRAMES:, :2]
         offsets = frames - frames.mean()
         spread = max(float(offsets @ offsets), 1e-6)  # 0 for a single box: then it stands still
