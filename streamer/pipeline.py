@@ -50,6 +50,7 @@ class Pipeline:
         self._preparing_s = 0.0  # of the next window's time, already spent
         self._closed = False
         self._discarded = 0
+        self._in_hand = 0  # frames that left the buffer before their epoch began
 
     def outputs(self) -> Generator[FrameResult | Gap]:
         """Results in the order of their frames: one for every decoded frame that was not dropped.
@@ -91,7 +92,7 @@ class Pipeline:
         has_ended = self._decoder.stop(DECODER_STOP_S)
         # What a run that failed leaves behind is counted, too.
         self._decoder.frames.discard()
-        self._discarded += self._stages.merger.pending
+        self._discarded += self._stages.merger.pending + self._in_hand
         if not has_ended:
             raise SourceError(
                 f"{self._decoder.source.name}: did not return from a read within {DECODER_STOP_S} s"
@@ -135,8 +136,10 @@ class Pipeline:
                 continue
             if frame.epoch is not epoch:
                 if epoch is not None:
+                    self._in_hand = 1
                     yield from self._end_epoch()
                     yield Gap(frame.epoch, frame.epoch.reason, frame.epoch.missing)
+                    self._in_hand = 0
                 epoch = frame.epoch
             self._stages.merger.add(frame)
             window = self._stages.scheduler.add(frame, more=len(self._decoder.frames) > 0)

@@ -126,6 +126,20 @@ def test_an_epoch_ends_what_came_before() -> None:
         assert {frame.epoch for frame in window.new} == {window.epoch}
 
 
+@pytest.mark.parametrize("taken", [4, 7])
+def test_who_leaves_at_the_end_of_an_epoch_loses_no_frame_uncounted(taken: int) -> None:
+    epochs = [make_epoch(0), make_epoch(1, size=(20, 30), reason="size")]
+    source = FakeSource(15, epochs=lambda index: epochs[index >= 6])
+    whole = pipeline(source, OneObject())
+    outputs = whole.outputs()
+    given = [next(outputs) for _ in range(taken)]
+    assert isinstance(given[-1], Gap if taken == 7 else FrameResult)
+    outputs.close()
+    whole.close()
+    summary = whole.summary()
+    assert summary.frames + summary.dropped == summary.decoded
+
+
 def test_what_a_lost_source_gave_does_not_wait_until_it_is_back() -> None:
     epochs = [make_epoch(0), make_epoch(1, reason="reconnect")]
     source = FakeSource(12, epochs=lambda index: epochs[index >= 5], lost_before=[5])
