@@ -48,7 +48,7 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
         clock = StageClock(device)
         with clock.on(stages):
             summary, arrived_ns = _run(net, run, kept)
-        if device.type == "cuda":  # where the clock makes all threads wait for the network
+        if device.type == "cuda":  # where the clock makes the host wait for each stage
             summary, arrived_ns = _run(net, run, kept)
         rows[f"stride {stride}"] = {
             "fps": steady_fps(arrived_ns, net.frames) or summary.fps,

@@ -30,6 +30,10 @@ DTYPES = {
 }
 
 
+SMALLER_INPUT = "a smaller --short_side needs less"
+"""What helps where memory runs out on a window. A smaller region of interest does not: it is scaled
+to the same size."""
+
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processor time in a period, or ``max``, and the period. Source: the kernel's
 ``Documentation/admin-guide/cgroup-v2.rst``."""
@@ -160,16 +164,13 @@ def default_stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def device_errors(
-    device: torch.device, doing: str, remedy: str = "a smaller --short_side needs less"
-) -> Iterator[None]:
+def device_errors(device: torch.device, doing: str, remedy: str | None = None) -> Iterator[None]:
     """Raise PyTorch's run-time errors as a `DeviceError` that says what was being done.
 
     Args:
         device: Where it is done.
         doing: What.
-        remedy: What helps where memory runs out. A smaller region of interest does not: it is
-            scaled to the same size.
+        remedy: What helps where memory runs out.
     """
     try:
         yield
@@ -177,5 +178,5 @@ def device_errors(
         reason = str(error).strip().splitlines()[0]
         # CUDA has a type for it; the CPU's allocator says it in words only.
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            reason = f"out of memory; {remedy}"
+            reason = "out of memory" + (f"; {remedy}" if remedy else "")
         raise DeviceError(f"{device} failed {doing}: {reason}") from error

@@ -16,7 +16,7 @@ from model.backbone import MobileNetBackbone
 from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
-from streamer.device import default_stream, device_errors
+from streamer.device import SMALLER_INPUT, default_stream, device_errors
 from streamer.frame import Frame
 from streamer.window import Prediction, Window
 
@@ -152,7 +152,7 @@ class VistrPredictor:
         new = [frame for frame in waiting if frame.index not in self._features]
         if len(new) >= frames_per_pass(self._net):
             doing = f"on {len(new)} frames"
-            with default_stream(self._device), device_errors(self._device, doing):
+            with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
                 self._encode(new)
 
     @torch.inference_mode()
@@ -163,7 +163,7 @@ class VistrPredictor:
             DeviceError: The device failed, or ran out of memory.
         """
         doing = f"on a window of {len(window.indices)} frames"
-        with default_stream(self._device), device_errors(self._device, doing):
+        with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
             # Frames that left are forgotten.
             held = self._features.keys() & set(window.real)
             self._features = {index: self._features[index] for index in held}

@@ -88,8 +88,24 @@ class Killed(Rectangles):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_a_process_that_is_gone_is_an_error_of_one_line() -> None:
+    before = signal.getsignal(signal.SIGCHLD)
     with pytest.raises(StreamError, match="a process that makes the batches failed: DataLoader"):
         list(batches(StepBatches(Killed(), SHAPE, seed=0, steps=1), 0))
+    # Or it would be told in the midst of whatever the run is at.
+    assert signal.getsignal(signal.SIGCHLD) is before
+
+
+class Exhausted(Rectangles):
+    """The same; the other process finds no memory."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        raise RuntimeError("not enough memory: you tried to allocate 9 bytes")
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_why_a_process_failed_is_said() -> None:
+    with pytest.raises(StreamError, match="the batches failed: not enough memory: you tried"):
+        list(batches(StepBatches(Exhausted(), SHAPE, seed=0, steps=1), 0))
 
 
 @pytest.fixture

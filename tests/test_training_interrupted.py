@@ -1,4 +1,4 @@
-"""Ctrl-C ends each command of training in its exit code, wherever it comes."""
+"""Ctrl-C and SIGTERM end each command of training in its exit code, wherever it comes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ import pytest
 from training import compose, evaluate, fetch, train
 
 
-def interrupted(*_: object, **__: object) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
     ("place", "main", "arguments"),
     [
@@ -29,10 +26,14 @@ def test_an_interruption_before_there_is_anything_to_keep(
     place: str,
     main: Callable[[list[str]], int],
     arguments: list[str],
+    number: signal.Signals,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        os.kill(os.getpid(), number)
+
     monkeypatch.setattr(place, interrupted)
-    before = signal.getsignal(signal.SIGINT)
-    assert main([each.format(tmp_path) for each in arguments]) == 128 + signal.SIGINT
-    assert signal.getsignal(signal.SIGINT) is before
+    before = signal.getsignal(number)
+    assert main([each.format(tmp_path) for each in arguments]) == 128 + number
+    assert signal.getsignal(number) is before

@@ -11,7 +11,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, StreamError
+from streamer.sinks.output_path import replacing
 
 mpl.use("Agg")  # no screen is needed
 
@@ -34,6 +35,7 @@ def draw_curves(folder: Path) -> Path:
 
     Raises:
         SourceError: There are no losses.
+        SinkError: The picture cannot be written.
     """
     losses = _curves(folder / "losses.jsonl")
     if not losses:
@@ -49,7 +51,8 @@ def draw_curves(folder: Path) -> Path:
     right.set(xlabel="step", ylim=(0, 1), title="held-out clips")
     right.legend() if figures else right.text(0.5, 0.5, "no evaluation yet", ha="center")
     path = folder / "curves.png"
-    figure.savefig(path, dpi=90)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=90, format="png")
     plt.close(figure)
     return path
 
@@ -83,5 +86,5 @@ if __name__ == "__main__":
         sys.exit("usage: python -m training.curves FOLDER")
     try:
         print(draw_curves(Path(sys.argv[1])))
-    except SourceError as error:
+    except StreamError as error:
         sys.exit(f"error: {error}")

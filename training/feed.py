@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from training.targets import Batch
 
 AHEAD = 4
 """Batches that each process has ready before they are asked for."""
+
+
+FAILED = "a process that makes the batches failed"
 
 
 class ClipSource(Protocol):
@@ -138,6 +142,8 @@ class _Sender(Dataset[_Sent]):
             batch = self._steps[step]
         except StreamError as error:
             batch = error
+        except (RuntimeError, MemoryError) as error:
+            batch = StreamError(f"{FAILED}: {str(error).strip() or type(error).__name__}")
         source = self._steps.source
         found = source.left_out if isinstance(source, LeavingOut) else ()
         new, self._told = found[self._told :], len(found)
@@ -162,7 +168,7 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
         # A forked process would wait for ever for the threads that OpenCV had before.
         multiprocessing_context="spawn",
     )
-    with _interruptions_blocked():
+    with _signals_kept():
         received = _received(iter(loader))
     # Closed, or the traceback of an error would keep the processes.
     with closing(received):
@@ -175,7 +181,7 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
 
 
 @contextmanager
-def _interruptions_blocked() -> Iterator[None]:
+def _signals_kept() -> Iterator[None]:
     """Start processes that Ctrl-C does not reach: the step that the run is at still needs them.
 
     Told by themselves they would be late, as they take seconds to start. What comes meanwhile
@@ -184,9 +190,13 @@ def _interruptions_blocked() -> Iterator[None]:
     # To be started with the first process otherwise: it unblocks them for good (Python 3.11).
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield
     finally:
+        # PyTorch's raises wherever the run is; the next batch that is asked for tells it, too.
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -194,8 +204,7 @@ def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
     try:
         yield from sending
     except RuntimeError as error:  # of PyTorch, for a process that is gone
-        reason = str(error).partition("\n")[0]
-        raise StreamError(f"a process that makes the batches failed: {reason}") from error
+        raise StreamError(f"{FAILED}: {error}") from error
 
 
 def _prepare(_: int) -> None:

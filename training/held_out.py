@@ -109,7 +109,7 @@ def check_categories(net: VisTR, truth: Mapping[int, str], what: str) -> None:
     Args:
         net: The network.
         truth: Names by category id, of what it is scored on.
-        what: That is, and which ``--parts`` do without it, for the message.
+        what: That is, and the ``--parts`` that are it, for the message.
 
     Raises:
         ConfigError: It does not; the message has the first difference.
@@ -120,7 +120,8 @@ def check_categories(net: VisTR, truth: Mapping[int, str], what: str) -> None:
         if own not in (name, f"class_{category_id}"):
             means = "none" if own is None else repr(own)
             raise ConfigError(
-                f"category {category_id} of {what} is {name!r}, of the weights {means}"
+                f"category {category_id} of {what} is {name!r}, of the weights {means}; leave "
+                "these parts out"
             )
 
 

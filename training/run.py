@@ -85,6 +85,7 @@ class Run:
         self.step = 0
         self.stopping = False
         self._skipped = 0  # steps in a row
+        self._figures = config.out / "figures.jsonl"
         self._device = choose_device(config.device)
         self._bf16 = config.precision == "bf16" or (
             config.precision == "auto" and calculates_bf16(self._device)
@@ -93,7 +94,9 @@ class Run:
         trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
-        self._trainee = with_groups(trainee, config.groups, config.seed).to(self._device)
+        trainee = with_groups(trainee, config.groups, config.seed)
+        with device_errors(self._device, "while loading the network"):
+            self._trainee = trainee.to(self._device)
         store_channels_last(self._trainee.net)
         if trainee.net.frames % config.frames:
             raise ConfigError(
@@ -122,9 +125,12 @@ class Run:
     def go(self) -> None:
         """Train up to the last step, or until `stopping` is set."""
         config = self.config
+        if self._figures_are_due():
+            self._evaluate()
+            if self._figures_are_due():  # it was interrupted again
+                return
         if self.step >= config.steps:
             log.warning("%s has %d steps already: nothing is left", config.out, self.step)
-        self._evaluate_if_due()
         progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
         for batch in progress:
             parts = self._learn(batch)
@@ -132,7 +138,8 @@ class Run:
             append(config.out / "losses.jsonl", {"step": self.step, **parts})
             progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
             # Before the checkpoint: a run that is killed in between evaluates again.
-            self._evaluate_if_due()
+            if self._figures_are_due() and not self.stopping:
+                self._evaluate()
             last = self.step == config.steps
             if self.step % config.checkpoint_every == 0 or last or self.stopping:
                 state = checkpoint(self._trainee, self._optimiser, self.step)
@@ -198,13 +205,14 @@ class Run:
             )
         log.warning("step %d: the gradient is no number; the step is left out", self.step + 1)
 
-    def _evaluate_if_due(self) -> None:
-        """Write the network and what it is worth by now, unless that is there, and say it."""
+    def _figures_are_due(self) -> bool:
         config = self.config
         is_due = self.step % config.evaluate_every == 0 or self.step == config.steps
-        lines = config.out / "figures.jsonl"
-        if not self.step or not is_due or self.stopping or self.step in logged_steps(lines):
-            return
+        return self.step > 0 and is_due and self.step not in logged_steps(self._figures)
+
+    def _evaluate(self) -> None:
+        """Write the network and, unless the run is to stop, what it is worth by now; say it."""
+        config = self.config
         net = short_sided(self._trainee.export(self._evaluated), config.short_sides[-1])
         write_network(net, config.out / "network.safetensors")
         try:
@@ -215,7 +223,7 @@ class Run:
         if "person" in net.categories:
             people = figures.categories.get(net.categories.index("person"), {})
             report["person_AP50"] = people.get("AP50", -1)
-        append(lines, report)
+        append(self._figures, report)
         tqdm.write(f"step {self.step}: AP {report['AP']:.3f}, AP50 {report['AP50']:.3f}")
 
     def _held_out(self) -> Iterator[Clip]:

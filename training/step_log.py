@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from streamer.errors import SinkError
+from streamer.sinks.output_path import write_whole
 
 
 def append(log: Path, entry: Mapping[str, float]) -> None:
@@ -29,10 +30,15 @@ def logged_steps(log: Path) -> set[int]:
 
 
 def cut(log: Path, step: int) -> None:
-    """Drop the lines about later steps, which are about to be written again."""
+    """Drop the lines about later steps, which are about to be written again.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
     if log.exists():
         lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
         # A line that was being written when the run was killed has no end.
         whole = [line for line in lines if line.endswith("\n")]
         kept = [line for line in whole if json.loads(line)["step"] <= step]
-        log.write_text("".join(kept), encoding="utf-8")
+        if kept != lines:
+            write_whole(log, "".join(kept).encode())

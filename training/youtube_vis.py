@@ -166,7 +166,8 @@ class YouTubeVis:
                 self._refuse(name, error)
                 if error.reason != EMPTY and isinstance(record, dict):
                     incomplete.append(record.get("video_id"))
-        for video_id in [key for key in videos if key in incomplete and not videos[key].objects]:
+        bare = [key for key, video in videos.items() if not video.objects and key in incomplete]
+        for video_id in bare:
             self._count("video without labels", f"{self._path}: video {video_id}")
             del videos[video_id]
         return list(videos.values())

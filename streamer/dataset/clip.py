@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model import FrameFeatures, VisTR, VisTROutput
 from model.postprocess import ClipInstance, clip_results
-from streamer.device import device_errors
+from streamer.device import SMALLER_INPUT, device_errors
 from streamer.output import encode_rle, rle_as_json
 from streamer.predictor import encode_frames
 
@@ -44,7 +44,7 @@ def segment_clip(
     if not 1 <= len(inputs) <= net.frames:
         raise ValueError(f"{len(inputs)} inputs, expected from 1 to {net.frames}")
     device = next(net.parameters()).device
-    with device_errors(device, f"on a window of {net.frames} frames"):
+    with device_errors(device, f"on a window of {net.frames} frames", SMALLER_INPUT):
         features = []
         for encoded in encode_frames(net, inputs):
             features.append(encoded)
