@@ -66,10 +66,10 @@ class WindowScheduler:
         """
         key = self._frames % self.frame_step == 0
         self._frames += 1
-        if not key:
-            return None
-        self._indices.append(frame.index)
-        self._new.append(frame)
+        if key:
+            self._indices.append(frame.index)
+            self._new.append(frame)
+        # At others, too: a window that was put off is due once nothing waits any more.
         if len(self._new) < self._due or (more and len(self._new) < self.longest_stride):
             return None
         return self._window(closing=False)

@@ -65,6 +65,14 @@ def test_a_stride_that_grows_takes_what_waits() -> None:
     assert [len(window.new) for window in windows] == [12] * 8
 
 
+def test_a_window_that_was_put_off_does_not_wait_for_a_key_frame() -> None:
+    scheduler = WindowScheduler(36, 12, frame_step=5, warm_up=True, grows=True)
+    # With the twelfth key frame another frame waits, and after that none.
+    windows = {i: w for i in range(60) if (w := scheduler.add(FRAMES[i], more=i == 55))}
+    assert list(windows) == [56]
+    assert windows[56].real == tuple(range(0, 60, 5))
+
+
 def test_no_frames_no_window() -> None:
     assert schedule(0, WindowScheduler(36, 18)) == []
 
