@@ -85,6 +85,7 @@ class Run:
         self.step = 0
         self.stopping = False
         self._skipped = 0  # steps in a row
+        self._losses = config.out / "losses.jsonl"
         self._figures = config.out / "figures.jsonl"
         self._device = choose_device(config.device)
         self._bf16 = config.precision == "bf16" or (
@@ -110,8 +111,8 @@ class Run:
         make_folder(config.out)
         if saved is not None:
             self._resume(saved)
-        for name in ("losses.jsonl", "figures.jsonl"):
-            cut(config.out / name, self.step)
+        for lines in (self._losses, self._figures):
+            cut(lines, self.step)
 
     def _first_network(self, *, resumed: bool) -> Trainee:
         """What the run starts from; where it goes on, only the sizes of that count."""
@@ -135,7 +136,7 @@ class Run:
         for batch in progress:
             parts = self._learn(batch)
             self.step += 1
-            append(config.out / "losses.jsonl", {"step": self.step, **parts})
+            append(self._losses, {"step": self.step, **parts})
             progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
             # Before the checkpoint: a run that is killed in between evaluates again.
             if self._figures_are_due() and not self.stopping:

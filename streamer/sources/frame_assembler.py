@@ -72,7 +72,8 @@ class FrameAssembler:
             DeviceError: The device that decoded it failed, or ran out of memory.
         """
         # Before the conversion, which takes its time.
-        decoded_ns, (capture_unix_ns, capture_clock) = time.monotonic_ns(), self._capture(picture)
+        decoded_ns = time.monotonic_ns()
+        capture_unix_ns, capture_clock = self._capture(picture)
         width, height = picture.frame.width, picture.frame.height
         if width * height > MAX_PIXELS:
             raise SourceError(
