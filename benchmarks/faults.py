@@ -24,6 +24,7 @@ from benchmarks.report import show_report
 from benchmarks.rtsp_server import RtspServer
 from streamer.argument_types import output_file, whole_number
 from streamer.assembly import SHIPPED_CLIP
+from streamer.command import command
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
@@ -71,6 +72,7 @@ class _Follower(Thread):
             raise self.error or StreamError(f"the source did nothing for {WAIT_S} s")
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails; 2 for wrong arguments."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
@@ -79,11 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=output_file, help="JSON file to write")
     options = parser.parse_args(arguments)
-    try:
-        show_report(measure(options.times), options.out)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    show_report(measure(options.times), options.out)
     return 0
 
 

@@ -22,20 +22,17 @@ from benchmarks.report import (
 )
 from streamer.argument_types import whole_number
 from streamer.assembly import load
+from streamer.command import command
 from streamer.config import StreamConfig
-from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
 from streamer.window_options import WindowConfig
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails; 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
-    try:
-        show_report(_measure(options), options.out)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    show_report(_measure(options), options.out)
     return 0
 
 

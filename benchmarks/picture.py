@@ -14,6 +14,7 @@ from typing import Any
 
 import matplotlib as mpl
 
+from streamer.command import command
 from streamer.errors import SourceError
 
 mpl.use("Agg")  # no screen is needed
@@ -67,17 +68,14 @@ def _draw(axes: Axes, report: dict[str, Any]) -> None:
     axes.legend(title=cpu if report["device"] == "cpu" else report["device"])
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw; returns the exit code: 0, or 1 where a file cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__)
     parser.add_argument("out", type=Path, help="PNG file to write")
     parser.add_argument("results", type=Path, nargs="+", help="JSON files of benchmarks.throughput")
     options = parser.parse_args(arguments)
-    try:
-        draw_costs(options.out, options.results)
-    except SourceError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    draw_costs(options.out, options.results)
     return 0
 
 

@@ -33,8 +33,9 @@ from benchmarks.report import (
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
+from streamer.command import command
 from streamer.config import StreamConfig
-from streamer.errors import ConfigError, StreamError
+from streamer.errors import ConfigError
 from streamer.source_options import SourceConfig
 from streamer.stats import Summary
 from streamer.window_options import WindowConfig
@@ -46,15 +47,12 @@ WARM_UP, COMPARED = 10, 10
 """Readings that do not count, and those after them whose median the last ones' is compared with."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails or memory grew too much."""
     options = _parser().parse_args(arguments)
-    try:
-        report = _measure(options)
-        show_report(report, options.out)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    report = _measure(options)
+    show_report(report, options.out)
     failures = _failures(report, options.limit_mib, options.slack_ms)
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)

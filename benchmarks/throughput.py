@@ -27,9 +27,10 @@ from model import LIGHT, RESNET50, RESNET101, VisTR, load_vistr, save_vistr
 from model.initialise import random_tensors
 from streamer.argument_types import whole_number
 from streamer.assembly import load
+from streamer.command import command
 from streamer.config import StreamConfig
 from streamer.device import device_errors
-from streamer.errors import ConfigError, StreamError
+from streamer.errors import ConfigError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
@@ -37,17 +38,14 @@ from streamer.sources.source import open_source
 ARCHITECTURES = {"light": LIGHT, "r50": RESNET50, "r101": RESNET101}
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails; 2 for wrong arguments."""
     options = _parser().parse_args(arguments)
-    try:
-        with _weights(options) as weights:
-            report = _measure(options, weights)
-        print("\n".join(_table(report)))
-        keep_report(report, options.out)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    with _weights(options) as weights:
+        report = _measure(options, weights)
+    print("\n".join(_table(report)))
+    keep_report(report, options.out)
     return 0
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 from benchmarks.average_precision import Figures, average_precision
 from benchmarks.tracking import trackeval, tracking_figures
-from streamer.errors import StreamError
+from streamer.command import command
 from streamer.sinks.output_path import check_apart, check_writable, write_whole
 
 CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
@@ -38,6 +38,7 @@ TABLE = {
 """The figures of each row, over all, small, medium and large objects."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate from the command line.
 
@@ -49,9 +50,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     bad: list[str] | None = [] if options.skip_bad else None
     try:
         _run(options, bad)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
     finally:
         if bad:
             print(f"left out {len(bad)} bad entries:", *bad, sep="\n  ", file=sys.stderr)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from zmq.auth import create_certificates
 
-from streamer.errors import ConfigError, SinkError, StreamError
+from streamer.command import command
+from streamer.errors import ConfigError, SinkError
 
 DESCRIPTION = """Make a pair of CURVE keys for the publisher and for each reader. NAME.key_secret
 stays with whom it names, NAME.key goes to the others: the publisher's to each reader, the readers'
@@ -48,19 +49,16 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
     return paths
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make keys from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m streamer.keys", description=DESCRIPTION)
     parser.add_argument("folder", type=Path, help="where to write the keys")
     parser.add_argument("names", nargs="+", metavar="NAME", help="publisher or reader")
     options = parser.parse_args(arguments)
-    try:
-        for name in options.names:
-            for path in make_keys(options.folder, name):
-                print(path)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    for name in options.names:
+        for path in make_keys(options.folder, name):
+            print(path)
     return 0
 
 

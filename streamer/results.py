@@ -18,7 +18,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TextIO
 
-from streamer.errors import SourceError, StreamError
+from streamer.command import command
+from streamer.errors import SourceError
 from streamer.result_lines import TrackLines, VideoLines, survey
 from streamer.sinks.output_path import check_apart, check_writable, replacing
 
@@ -123,6 +124,7 @@ def _frame_by_frame(lines: BufferedReader, track: TrackLines, key: str) -> Itera
         separator = ","
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Assemble from the command line.
 
@@ -136,11 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lines", help="JSON lines that a run wrote, such as r.jsonl")
     parser.add_argument("results", help="results file to write, such as r.json")
     asked = parser.parse_args(arguments)
-    try:
-        entries = assemble(asked.lines, asked.results)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    entries = assemble(asked.lines, asked.results)
     print(f"{asked.results}: {entries} tracks")
     return 0
 

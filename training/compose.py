@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from model.categories import YOUTUBE_VIS_2019
 from streamer.argument_types import whole_number
-from streamer.errors import StreamError
-from streamer.signals import exit_code, handled, interrupt
+from streamer.command import command
 from streamer.sinks.output_path import check_folder
 from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip
@@ -23,20 +22,14 @@ from training.library import load_library
 from training.youtube_vis_writer import write_youtube_vis
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the clips; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        check_folder(str(options.folder))
-        with handled(interrupt):
-            library = load_library(Assets(options.assets), options.split)
-            clips = _clips(Composer(library, Composition()), options)
-            write_youtube_vis(options.folder, clips, YOUTUBE_VIS_2019)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as interruption:
-        return exit_code(interruption)
+    check_folder(str(options.folder))
+    library = load_library(Assets(options.assets), options.split)
+    clips = _clips(Composer(library, Composition()), options)
+    write_youtube_vis(options.folder, clips, YOUTUBE_VIS_2019)
     print(f"{options.clips} clips of {options.frames} frames in {options.folder}")
     return 0
 

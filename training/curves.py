@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import SourceError, StreamError
+from streamer.command import command
+from streamer.errors import SourceError
 from streamer.sinks.output_path import replacing
 
 mpl.use("Agg")  # no screen is needed
@@ -81,10 +84,14 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return means
 
 
+@command
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw from the command line; returns the exit code: 0, or 1 where it cannot."""
+    parser = argparse.ArgumentParser(prog="python -m training.curves", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder of a run")
+    print(draw_curves(parser.parse_args(arguments).folder))
+    return 0
+
+
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m training.curves FOLDER")
-    try:
-        print(draw_curves(Path(sys.argv[1])))
-    except StreamError as error:
-        sys.exit(f"error: {error}")
+    sys.exit(main())

@@ -21,8 +21,8 @@ from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
-from streamer.errors import SourceError, StreamError
-from streamer.signals import exit_code, handled, interrupt
+from streamer.command import command
+from streamer.errors import SourceError
 from streamer.sinks.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, check_categories, held_out_composers, tube_rows
@@ -40,6 +40,7 @@ PARTS = {
 """What can be evaluated, and what its table is called."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Evaluate from the command line.
 
@@ -47,14 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where something cannot be read or written; 2 for wrong arguments.
     """
     options = _parser().parse_args(arguments)
-    try:
-        with handled(interrupt):
-            _run(options)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as interruption:
-        return exit_code(interruption)
+    _run(options)
     return 0
 
 

@@ -23,8 +23,8 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
-from streamer.errors import SourceError, StreamError
-from streamer.signals import exit_code, handled, interrupt
+from streamer.command import command
+from streamer.errors import SourceError
 from streamer.sinks.output_path import make_folder, write_whole
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER
 from training.drawings import svg
@@ -39,6 +39,7 @@ ERROR_LINE = re.compile("(E: |error|npm err)", re.IGNORECASE)
 """How the package managers begin the lines that say what went wrong."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fetch the assets from the command line.
 
@@ -51,14 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where = "where they go (default: %(default)s)"
     parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help=where)
     folder = parser.parse_args(arguments).folder
-    try:
-        with handled(interrupt):
-            fetch(folder, PACKAGES, read_checksums(CHECKSUMS))
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as interruption:
-        return exit_code(interruption)
+    fetch(folder, PACKAGES, read_checksums(CHECKSUMS))
     return 0
 
 

@@ -17,28 +17,26 @@ import torch
 from benchmarks.machine import commit
 from model import VisTR
 from streamer.argument_types import output_file, whole_number
-from streamer.errors import SourceError, StreamError
+from streamer.command import command
+from streamer.errors import SourceError
 from streamer.json_file import read_json
 from training.state import load_trainee, short_sided, tensors_sha256, write_network
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        trainee = load_trainee(options.checkpoint)
-        net = short_sided(trainee.export(trainee.net.frames), options.short_side)
-        net = net.to(torch.float16)
-        facts = {
-            "trained_on": _json(options.facts),
-            "commit": commit(digits=40),
-            "evaluation": _evaluation(options.evaluation, net),
-        }
-        net.facts = {key: value for key, value in facts.items() if value}
-        write_network(net, options.weights)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+    trainee = load_trainee(options.checkpoint)
+    net = short_sided(trainee.export(trainee.net.frames), options.short_side)
+    net = net.to(torch.float16)
+    facts = {
+        "trained_on": _json(options.facts),
+        "commit": commit(digits=40),
+        "evaluation": _evaluation(options.evaluation, net),
+    }
+    net.facts = {key: value for key, value in facts.items() if value}
+    write_network(net, options.weights)
     size = options.weights.stat().st_size
     print(f"{options.weights}: {size / 1e6:.1f} MB, {len(net.categories) - 1} categories")
     return 0

@@ -10,8 +10,9 @@ import torch
 from jsonargparse import ActionConfigFile, ArgumentParser
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from streamer.errors import ConfigError, StreamError
-from streamer.signals import exit_code, handled, interrupt
+from streamer.command import command
+from streamer.errors import ConfigError
+from streamer.signals import handled
 from training.curves import draw_curves
 from training.run import Run
 from training.run_config import TrainConfig
@@ -20,6 +21,7 @@ DESCRIPTION = """Train a VisTR on clips composed from assets, or on a YouTube-VI
 Interrupted (Ctrl-C), it finishes the step and keeps a checkpoint; the same command goes on."""
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train from the command line.
 
@@ -31,26 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number after an interruption.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    try:
-        config = _parse(arguments)
-        if config.threads:
-            torch.set_num_threads(config.threads)
-        with handled(interrupt):
-            run = Run(config)
-        stopped: list[int] = []
+    config = _parse(arguments)
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    run = Run(config)
+    stopped: list[int] = []
 
-        def stop(number: int) -> None:
-            stopped.append(number)
-            run.stopping = True
+    def stop(number: int) -> None:
+        stopped.append(number)
+        run.stopping = True
 
-        with handled(stop), logging_redirect_tqdm():
-            run.go()
-        print(f"curves: {draw_curves(config.out)}")
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as interruption:  # before the first step
-        return exit_code(interruption)
+    with handled(stop), logging_redirect_tqdm():
+        run.go()
+    print(f"curves: {draw_curves(config.out)}")
     return 128 + stopped[0] if stopped else 0
 
 

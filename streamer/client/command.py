@@ -19,6 +19,7 @@ from streamer.argument_types import whole_number
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
+from streamer.command import command
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.standard_output import forget_reader
@@ -42,6 +43,7 @@ def describe(frame: ReceivedFrame) -> str:
     return line + (f"  lost {frame.lost}" if frame.lost else "")
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read a stream and print a line per frame; returns the exit code."""
     options = _parser().parse_args(arguments)
@@ -50,11 +52,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return _read(options)
-    except StreamError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
     except BrokenPipeError:
         forget_reader()
         return 0

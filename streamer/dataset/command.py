@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from collections.abc import Sequence
 from typing import get_args
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.argument_types import whole_number
+from streamer.command import command
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
-from streamer.errors import StreamError
 from streamer.openmp import share_cores
-from streamer.signals import exit_code, handled, interrupt
 from streamer.window_options import WindowConfig
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Segment a data set; returns the exit code (0 done, 1 failed, 2 misused, 128 + signal).
 
@@ -28,18 +27,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(_parser().parse_args(arguments))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("streamer").setLevel(logging.WARNING if options.quiet else logging.INFO)
-    try:
-        share_cores()
-        with handled(interrupt), logging_redirect_tqdm():
-            # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
-            from streamer.dataset.launch import launch  # noqa: PLC0415
+    share_cores()
+    with logging_redirect_tqdm():
+        # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
+        from streamer.dataset.launch import launch  # noqa: PLC0415
 
-            return launch(options)
-    except StreamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as interruption:
-        return exit_code(interruption)
+        return launch(options)
 
 
 def _options(parsed: argparse.Namespace) -> DatasetOptions:
