@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamer.dataset.annotations import Video, check_categories, read_annotations
+from streamer.dataset.annotations import Video, read_annotations
 from streamer.errors import SourceError
 from tests.datasets import Dataset, make_dataset, pictures
-
-KNOWN = ("background", "person", "giant_panda", "class_3")
 
 
 @pytest.fixture
@@ -111,24 +108,3 @@ def test_paths_that_do_not_exist(dataset: Dataset) -> None:
         read_annotations(str(dataset.root / "gone.json"), str(dataset.img_path))
     with pytest.raises(SourceError, match=r"img_path .*gone: is not a folder"):
         read_annotations(str(dataset.ann_path), str(dataset.root / "gone"))
-
-
-@pytest.mark.parametrize(
-    "categories", [{}, {1: "person"}, {1: "Person", 2: "giant panda"}, {2: "Giant-Panda", 3: "ox"}]
-)
-def test_categories_that_agree(categories: dict[int, str]) -> None:
-    check_categories("a.json", categories, KNOWN)
-
-
-@pytest.mark.parametrize(
-    ("categories", "message"),
-    [
-        ({1: "airplane", 2: "bear", 3: "ox"}, "a.json: category 1 is 'airplane', but 'person' in "
-         "the weights, and 1 more differ; if the weights' names are wrong, --category_file gives"),
-        ({1: "person", 4: "ox"}, "a.json: category 4 (ox) is none of the weights' 3; if"),
-        ({0: "person"}, "category 0 (person) is none of"),
-    ],
-)  # fmt: skip
-def test_categories_that_differ(categories: dict[int, str], message: str) -> None:
-    with pytest.raises(SourceError, match=re.escape(message)):
-        check_categories("a.json", categories, KNOWN)

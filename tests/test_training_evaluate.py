@@ -107,8 +107,8 @@ def test_a_network_of_single_frames(tmp_path: Path, given: Given) -> None:
         (["--video", "gone.mp4"], 1, "gone.mp4: no such file"),
         (
             ["--weights", "few.safetensors"],
-            2,
-            "(--parts tubes,streaming) is 'lizard', of the weights none",
+            1,
+            "(--parts tubes,streaming): category 3 (lizard) is none of the weights' 2",
         ),
         (["--out", "clip.mp4"], 1, "clip.mp4 is not a folder"),
     ],

@@ -12,13 +12,11 @@ from pycocotools import mask as coco_mask
 from benchmarks.annotations import GroundTruth, Result, Truth, Video
 from benchmarks.average_precision import average_precision
 from model import VisTR
-from streamer.errors import ConfigError
 from tests.evaluated import SIZE, pictures, sure_vistr, write_assets
 from training.assets import Assets
 from training.clip import Clip
 from training.held_out import (
     SEED,
-    check_categories,
     held_out_composers,
     network_frame,
     tube_rows,
@@ -108,13 +106,3 @@ def test_without_categories_a_wrong_name_costs_nothing() -> None:
     assert average_precision(truth, results).stats["AP"] == 0
     unnamed = average_precision(*without_categories(truth, results)).stats
     assert unnamed["AP"] == pytest.approx(1)
-
-
-def test_weights_that_mean_other_categories_are_refused() -> None:
-    net = sure_vistr(2, classes=2)
-    net.categories = ("", "cat", "class_2")
-    check_categories(net, {1: "cat", 2: "dog"}, "it")
-    with pytest.raises(ConfigError, match=r"category 1 of it is 'dog', of the weights 'cat'"):
-        check_categories(net, {1: "dog"}, "it")
-    with pytest.raises(ConfigError, match=r"category 3 of it is 'dog', of the weights none"):
-        check_categories(net, {3: "dog"}, "it")

@@ -21,11 +21,12 @@ from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import whole_number
 from streamer.assembly import SHIPPED_CLIP
+from streamer.category_check import check_categories
 from streamer.command import command
 from streamer.errors import SourceError
 from streamer.sinks.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
-from training.held_out import Rows, check_categories, held_out_composers, tube_rows
+from training.held_out import Rows, held_out_composers, tube_rows
 from training.library import PERSON, load_library
 from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
 from training.state import tensors_sha256
@@ -38,6 +39,8 @@ PARTS = {
     "speed": "Speed",
 }
 """What can be evaluated, and what its table is called."""
+
+LEAVE_OUT = "weights that mean something else cannot be scored on it: leave these parts out"
 
 
 @command
@@ -79,14 +82,16 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
     if {"tubes", "streaming"} & parts:
         library = load_library(Assets(options.assets), "val")
         names = {i: YOUTUBE_VIS_2019[i - 1] for i in (PERSON, *library.sprites)}
-        check_categories(net, names, "the composites (--parts tubes,streaming)")
+        what = "the composites (--parts tubes,streaming)"
+        check_categories(what, names, net.categories, LEAVE_OUT)
         composers = held_out_composers(library)
         jobs["tubes"] = partial(tube_rows, net, composers, options.clips)
         counts = {"people": options.people_streams, "mixed": options.mixed_streams}
         jobs["streaming"] = partial(streaming_rows, net, composers, counts, options.stream_frames)
     if "real" in parts:
         labels = read_labels(options.real)
-        check_categories(net, labels.truth.categories, f"{options.real} (--parts real)")
+        what = f"{options.real} (--parts real)"
+        check_categories(what, labels.truth.categories, net.categories, LEAVE_OUT)
         jobs["real"] = lambda: {clip.name: label_figures(net, labels, clip)}
     jobs["speed"] = partial(speed_rows, net, clip)
     return {part: job for part, job in jobs.items() if part in parts}

@@ -11,7 +11,6 @@ from tqdm import tqdm
 from benchmarks.annotations import GroundTruth, Result, Truth, Video
 from benchmarks.average_precision import average_precision
 from model import VisTR
-from streamer.errors import ConfigError
 from streamer.stitching.untangling import untangle
 from training.composer import Composer, Composition
 from training.feed import ClipSource, frame_size
@@ -101,28 +100,6 @@ def network_frame(net: VisTR) -> tuple[int, int]:
 def named_categories(net: VisTR) -> dict[int, str]:
     """All categories that a network knows, by their ids."""
     return dict(list(enumerate(net.categories))[1:])
-
-
-def check_categories(net: VisTR, truth: Mapping[int, str], what: str) -> None:
-    """See that a network means the same by the category ids that it is scored on.
-
-    Args:
-        net: The network.
-        truth: Names by category id, of what it is scored on.
-        what: That is, and the ``--parts`` that are it, for the message.
-
-    Raises:
-        ConfigError: It does not; the message has the first difference.
-    """
-    known = dict(enumerate(net.categories))
-    for category_id, name in truth.items():
-        own = known.get(category_id)
-        if own not in (name, f"class_{category_id}"):
-            means = "none" if own is None else repr(own)
-            raise ConfigError(
-                f"category {category_id} of {what} is {name!r}, of the weights {means}; leave "
-                "these parts out"
-            )
 
 
 def without_categories(

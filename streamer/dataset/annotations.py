@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -76,33 +76,6 @@ def read_annotations(ann_path: str, img_path: str) -> Annotations:
     return Annotations(tuple(videos), tuple(bad), categories, hashlib.sha256(data).hexdigest())
 
 
-def check_categories(ann_path: str, categories: Mapping[int, str], known: Sequence[str]) -> None:
-    """See that the category ids mean the same in the annotations and in the weights.
-
-    Args:
-        ann_path: For messages.
-        categories: Names by category id, of the annotations.
-        known: Names by category id, of the weights; ``class_N`` stands for one without a name.
-
-    Raises:
-        SourceError: They differ; the message has the first difference.
-    """
-    different = []
-    for category_id, name in categories.items():
-        if not 1 <= category_id < len(known):
-            different.append(f"{category_id} ({name}) is none of the weights' {len(known) - 1}")
-            continue
-        own = known[category_id]
-        if own != f"class_{category_id}" and _folded(own) != _folded(name):
-            different.append(f"{category_id} is {name!r}, but {own!r} in the weights")
-    if different:
-        more = f", and {len(different) - 1} more differ" if len(different) > 1 else ""
-        raise SourceError(
-            f"{ann_path}: category {different[0]}{more}; if the weights' names are wrong, "
-            "--category_file gives them others"
-        )
-
-
 def _video(entry: object, ids: Counter[str], folder: Path) -> Video:
     if not isinstance(entry, dict):
         raise SourceError(f"is {entry!r:.50}, expected an object")
@@ -154,10 +127,6 @@ def _categories(ann_path: str, entries: object) -> dict[int, str]:
             f"{ann_path}: categories: expected a list of objects with an id and a name"
         ) from error
     return categories
-
-
-def _folded(name: str) -> str:
-    return name.casefold().replace("-", "_").replace(" ", "_")
 
 
 def _id_of(entry: object) -> str:

@@ -11,7 +11,8 @@ import streamer
 from model import VisTR
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.assembly import choose_stride, load
-from streamer.dataset.annotations import Annotations, Video, check_categories, read_annotations
+from streamer.category_check import check_categories
+from streamer.dataset.annotations import Annotations, Video, read_annotations
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.options import DatasetOptions
 from streamer.dataset.parts import PartsFolder, only_job
@@ -45,7 +46,8 @@ def _launch(options: DatasetOptions) -> int:
     annotations = read_annotations(options.ann_path, options.img_path)
     _refuse_bad(options, annotations)
     net = load(options.network)
-    check_categories(options.ann_path, annotations.categories, net.categories)
+    remedy = "if the weights' names are wrong, --category_file gives them others"
+    check_categories(options.ann_path, annotations.categories, net.categories, remedy)
     parts = PartsFolder(
         options.save_path, _settings(options, annotations, net), restart=options.restart
     )
