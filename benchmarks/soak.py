@@ -108,8 +108,6 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _found(summary: Summary, watch: _Watch, stride: int) -> dict[str, Any]:
     latency_ms, window_ms = percentiles(watch.latencies_ms), by_percentile(summary.window_ms)
-    memory, descriptors = list(watch.mib.values())[WARM_UP:], watch.descriptors[WARM_UP:]
-    grown_mib = np.median(memory[-COMPARED:]) - np.median(memory[:COMPARED])
     return {
         "frames": summary.frames,
         "dropped": summary.dropped,
@@ -122,10 +120,17 @@ def _found(summary: Summary, watch: _Watch, stride: int) -> dict[str, Any]:
         "window_ms": {name: round(ms, 1) for name, ms in window_ms.items()},
         # The oldest new frame waits for the others of its stride, and for the window.
         "promised_ms": round((stride - 1) * watch.interval_ms + window_ms["p99"], 1),
-        "growth_mib": round(float(grown_mib), 1),
-        "growth_descriptors": max(descriptors) - descriptors[0],
+        "growth_mib": round(_growth(list(watch.mib.values())), 1),
+        # One may be open for a moment, as where the clip begins anew.
+        "growth_descriptors": round(_growth(watch.descriptors)),
         "resident_mib": watch.mib,
     }
+
+
+def _growth(readings: Sequence[float]) -> float:
+    """From the first readings after the warm-up to the last ones: of their medians."""
+    counted = readings[WARM_UP:]
+    return float(np.median(counted[-COMPARED:]) - np.median(counted[:COMPARED]))
 
 
 class _Watch:
