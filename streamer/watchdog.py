@@ -29,9 +29,10 @@ class Watchdog:
     """Looks at a run from a thread of its own, and logs a stage that stalls, and that it goes on.
 
     The source stalls while it gives no frame although there is room, also while it is tried again;
-    the network, while frames wait and it takes none; an output, while results wait and it takes
-    none. Nothing is ended here: a live source that gives nothing is left behind and opened again by
-    `streamer.sources.patient_media`, and waiting for the others is what they are there for.
+    the network, while frames wait, it takes none and no output is full; an output, while results
+    wait and it takes none. Nothing is ended here: a live source that gives nothing is left behind
+    and opened again by `streamer.sources.patient_media`, and waiting for the others is what they
+    are there for.
 
     Args:
         pipeline: The run's.
@@ -78,9 +79,12 @@ class Watchdog:
     def _moves(self) -> dict[str, tuple[int, bool]]:
         """How far each stage has come, and whether there is anything for it to do."""
         counts = self._pipeline.counts()
+        # Results go to the outputs on the network's thread, which waits for a full one.
+        is_held = any(sink.is_full for sink in self._sinks)
+        taken = counts.decoded - counts.dropped - counts.waiting
         moves = {
             "source": (counts.decoded, not counts.is_source_idle),
-            "network": (counts.decoded - counts.dropped - counts.waiting, counts.waiting > 0),
+            "network": (taken, counts.waiting > 0 and not is_held),
         }
         for sink in self._sinks:
             moves[sink.name] = (sink.taken, sink.waiting > 0)

@@ -93,6 +93,19 @@ def test_an_output_that_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     assert stalls(watchdog) == []
 
 
+def test_a_full_output_is_not_the_networks_fault() -> None:
+    stuck = FakeSink("blocks")
+    sink = SinkThread("zmq tcp://127.0.0.1:5555", lambda: stuck, 2)
+    whole = pipeline(FakeSource(40), OneObject())
+    watchdog = Watchdog(whole, [sink], stall_s=30)
+    with running(whole, sink):
+        wait_for(lambda: sink.is_full and whole.counts().waiting > 0)
+        watchdog.look(0)
+        watchdog.look(31)
+        assert stalls(watchdog) == ["zmq tcp://127.0.0.1:5555"]
+        stuck.release.set()
+
+
 def test_it_looks_by_itself() -> None:
     source = FakeSource(10, "blocks")
     whole = pipeline(source, OneObject())

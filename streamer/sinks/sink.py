@@ -59,6 +59,11 @@ class SinkThread:
         """Outputs that the sink has not taken yet."""
         return len(self._outputs)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether `put` would wait."""
+        return len(self._outputs) >= self._outputs.capacity
+
     def start(self) -> None:
         """Open the sink and return once it is open.
 
