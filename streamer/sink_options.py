@@ -61,6 +61,12 @@ class ZmqConfig:
         check(self.max_readers >= 1, "zmq.max_readers", self.max_readers, "at least 1")
         check_positive("zmq.heartbeat_s", self.heartbeat_s)
         check(0 <= self.linger_s <= LONGEST_S, "zmq.linger_s", self.linger_s, "from 0 to 1e6")
+        check(
+            self.pattern == "pub" or self.linger_s > 0,
+            "zmq.linger_s",
+            self.linger_s,
+            "more than 0 with zmq.pattern push, which loses nothing",
+        )
         given = self.curve_key is not None
         check(
             given == (self.curve_readers is not None),

@@ -83,6 +83,7 @@ def test_a_shipped_config_is_found_by_name(name: str) -> None:
         ("--zmq.linger_s -1", "zmq.linger_s is -1"),
         ("--zmq.wait_subscribers -1", "zmq.wait_subscribers is -1"),
         ("--zmq.pattern push --zmq.wait_subscribers 1", "zmq.wait_subscribers is 1"),
+        ("--zmq.pattern push --zmq.linger_s 0", "zmq.linger_s is 0.0; allowed: more than 0 with"),
         ("--mp4.crf 52", "mp4.crf is 52"),
         ("--mp4.segment_mb 0", "mp4.segment_mb is 0.0; allowed: from 0.01 to 1e6 megabytes"),
         ("--mp4.keyframe_s 0", "mp4.keyframe_s is 0"),

@@ -14,6 +14,7 @@ from streamer.errors import ConfigError, SinkError
 from streamer.output import EndOfStream, Gap, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import ZmqConfig
+from streamer.sinks.readers import Readers
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import (
     EosMessage,
@@ -347,6 +348,25 @@ def test_push_to_a_reader_that_stalls_at_the_end_is_an_error(tmp_path: Path) -> 
         error = publisher.end()
     assert isinstance(error, SinkError)
     assert "did not take all within 0.2 s" in str(error)
+
+
+def test_readers_that_took_all_are_no_loss_however_long_others_take_to_leave(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close = Readers.close
+
+    def close_slowly(readers: Readers) -> None:
+        threading.Event().wait(0.3)
+        close(readers)
+
+    monkeypatch.setattr(Readers, "close", close_slowly)
+    with Publisher(ZmqConfig(pattern="push", linger_s=0.4)) as publisher:
+        reader = publisher.reader(zmq.PULL)
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        reader.read_until(FrameMessage)
+        assert publisher.end() is None
+        reader.read_until(EosMessage)
 
 
 def test_heartbeats_of_push_wait_for_a_reader() -> None:

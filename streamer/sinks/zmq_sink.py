@@ -103,9 +103,9 @@ class ZmqSink:
         Raises:
             SinkError: With ``push``, a reader had not taken everything by then.
         """
-        began = time.monotonic()
-        self._readers.close()
         linger_s = max(0.0, self._left_s())  # `drain` may have waited already
+        self._readers.close()
+        began = time.monotonic()
         self._socket.close(linger=round(1000 * linger_s))
         # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
         # times, when a reader leaves just as the socket closes.
