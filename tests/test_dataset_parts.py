@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -103,6 +104,30 @@ def test_a_full_disk_is_named_and_leaves_nothing_torn(tmp_path: Path) -> None:
         parts.write(8, [entry(8)])
     assert not parts.finished(8)
     assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
+
+
+def test_a_lock_that_was_removed_meanwhile_keeps_nobody_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another job, which is ending, removes its lock between this one's opening and locking it."""
+    lock = tmp_path / "r.json.lock"
+    flock = fcntl.flock
+    asked = []
+
+    def late(file: TextIO, operation: int) -> None:
+        if not asked:
+            lock.unlink()
+        asked.append(file)
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with only_job(str(tmp_path / "r.json")):
+        assert lock.exists()  # the one that others would find
+        with (
+            pytest.raises(SinkError, match="another job is at work on it"),
+            only_job(str(tmp_path / "r.json")),
+        ):
+            pass
 
 
 def test_two_jobs_at_once_are_refused(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -121,15 +122,24 @@ def only_job(save_path: str) -> Iterator[None]:
         SinkError: Another job is at work there, or the lock beside the file cannot be made.
     """
     lock = Path(save_path + ".lock")
-    with _written(lock), lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SinkError(f"{save_path}: another job is at work on it") from None
+    with _written(lock), ExitStack() as held:
+        file = held.enter_context(lock.open("w"))
+        while not _locked(file, save_path):
+            file = held.enter_context(lock.open("w"))
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+def _locked(file: TextIO, save_path: str) -> bool:
+    """Lock it; returns whether it still is what others would find under its name."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SinkError(f"{save_path}: another job is at work on it") from None
+    # A job that was ending may have removed it since it was opened.
+    return os.fstat(file.fileno()).st_nlink > 0
 
 
 def _load(path: Path) -> Any:
