@@ -16,6 +16,7 @@ import matplotlib as mpl
 
 from streamer.command import command
 from streamer.errors import SourceError
+from streamer.sinks.output_path import replacing
 
 mpl.use("Agg")  # no screen is needed
 
@@ -32,6 +33,7 @@ def draw_costs(out: Path, results: Sequence[Path]) -> None:
 
     Raises:
         SourceError: One of them is none.
+        SinkError: The picture cannot be written.
     """
     figure, panels = plt.subplots(
         1, len(results), figsize=(4.5 * len(results), 3.6), layout="constrained", squeeze=False
@@ -39,9 +41,10 @@ def draw_costs(out: Path, results: Sequence[Path]) -> None:
     for axes, path in zip(panels[0], results, strict=True):
         try:
             _draw(axes, json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise SourceError(f"{path}: not a result of benchmarks.throughput: {error}") from error
-    figure.savefig(out, dpi=90)
+    with replacing(out) as part:
+        figure.savefig(part, dpi=90, format="png")
     plt.close(figure)
 
 

@@ -59,7 +59,7 @@ class Metrics:
         ).labels(stream)
         try:
             server, thread = start_http_server(config.port or 0, config.host, self._registry)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter of what can be no host's name
             where = f"{config.host}:{config.port}"
             raise SinkError(f"metrics cannot be served on {where}: {error}") from error
         self._server, self._thread = server, thread

@@ -219,6 +219,7 @@ def test_quiet_says_nothing(
             2,
             "window.stride is 7; allowed: from 1 to 6",
         ),
+        (["--short_side", "1"], 2, "short_side is 1; allowed: from 32 to"),
         (["--num_frames", "8"], 1, "frames is 6 in the weights, not 8"),
         (["--num_ins", "10"], 1, "slots is 3 in the weights, not 10"),
         (["--backbone", "resnet50"], 1, "backbone is mobilenet_v2"),

@@ -114,6 +114,8 @@ def test_a_port_in_use_and_an_unknown_host_are_errors() -> None:
             Metrics(taken, "cam")
     with pytest.raises(SinkError, match="metrics cannot be served on nowhere"):
         Metrics(MetricsConfig(port=0, host="nowhere.invalid"), "cam")
+    with pytest.raises(SinkError, match=r"metrics cannot be served on a\.\.b:0: .*label"):
+        Metrics(MetricsConfig(port=0, host="a..b"), "cam")
     with pytest.raises(ConfigError, match=r"metrics\.port is 65536"):
         MetricsConfig(port=65_536)
     with pytest.raises(ConfigError, match=r"metrics\.stall_s is 0"):

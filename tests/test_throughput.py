@@ -129,9 +129,11 @@ def test_network_and_stream_are_timed_beside_the_reference(
 def test_a_picture_of_something_else_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "other.json").write_text('{"network": {}}')
-    assert draw_picture([str(tmp_path / "costs.png"), str(tmp_path / "other.json")]) == 1
-    assert "other.json: not a result of benchmarks.throughput" in capsys.readouterr().err
+    other = tmp_path / "other.json"
+    for content in ('{"network": {}}', "[]", '{"network": []}'):
+        other.write_text(content)
+        assert draw_picture([str(tmp_path / "costs.png"), str(other)]) == 1
+        assert "other.json: not a result of benchmarks.throughput" in capsys.readouterr().err
 
 
 def test_a_stride_longer_than_the_window_is_refused(

@@ -43,6 +43,7 @@ def _options(parsed: argparse.Namespace) -> DatasetOptions:
         slots=parsed.num_ins,
         device=parsed.device,
         precision=parsed.precision,
+        short_side=parsed.short_side,
         threshold=0.0,
         window=WindowConfig(size=parsed.num_frames, stride=parsed.stride or "auto"),
     )
@@ -51,7 +52,6 @@ def _options(parsed: argparse.Namespace) -> DatasetOptions:
         img_path=parsed.img_path,
         save_path=parsed.save_path,
         network=network,
-        short_side=parsed.short_side,
         parallel=parsed.parallel,
         skip_bad=parsed.skip_bad,
         restart=parsed.restart,

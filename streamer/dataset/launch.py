@@ -109,7 +109,7 @@ def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> 
         "categories": list(net.categories),
         "num_frames": net.frames,
         "num_ins": net.slots,
-        "short_side": options.short_side or net.short_side,
+        "short_side": options.network.short_side or net.short_side,
         "stride": choose_stride(options.network, net, live=False),
         "device": parameter.device.type,
         "precision": str(net.dtype).removeprefix("torch."),

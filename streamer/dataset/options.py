@@ -15,9 +15,8 @@ class DatasetOptions:
         ann_path: JSON that lists the videos.
         img_path: Folder of their images.
         save_path: Results file to write.
-        network: Weights and what is expected of them, device, precision, and the stride for videos
-            longer than a window; the threshold is 0.
-        short_side: Shorter side of the network's input in pixels; None takes the weights'.
+        network: Weights and what is expected of them, device, precision, the size of the input,
+            and the stride for videos longer than a window; the threshold is 0.
         parallel: Videos at once; None takes as many as fit into memory.
         skip_bad: Leave bad videos out.
         restart: Forget what an interrupted job left.
@@ -28,7 +27,6 @@ class DatasetOptions:
     img_path: str
     save_path: str
     network: StreamConfig = field(default_factory=lambda: StreamConfig(threshold=0.0))
-    short_side: int | None = None
     parallel: int | None = None
     skip_bad: bool = False
     restart: bool = False

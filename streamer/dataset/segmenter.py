@@ -24,7 +24,7 @@ class VideoSegmenter:
 
     def __init__(self, net: VisTR, options: DatasetOptions, parts: PartsFolder) -> None:
         self._net = net
-        self._short_side = options.short_side or net.short_side
+        self._short_side = options.network.short_side or net.short_side
         self._parts = parts
         self._stitcher = VideoStitcher(net, options.network)
 
