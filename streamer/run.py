@@ -78,8 +78,14 @@ class Run:
                 self._give(output)
 
     def _give(self, output: StreamInfo | FrameResult | Gap) -> None:
+        failed: StreamError | None = None
         for sink in self._sinks:
-            sink.put(output)
+            try:
+                sink.put(output)
+            except StreamError as error:
+                failed = failed or error  # once the others have what counts as handed over
+        if failed is not None:
+            raise failed
         if isinstance(output, FrameResult):
             for observe in self._observers:
                 observe(output)

@@ -70,8 +70,12 @@ def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
     videos, lines = (sorted(path.name for path in tmp_path.glob(p)) for p in ("o*.mp4", "r*.jsonl"))
     assert len(videos) > 1
     assert [name.replace("o", "r").replace(".mp4", ".jsonl") for name in videos] == lines
+    indices: list[object] = []
     for video, line in zip(videos, lines, strict=True):
-        assert len(frame_sizes(tmp_path / video)) == len(lines_of(tmp_path / line))
+        frames = lines_of(tmp_path / line)
+        assert len(frame_sizes(tmp_path / video)) == len(frames)
+        indices += [frame["frame"] for frame in frames]
+    assert sorted(indices, key=int) == list(range(50))  # type: ignore[call-overload]
 
 
 def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
@@ -140,6 +144,10 @@ def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> 
     assert "frame [" in err  # the status line
     assert "r.jsonl" in out
     assert not results.exists()
+    lines = tmp_path / "r.jsonl"
+    (end,) = lines_of(lines, "end")
+    assert end["reason"] == "end"
+    assert len(lines_of(lines)) == end["frames"] > 0
 
 
 def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
@@ -293,7 +301,8 @@ def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     assert "then also" not in err
     (end,) = lines_of(tmp_path / "r.jsonl", "end")
     assert end["reason"] == "failed"
-    assert json.loads((tmp_path / "r.json").read_text()) is not None
+    assert json.loads((tmp_path / "r.json").read_text()) == []  # no object is that sure
+    assert len(lines_of(tmp_path / "r.jsonl")) == end["frames"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

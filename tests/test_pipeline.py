@@ -282,6 +282,7 @@ def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch)
     assert end.reason == reasons[then]
     results = [output for output in parts.witness.got if isinstance(output, FrameResult)]
     assert [result.frame.index for result in results] == list(range(len(results)))
+    assert end.frames == len(results)
     assert end.frames + end.dropped == parts.source.given
     if then == "finishes":
         assert len(results) == 40
