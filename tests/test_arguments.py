@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
-from streamer.arguments import CONFIGS, parse
+from streamer.arguments import CONFIGS, build_parser, parse
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, SourceError
 
@@ -48,9 +49,26 @@ def test_two_command_lines_do_not_share_values() -> None:
     assert parse([]).publish == []
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
-def test_a_shipped_config_is_found_by_name(name: str) -> None:
-    assert parse(["--config", name]) == parse(["--config", str(CONFIGS / f"{name}.yaml")])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("demo", {"zmq.wait_subscribers": 1}),
+        ("file", {"source.live": False, "window.stride": 18, "window.emit_delay": 1}),
+        ("live", {"source.live": True, "source.realtime": True, "window.emit_delay": 0}),
+        ("vistr_r50", {"weights": "vistr_r50.pth"}),
+        ("vistr_r101", {"weights": "vistr_r101.pth"}),
+    ],
+)
+def test_a_shipped_config_is_found_by_name(name: str, options: dict[str, object]) -> None:
+    config = parse(["--config", name])
+    for option, value in options.items():
+        assert attrgetter(option)(config) == value
+    assert config == parse(["--config", str(CONFIGS / f"{name}.yaml")])
+
+
+def test_every_shipped_config_is_tested_above() -> None:
+    shipped = {path.stem for path in CONFIGS.glob("*.yaml")}
+    assert shipped == {"demo", "file", "live", "vistr_r50", "vistr_r101"}
 
 
 @pytest.mark.parametrize(
@@ -190,6 +208,8 @@ def test_every_option_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> Non
     assert "vistr-stream [SOURCE] [OPTIONS]" in text
     for field in dataclasses.fields(StreamConfig):
         assert field.name in {"input", "cleaned_folders"} or f"--{field.name}" in text
+    parser, _ = build_parser()
+    assert [action.dest for action in parser._actions if not action.help] == []
 
 
 def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import zlib
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.memory import reset_peak
+from streamer.dataset.memory import kibibytes
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
@@ -25,7 +26,7 @@ FEW = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-MOST_MORE_KB = 500_000
+MOST_MORE_KIB = 500_000
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}
 Damage = Callable[[bytes], bytes]
 
@@ -112,9 +113,10 @@ def test_damaged_files_end_in_order(
         data = damage(data)
     path = tmp_path / name
     path.write_bytes(data)
-    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    reset_peak()  # of other tests
+    before_kib = kibibytes("/proc/self/status", "VmRSS")
     came = read_what_there_is(path, start_s)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before_kb + MOST_MORE_KB
+    assert kibibytes("/proc/self/status", "VmHWM") < before_kib + MOST_MORE_KIB
     frames = [frame for frame in came if frame is not None]
     assert [frame.index for frame in frames] == list(range(len(came)))
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(frames))

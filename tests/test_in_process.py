@@ -91,12 +91,18 @@ def test_works_on_any_one_thread(tmp_path: Path, weights: str) -> None:
 
 
 def test_options_of_groups_are_flat(weights: str) -> None:
-    options = {"frame_step": 2, "live": True, "emit_delay": 0, "stitch": StitchConfig(accept=0.5)}
+    options = {"frame_step": 2, "live": True, "emit_delay": 0}
     with streamer.stream(
         "lavfi:testsrc2=size=64x48:rate=10:duration=1", weights=weights, stride=2, **options
     ) as frames:
         assert frames.info.live
         assert [result.interpolated for result in frames][:4] == [False, True, False, True]
+
+
+def test_a_whole_group_is_an_option() -> None:
+    frames = streamer.stream("a.mp4", stitch=StitchConfig(accept=0.5), stride=3)
+    assert frames._config.stitch == StitchConfig(accept=0.5)
+    assert frames._config.window.stride == 3
 
 
 def test_an_overloaded_live_source_drops_frames_and_counts_each(weights: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.ring_buffer import Closed, RingBuffer
+from tests.waits import waits_of
 
 WAIT_S = 10
 
@@ -85,18 +85,10 @@ def test_close_wakes_whoever_waits(blocked: str) -> None:
     buffer: RingBuffer[int] = RingBuffer(1)
     if blocked == "put":
         buffer.put(0)
-    started = threading.Event()
-
-    def wait() -> None:
-        started.set()
-        if blocked == "put":
-            buffer.put(1)
-        else:
-            buffer.get()
-
+    waits = waits_of(buffer)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(wait)
-        assert started.wait(WAIT_S)
+        waiting = pool.submit(buffer.put, 1) if blocked == "put" else pool.submit(buffer.get)
+        assert waits.wait(WAIT_S)
         buffer.close()
         with pytest.raises(Closed):
             waiting.result(WAIT_S)
@@ -123,8 +115,10 @@ def test_discard_counts_and_makes_room() -> None:
 def test_without_its_limit_put_never_waits() -> None:
     buffer: RingBuffer[int] = RingBuffer(1)
     buffer.put(0)
+    waits = waits_of(buffer)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(buffer.put, 1)
+        assert waits.wait(WAIT_S)
         buffer.lift_limit()
         waiting.result(WAIT_S)
     buffer.put(2, timeout_s=0)

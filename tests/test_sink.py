@@ -11,6 +11,7 @@ from streamer.errors import SinkError
 from streamer.output import EndOfStream, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.sink import SinkThread
+from tests.waits import waits_of
 
 END = EndOfStream("end", 0, 0)
 WAIT_S = 10
@@ -118,8 +119,11 @@ def test_what_a_sink_needs_to_close_is_not_limited() -> None:
     thread = SinkThread("slow", lambda: sink)
     thread.start()
     finisher = ThreadPoolExecutor(1)
-    finishing = finisher.submit(thread.finish, 0.5)
+    thread.seal()
     assert entered.wait(WAIT_S)
+    finishing = finisher.submit(thread.finish, 0)
+    with pytest.raises(TimeoutError):
+        finishing.result(0.2)
     release.set()
     assert finishing.result(WAIT_S) is None
     finisher.shutdown()
@@ -134,8 +138,10 @@ def test_a_full_queue_waits_until_its_limit_is_lifted() -> None:
     thread.put(END)
     assert entered.wait(WAIT_S)
     thread.put(END)
+    waits = waits_of(thread._outputs)
     putter = threading.Thread(target=thread.put, args=(END,))
     putter.start()
+    assert waits.wait(WAIT_S)
     thread.lift_limit()
     putter.join(WAIT_S)
     assert not putter.is_alive()
