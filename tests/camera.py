@@ -88,6 +88,15 @@ class Camera:
                 reader.sendall(packet)
 
 
+def without_first_frame(stream: bytes) -> bytes:
+    """What comes to who joins a stream behind its first key frame."""
+    size = len(EMPTY)
+    packets = [stream[at : at + size] for at in range(0, len(stream), size)]
+    # Those that begin a frame: a payload's start, on FFmpeg's first PID. ISO/IEC 13818-1, 2.4.3.2.
+    begins = [n for n, p in enumerate(packets) if p[1] & 0x40 and p[1] & 0x1F == 1 and p[2] == 0]
+    return b"".join(packets[: begins[0]] + packets[begins[1] :])
+
+
 def transport_stream(
     folder: Path, *, frames: int = 12, size: tuple[int, int] = (48, 64), audio_s: float = 0.0
 ) -> bytes:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,9 +18,10 @@ import pytest
 
 from streamer import cli
 from streamer.client import MaskSubscriber
-from tests.clips import make_clip
+from tests.clips import corrupt, make_clip
 from tests.fakes import WAIT_S
 from tests.tiny_vistr import save_tiny_vistr
+from tests.waits import until
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., tuple[int, str, str]]
@@ -133,6 +133,21 @@ def test_odd_pictures_go_through_every_sink(
     even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
     assert frame_sizes(tmp_path / "o.mp4") == [even] * 8
     assert lines_of(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
+
+
+def test_what_could_not_be_decoded_is_said(
+    tmp_path: Path, stream: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    make_clip(clip, frames=60, gop=6)
+    corrupt(clip, 0.5, clip.stat().st_size // 10)
+    code, out, _ = stream(clip, "--results", tmp_path / "r.json")
+    assert code == 0
+    (line,) = [each for each in caplog.messages if "could not be decoded" in each]
+    count = int(line.split()[0])
+    assert count > 0
+    assert line == f"{count} packets or images could not be decoded and were left out"
+    assert f"{count} corrupt packets passed" in out
 
 
 def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> None:
@@ -358,13 +373,6 @@ def test_a_second_signal_ends_the_process_at_once(tmp_path: Path, weights: str) 
     finally:
         process.kill()
         process.wait()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def catches(pid: int, number: signal.Signals) -> bool:

@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from streamer.client import MaskSubscriber, ReaderKeys, SilenceError
+from streamer.client.command import main as client_main
 from streamer.curve import REMEMBERED, Doorman
 from streamer.errors import ConfigError, StreamError
 from streamer.keys import main as keys_main
@@ -91,6 +92,22 @@ def test_a_key_counts_from_the_next_connection_on(keys: Path) -> None:
         revoked = MaskSubscriber(publisher.endpoint, timeout_s=0.3, keys=mallory(keys))
         with revoked, pytest.raises(SilenceError):
             first_frame(revoked)
+
+
+def test_the_client_takes_keys_and_both_of_them(
+    keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, publishers = alice(keys).secret, keys / "camera.key"
+    with Publisher(secured(keys, pattern="push")) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(7), EndOfStream("end", 1, 0)])
+        arguments = [publisher.endpoint, "--pattern", "pull", "--timeout_s", str(PATIENCE_S)]
+        for one in (["--curve_key", str(own)], ["--publisher_key", str(publishers)]):
+            assert client_main([*arguments, *one]) == 2
+            assert "of use together alone" in capsys.readouterr().err
+        both = ["--curve_key", str(own), "--publisher_key", str(publishers)]
+        assert client_main([*arguments, *both]) == 0
+    assert capsys.readouterr().out.startswith("frame 7 ")
 
 
 def test_push_is_encrypted_too(keys: Path) -> None:

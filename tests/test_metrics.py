@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.clips import make_clip
-from tests.fakes import FakeSink, FakeSource, OneObject
+from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
 from tests.test_pipeline import INFO, pipeline
 from tests.tiny_vistr import save_tiny_vistr
 
@@ -77,6 +78,23 @@ def test_a_scrape_tells_what_the_run_counted() -> None:
     stages = [label for name, label in after if name == "vistr_stage_stalled"]
     assert stages == ["source", "network", "sink"]
     assert all(after["vistr_stage_stalled", stage] == 0 for stage in stages)
+
+
+def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
+    source, predictor = FakeSource(100, "blocks"), OneObject("blocks")
+    source.corrupt, source.reconnects = 3, 2
+    whole = pipeline(source, predictor, overflow="drop_oldest")
+    with Metrics(MetricsConfig(port=0), "cam") as metrics, ThreadPoolExecutor(1) as pool:
+        metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
+        running = pool.submit(Run(whole, [], INFO).execute)
+        assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
+        predictor.release.set()
+        source.interrupt()
+        summary = running.result(WAIT_S)
+        after = scrape(metrics)
+    assert after["vistr_packets_corrupt_total", ""] == summary.corrupt == 3
+    assert after["vistr_source_reconnects_total", ""] == summary.reconnects == 2
+    assert after["vistr_frames_dropped_total", ""] == summary.dropped >= 80
 
 
 def test_nothing_is_served_after_the_end() -> None:

@@ -15,9 +15,10 @@ from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.image_encoding import encode_jpeg
 from streamer.source_options import SourceConfig
+from streamer.sources.container_media import MAX_LIVE_FAILURES
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection
-from tests.camera import Camera, End, transport_stream
+from tests.camera import Camera, End, transport_stream, without_first_frame
 from tests.clips import draw, make_clip
 from tests.sources import opened, read, read_broken
 
@@ -79,6 +80,19 @@ def test_a_frozen_camera_is_found_within_the_time_out(tmp_path: Path) -> None:
     assert "given up after 0 attempts" in message
 
 
+@pytest.mark.parametrize(("gop", "shown"), [(80, 20), (400, 0)])
+def test_a_camera_joined_before_its_next_key_frame(tmp_path: Path, gop: int, shown: int) -> None:
+    """Eight seconds are waited for, and more packets than that are a loss."""
+    path = tmp_path / "camera.ts"
+    make_clip(path, frames=gop + 20, gop=gop, codec_options={"x264-params": "scenecut=0"})
+    with Camera([(without_first_frame(path.read_bytes()), "closes")]) as camera:
+        source = opened(camera.url, **(QUICK | {"max_reconnects": 0}))
+        frames, message = read_broken(source)
+    assert sum(frame is not None for frame in frames) == shown
+    assert source.corrupt >= min(gop - 5, MAX_LIVE_FAILURES)
+    assert ("packets in a row cannot be decoded" in message) == (shown == 0)
+
+
 @pytest.mark.parametrize("then", ["hums", "sings"])
 def test_a_camera_whose_picture_freezes_is_lost_whatever_else_it_sends(
     tmp_path: Path, then: End
@@ -96,8 +110,18 @@ def test_an_interruption_ends_a_read(tmp_path: Path) -> None:
     clip = transport_stream(tmp_path, frames=40)
     with Camera([(clip, "freezes")]) as camera:
         source = opened(camera.url, format="mpegts", read_timeout_s=1e3, open_timeout_s=1e3)
-        rest = threading.Thread(target=lambda: list(source))
+        nearly_all = threading.Event()
+
+        def read_on() -> None:
+            for count, _ in enumerate(source):
+                if count == 35:
+                    nearly_all.set()
+
+        rest = threading.Thread(target=read_on)
         rest.start()
+        assert nearly_all.wait(20)
+        rest.join(0.5)
+        assert rest.is_alive()  # it waits for what does not come
         source.interrupt()
         rest.join(20)
         assert not rest.is_alive()

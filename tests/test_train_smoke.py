@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from model import load_vistr
 from tests.clips import make_clip
 from tests.tiny_vistr import save_tiny_vistr
+from tests.waits import until
 from training.clip import Clip
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -61,10 +61,8 @@ def losses(folder: Path) -> list[dict[str, float]]:
 def interrupt_after_a_step(arguments: list[str], log: Path) -> int:
     """Start a run, interrupt it as Ctrl-C does once a line of its log is there; its exit code."""
     process = subprocess.Popen(arguments, start_new_session=True)
-    deadline = time.monotonic() + 300
-    while not (log.exists() and log.stat().st_size) and time.monotonic() < deadline:
-        assert process.poll() is None, "it ended before its first step"
-        time.sleep(0.01)
+    until(lambda: process.poll() is not None or (log.exists() and log.stat().st_size > 0), 300)
+    assert process.poll() is None, "it ended before its first step"
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to its children too
     return process.wait(300)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -15,16 +14,7 @@ from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
 from tests.test_pipeline import INFO, pipeline
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait for what other threads are about to bring about."""
-    pause = threading.Event()
-    for _ in range(1000 * WAIT_S):
-        if condition():
-            return
-        pause.wait(0.001)
-    raise AssertionError("it did not come about")
+from tests.waits import until
 
 
 @contextmanager
@@ -48,7 +38,7 @@ def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
         assert source.blocked.wait(WAIT_S)
-        wait_for(lambda: whole.counts().waiting == 0)
+        until(lambda: whole.counts().waiting == 0)
         watchdog.look(0)
         watchdog.look(29)
         assert stalls(watchdog) == []
@@ -70,7 +60,7 @@ def test_a_network_that_takes_nothing() -> None:
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
         assert predictor.blocked.wait(WAIT_S)
-        wait_for(lambda: whole.counts().is_source_idle)
+        until(lambda: whole.counts().is_source_idle)
         watchdog.look(0)
         watchdog.look(31)
         assert stalls(watchdog) == ["network"]  # the source waits for room, and is not to blame
@@ -83,7 +73,7 @@ def test_an_output_that_takes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     whole = pipeline(FakeSource(20), OneObject())
     watchdog = Watchdog(whole, sinks, stall_s=30)
     with running(whole, *sinks):
-        wait_for(lambda: len(quick.got) == 22)  # with the info before and the end after 20 frames
+        until(lambda: len(quick.got) == 22)  # with the info before and the end after 20 frames
         watchdog.look(0)
         watchdog.look(31)
         assert stalls(watchdog) == ["mp4 out.mp4"]
@@ -99,7 +89,7 @@ def test_a_full_output_is_not_the_networks_fault() -> None:
     whole = pipeline(FakeSource(40), OneObject())
     watchdog = Watchdog(whole, [sink], stall_s=30)
     with running(whole, sink):
-        wait_for(lambda: sink.is_full and whole.counts().waiting > 0)
+        until(lambda: sink.is_full and whole.counts().waiting > 0)
         watchdog.look(0)
         watchdog.look(31)
         assert stalls(watchdog) == ["zmq tcp://127.0.0.1:5555"]
@@ -110,5 +100,5 @@ def test_it_looks_by_itself() -> None:
     source = FakeSource(10, "blocks")
     whole = pipeline(source, OneObject())
     with running(whole), Watchdog(whole, [], stall_s=0.01) as watchdog:
-        wait_for(lambda: stalls(watchdog) == ["source"])
+        until(lambda: stalls(watchdog) == ["source"])
         source.interrupt()

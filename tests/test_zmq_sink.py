@@ -240,27 +240,32 @@ def test_the_image_travels_beside_its_masks() -> None:
     assert np.abs(received.astype(int) - image).max() < 12
 
 
-def noise(index: int) -> np.ndarray:
-    return np.random.default_rng(index).integers(0, 256, (160, 240, 3), dtype=np.uint8)
+def noise(index: int, size: tuple[int, int] = (160, 240)) -> np.ndarray:
+    return np.random.default_rng(index).integers(0, 256, (*size, 3), dtype=np.uint8)
 
 
-def test_a_reader_that_stalls_delays_nobody(tmp_path: Path) -> None:
+def test_a_reader_that_stalls_delays_nobody_and_sees_its_loss(tmp_path: Path) -> None:
     config = ZmqConfig(wait_subscribers=2, hwm=4, frames="jpeg", linger_s=0.2)
-    size, count = (160, 240), 40
+    size, count = (480, 640), 40  # 0.5 MB each, which is more than sockets hold
     with Publisher(config, f"ipc://{tmp_path}/s") as publisher:
         quick = publisher.reader()
         stalled = publisher.reader(hwm=1)
         publisher.inform()
         for index in range(count):  # in step with the quick one: it has no reason to lose any
-            publisher.put([frame_result(index, size, image=noise(index))])
+            publisher.put([frame_result(index, size, image=noise(index, size))])
             _, frame = quick.read_until(FrameMessage)
             assert frame.frame == index
-        publisher.end()
         arrived = []
-        while stalled.socket.poll(500):  # its eos may be among what it lost
+        while stalled.socket.poll(500):
             arrived.append(stalled.read().seq)
+        publisher.put([frame_result(count)])
+        _, later = stalled.read_until(FrameMessage)
+        publisher.end()
     assert arrived == sorted(set(arrived))
-    assert len(arrived) < count
+    # Here and there a message is under way besides those that may wait at either end.
+    assert len(arrived) <= config.hwm + 1 + 3
+    assert later.frame == count
+    assert later.seq > arrived[-1] + 1
 
 
 def test_strangers_change_nothing() -> None:

@@ -1,11 +1,21 @@
-"""How a test knows that another thread waits, without sleeping for luck."""
+"""How a test knows how far others are, without sleeping for luck."""
 
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from streamer.ring_buffer import RingBuffer
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    """Wait for what other threads or processes are about to bring about."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.002)
 
 
 def waits_of(buffer: RingBuffer[Any]) -> threading.Event:

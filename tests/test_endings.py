@@ -1,0 +1,117 @@
+"""How runs end that cannot begin, or are stopped where something outside of them stands still."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from streamer import cli
+from streamer.client import MaskSubscriber
+from streamer.wire.messages import EosMessage
+from tests.camera import Camera, transport_stream
+from tests.clips import make_clip
+from tests.fakes import WAIT_S
+from tests.tiny_vistr import save_tiny_vistr
+from tests.waits import until
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+    return str(tmp_path / "tiny.safetensors")
+
+
+@contextmanager
+def command_line(*arguments: object) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which is not there any more afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "run_stream.py"), *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def last_word(endpoint: str) -> EosMessage | None:
+    with MaskSubscriber(endpoint, pattern="pull", timeout_s=60) as subscriber:
+        assert list(subscriber) == []
+        return subscriber.end
+
+
+@pytest.mark.parametrize("missing", ["weights", "source"])
+def test_readers_of_a_run_that_cannot_begin_are_told(
+    tmp_path: Path, weights: str, missing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_clip(tmp_path / "clip.mp4")
+    (tmp_path / "junk").write_bytes(b"junk" * 1000)
+    given = {"source": tmp_path / "clip.mp4", "weights": weights} | {missing: tmp_path / "junk"}
+    endpoint = f"ipc://{tmp_path}/masks"
+    with ThreadPoolExecutor(1) as pool:
+        end = pool.submit(last_word, endpoint)
+        options = ["--publish", endpoint, "--zmq.pattern", "push", "--zmq.linger_s", "60"]
+        code = cli.main([str(given["source"]), "--weights", str(given["weights"]), *options])
+        told = end.result(WAIT_S)
+    assert code == 1
+    assert "junk" in capsys.readouterr().err.splitlines()[-1]
+    assert told is not None
+    assert (told.reason, told.frames) == ("failed", 0)
+
+
+def test_a_stopped_run_says_what_nobody_took(tmp_path: Path, weights: str) -> None:
+    with command_line(
+        *("lavfi:testsrc2=size=64x48:rate=25", "--weights", weights, "--source.realtime", "true"),
+        *("--window.stride", 3, "--results", tmp_path / "r.json"),
+        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", 0.1),
+    ) as process:
+        until(lambda: '"frame"' in text_of(tmp_path / "r.jsonl"))
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in said
+    assert "no reader took the last" in said
+
+
+def test_a_run_is_stopped_while_its_camera_stands_still(tmp_path: Path, weights: str) -> None:
+    clip = transport_stream(tmp_path, frames=40)
+    with (
+        Camera([(clip, "freezes")]) as camera,
+        command_line(
+            *(camera.url, "--source.format", "mpegts", "--source.read_timeout_s", 1000),
+            *("--weights", weights, "--window.stride", 3, "--results", tmp_path / "r.json"),
+            *("--publish", f"ipc://{tmp_path}/masks", "--zmq.wait_subscribers", 1),
+            *("--source.buffer", 100),  # so that none is dropped
+        ) as process,
+    ):
+        with MaskSubscriber(f"ipc://{tmp_path}/masks", timeout_s=60) as subscriber:
+            for frame in subscriber:
+                if frame.frame == 30:  # few of the next ones come: they wait for more
+                    process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert "Traceback" not in said
+    assert subscriber.end is not None
+    assert subscriber.end.reason == "stopped"
+    end = json.loads(text_of(tmp_path / "r.jsonl").splitlines()[-1])
+    assert (end["type"], end["reason"]) == ("end", "stopped")
+    assert 30 < end["frames"] == subscriber.end.frames
