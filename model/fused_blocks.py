@@ -104,6 +104,8 @@ class FusedBlock(nn.Module):
             if name.startswith("conv")
         )
         self.downsample = block.downsample
+        if block.downsample is not None and not block.conv1.weight.is_cuda:
+            self.downsample = FusedConv(cast("nn.Conv2d", block.downsample[0]), "none")
 
     def forward(self, x: Tensor) -> Tensor:
         """As the block's: [n, C, h, w] in, channels last, and out."""
