@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+import torch
+
 from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
 from streamer.config import StreamConfig
@@ -24,7 +26,8 @@ SINKS = ("publish", "output", "results", "annotations", "cleaned_folders")
 class FrameStream(AbstractContextManager["FrameStream"]):
     """Finished frames of a source, in order; use it in a ``with`` block, on one thread.
 
-    Leaving the block in any way stops decoding and releases everything.
+    Leaving the block in any way stops decoding and releases everything. Inside, PyTorch has
+    `StreamConfig.threads`, outside those that it had before.
 
     Args:
         config: What to read and how.
@@ -41,7 +44,12 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         Raises:
             StreamError: Something asked for is not to be had.
         """
-        self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
+        self._threads = torch.get_num_threads()
+        try:
+            self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
+        except StreamError:
+            torch.set_num_threads(self._threads)
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -50,7 +58,10 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         if self._results is not None:
             self._results.close()
         assembly.pipeline.stop()
-        assembly.pipeline.close()
+        try:
+            assembly.pipeline.close()
+        finally:
+            torch.set_num_threads(self._threads)
 
     def __iter__(self) -> Iterator[FrameResult]:
         """One result for every frame that was decoded and not dropped; a second loop goes on.

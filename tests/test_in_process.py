@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import streamer
 from streamer.errors import ConfigError, SourceError, StreamError
@@ -97,6 +98,18 @@ def test_options_of_groups_are_flat(weights: str) -> None:
     ) as frames:
         assert frames.info.live
         assert [result.interpolated for result in frames][:4] == [False, True, False, True]
+
+
+def test_pytorch_has_as_many_threads_afterwards_as_before(tmp_path: Path, weights: str) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=3)
+    before = torch.get_num_threads()
+    more = before + 1
+    with streamer.stream(str(tmp_path / "clip.mp4"), weights=weights, stride=3, threads=more):
+        assert torch.get_num_threads() == more
+    assert torch.get_num_threads() == before
+    with pytest.raises(SourceError):
+        streamer.stream(str(tmp_path / "gone"), weights=weights, threads=more).__enter__()
+    assert torch.get_num_threads() == before
 
 
 def test_a_whole_group_is_an_option() -> None:
