@@ -18,6 +18,7 @@ from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
 from streamer.device import SMALLER_INPUT, default_stream, device_errors
 from streamer.frame import Frame
+from streamer.upload import upload
 from streamer.window import Prediction, Window
 
 CERTAIN_LOGIT = 10.0
@@ -51,11 +52,7 @@ def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.dev
     arrays = [each for each in inputs if isinstance(each, np.ndarray)]
     if len(arrays) < len(inputs):  # a decoder may fall back to the CPU midway
         return torch.stack([torch.as_tensor(each, device=device) for each in inputs])
-    # Pinned, so that the host goes on while the device still has to come to the copy.
-    shape = (len(arrays), *arrays[0].shape)
-    frames = torch.empty(shape, dtype=torch.uint8, pin_memory=device.type == "cuda")
-    np.stack(arrays, out=frames.numpy())
-    return frames.to(device, non_blocking=True)
+    return upload(arrays, device)
 
 
 def encode_frames(
@@ -70,9 +67,14 @@ def encode_frames(
     parameter = next(net.parameters())
     chunk = frames_per_pass(net)
     for start in range(0, len(inputs), chunk):
-        frames = stack_inputs(inputs[start : start + chunk], parameter.device)
+        some = list(inputs[start : start + chunk])
+        count = len(some)
+        if isinstance(net, GraphedVisTR):
+            # Each other number would be recorded, too, which stops a live stream for a moment.
+            some += some[-1:] * (chunk - count)
+        frames = stack_inputs(some, parameter.device)
         encoded = net.encode(normalise(frames, parameter.dtype))
-        yield from (encoded[i] for i in range(len(encoded)))
+        yield from (encoded[i] for i in range(count))
 
 
 def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model import FrameFeatures, VisTR
 from model.backbone import FrozenBatchNorm2d
+from model.cuda_graphs import GraphedVisTR
 from model.postprocess import slot_scores
 from model.preprocess import normalise
 from streamer import predictor as predictor_module
@@ -101,6 +102,29 @@ def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.Monk
     assert encoded == 12
     predictor.close()
     assert not predictor._features
+
+
+@pytest.mark.parametrize("count", [1, 6, 8])
+def test_a_recorded_backbone_sees_passes_of_one_length(
+    net: VisTR, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other length would be recorded by itself."""
+    passes: list[int] = []
+
+    def encode(_: GraphedVisTR, images: torch.Tensor) -> FrameFeatures:
+        passes.append(len(images))
+        return net.encode(images)
+
+    recorded = object.__new__(GraphedVisTR)
+    recorded._net = net
+    monkeypatch.setattr(GraphedVisTR, "encode", encode)
+    inputs = [frame.inputs for frame in FRAMES[:count]]
+    with torch.inference_mode():
+        expected = FrameFeatures.cat(list(encode_frames(net, inputs)))
+        found = list(encode_frames(recorded, inputs))
+    assert set(passes) == {6}
+    assert len(found) == count
+    assert torch.allclose(FrameFeatures.cat(found).projected, expected.projected, atol=1e-5)
 
 
 def test_frames_are_prepared_while_a_window_fills(

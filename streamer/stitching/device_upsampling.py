@@ -15,6 +15,7 @@ from streamer.frame import Region
 from streamer.output import CroppedMask
 from streamer.run_mask import RunMask
 from streamer.stitching.upsampling import Upsampler, upsample_masks
+from streamer.upload import upload
 
 PIXELS = 2**24
 """Pixels of all masks that are worked on together: some 200 MB of memory."""
@@ -56,7 +57,7 @@ class DeviceUpsampler:
             return []
         doing = f"on {len(logits)} masks of {size[1]}x{size[0]} pixels"
         with default_stream(self._device), device_errors(self._device, doing):
-            low = torch.from_numpy(np.stack(logits)).to(self._device)
+            low = upload(logits, self._device)
             return [
                 RunMask(size, borders) if len(borders) else None
                 for part in torch.split(low, max(1, PIXELS // (size[0] * size[1])))
