@@ -183,7 +183,7 @@ class VistrPredictor:
             self._features[frame.index] = features
 
     def _keep(self, state: WindowState, length: int) -> Prediction:
-        """Select slots, segment only them, and bring all home in one copy."""
+        """Select slots, segment only them, and bring all home."""
         scores, frame_scores, frame_categories = slot_scores(state.logits[:length])
         classes = len(self._kept_classes)
         # Votes for unwanted categories are left out, so that a track never turns into one.
@@ -197,7 +197,7 @@ class VistrPredictor:
             height, width = state.features.adapted[-1].shape[-2:]
             masks = box_logits(boxes, (height, width))
         embeddings = state.embeddings[:length, slots].float().mean(dim=0)
-        on_device = (
+        arrays = _on_host(
             scores[slots],
             votes[slots],
             F.normalize(embeddings, dim=1),
@@ -205,9 +205,6 @@ class VistrPredictor:
             frame_scores[:, slots] >= FRAME_SCORE_CUT,
             masks,
         )
-        packed = torch.cat([part.float().flatten() for part in on_device])
-        parts = torch.split(_on_host(packed), [part.numel() for part in on_device])
-        arrays = [p.view(d.shape).numpy() for p, d in zip(parts, on_device, strict=True)]
         return Prediction(
             scores=arrays[0],
             class_votes=arrays[1],
@@ -224,8 +221,12 @@ class VistrPredictor:
         return [slot for slot in best_first if ranked[slot] >= 0]
 
 
-def _on_host(numbers: Tensor) -> Tensor:
-    """A tensor in the host's memory, pinned: CUDA copies to other memory at part of the speed."""
-    if not numbers.is_cuda:
-        return numbers
-    return torch.empty(numbers.shape, dtype=numbers.dtype, pin_memory=True).copy_(numbers)
+def _on_host(*parts: Tensor) -> list[NDArray[np.float32]]:
+    """Tensors as float32 arrays in the host's memory."""
+    if not parts[0].is_cuda:
+        return [part.float().contiguous().numpy() for part in parts]
+    # In one copy, to pinned memory: CUDA copies to other memory at part of the speed.
+    packed = torch.cat([part.float().flatten() for part in parts])
+    home = torch.empty(packed.shape, pin_memory=True).copy_(packed)
+    split = torch.split(home, [part.numel() for part in parts])
+    return [some.view(part.shape).numpy() for some, part in zip(split, parts, strict=True)]
