@@ -31,9 +31,9 @@ class StreamConfig:
     """A run of the stream."""
 
     input: str | None = None
-    """What to read: a file, a URL (rtsp://, http://, …), a webcam (/dev/video0 or its number), an
-    image folder, a pattern (frames/%04d.png), lavfi:GRAPH, or - for MPEG-TS on standard input.
-    Without it, the clip that ships with the project."""
+    """What to read: a file, a URL (rtsp://, http://, …), a webcam (/dev/video0, its number, or a
+    path in /dev/v4l), an image folder, a pattern (frames/%04d.png), lavfi:GRAPH, or - for MPEG-TS
+    on standard input. Without it, the clip that ships with the project."""
 
     weights: str | None = None
     """A VisTR checkpoint, .pth or .safetensors. Without it, the small default."""

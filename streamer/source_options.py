@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -36,6 +37,17 @@ class SourceConfig:
 
     format: str | None = None
     """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""
+
+    webcam_size: str | None = None
+    """Size of a webcam's pictures, such as 1280x720. Without it, what its driver is set to. A
+    driver takes the nearest that it has."""
+
+    webcam_fps: float | None = None
+    """Pictures that a webcam shall give in a second. Without it, what its driver is set to."""
+
+    webcam_format: str | None = None
+    """How a webcam sends pictures, such as mjpeg or yuyv422: over USB 2 large ones come fast as
+    mjpeg alone."""
 
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
@@ -78,7 +90,12 @@ class SourceConfig:
     more than the new frames of a window only add latency. auto: just those, the most there are."""
 
     def __post_init__(self) -> None:
-        check(1e-3 <= self.fps <= 1e3, "source.fps", self.fps, "from 0.001 to 1000")
+        for name in ("fps", "webcam_fps"):
+            fps = getattr(self, name)
+            check(fps is None or 1e-3 <= fps <= 1e3, f"source.{name}", fps, "from 0.001 to 1000")
+        size = self.webcam_size
+        fits = size is None or re.fullmatch("[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", size) is not None
+        check(fits, "source.webcam_size", size, "width and height, such as 1280x720")
         for name in (
             *("open_timeout_s", "read_timeout_s"),
             *("reconnect_delay_s", "reconnect_max_delay_s"),

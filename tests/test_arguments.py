@@ -91,6 +91,8 @@ def test_every_shipped_config_is_tested_above() -> None:
         ("--categories ,", "categories is ','"),
         ("--source.fps 0", "source.fps is 0"),
         ("--source.buffer 0", "source.buffer is 0"),
+        ("--source.webcam_size 1280", "source.webcam_size is '1280'; allowed: width and height"),
+        ("--source.webcam_fps 0", "source.webcam_fps is 0.0; allowed: from 0.001"),
         ("--source.read_timeout_s 0", "source.read_timeout_s is 0"),
         ("--source.open_timeout_s 0", "source.open_timeout_s is 0"),
         ("--stitch.accept 2", "stitch.accept is 2"),

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from streamer.source_options import SourceConfig
+from streamer.sources.container_opening import webcam_options
 from streamer.sources.credentials import hide_credentials
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import make_images
@@ -17,6 +18,7 @@ from tests.clips import make_images
         ("-", "stdin", "-", False),
         ("0", "webcam", "/dev/video0", True),
         ("/dev/video1", "webcam", "/dev/video1", True),
+        ("/dev/v4l/by-id/usb-cam-index0", "webcam", "/dev/v4l/by-id/usb-cam-index0", True),
         ("lavfi:testsrc2", "lavfi", "testsrc2", False),
         ("rtsp://cam/1", "url", "rtsp://cam/1", True),
         ("RTSPS://cam/1", "url", "RTSPS://cam/1", True),
@@ -54,6 +56,18 @@ def test_a_folder_and_one_image_are_images(tmp_path: Path) -> None:
 )
 def test_the_format_tells_the_kind(format_name: str, kind: str) -> None:
     assert SourceSpec.parse("thing", SourceConfig(format=format_name)).kind == kind
+
+
+def test_a_webcam_is_asked_for_what_it_shall_give() -> None:
+    config = SourceConfig(webcam_size="1280x720", webcam_fps=30, webcam_format="mjpeg")
+    assert SourceSpec.parse("0", config).kind == "webcam"
+    expected = {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
+    assert webcam_options(config) == expected
+    assert webcam_options(SourceConfig()) == {}
+    with pytest.raises(
+        ConfigError, match=r"webcam_size is '1280x720'; allowed: nothing where"
+    ):
+        SourceSpec.parse("a.mp4", config)
 
 
 def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> None:

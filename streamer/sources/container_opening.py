@@ -53,7 +53,7 @@ def open_container(
             pipe or target,
             "r",
             format=config.format or default_format,
-            options=network_options(spec, config),
+            options=network_options(spec, config) | webcam_options(config),
             timeout=_timeouts(spec, config),
             hwaccel=hwaccel,
         )
@@ -69,6 +69,16 @@ def _timeouts(spec: SourceSpec, config: SourceConfig) -> tuple[float | None, flo
         # FFmpeg reloads a playlist for ever that answers but does not grow
         return config.open_timeout_s, config.read_timeout_s + BUSY_S
     return None, None
+
+
+def webcam_options(config: SourceConfig) -> dict[str, str]:
+    """FFmpeg's options for a webcam. Source: its documentation of the input device v4l2."""
+    options = {
+        "video_size": config.webcam_size,
+        "framerate": config.webcam_fps,
+        "input_format": config.webcam_format,
+    }
+    return {name: str(value) for name, value in options.items() if value is not None}
 
 
 def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:

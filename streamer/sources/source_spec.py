@@ -9,6 +9,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from streamer.errors import SourceError
+from streamer.option_check import check
 from streamer.source_options import SourceConfig
 from streamer.sources.credentials import hide_credentials, with_credentials
 
@@ -44,10 +45,15 @@ class SourceSpec:
         """Tell the kinds apart; looks at the file system for folders, opens nothing of the source.
 
         Raises:
-            ConfigError: There are credentials, but no URL that lacks them.
+            ConfigError: There are credentials, but no URL that lacks them, or settings of a webcam
+                for something else.
             SourceError: The file with the credentials cannot be read.
         """
         kind = _kind(spec, config)
+        for name in ("webcam_size", "webcam_fps", "webcam_format"):
+            value = getattr(config, name)
+            fits = kind == "webcam" or value is None
+            check(fits, f"source.{name}", value, "nothing where the source is no webcam")
         target, live = spec, False
         if kind == "lavfi":
             target = spec.removeprefix("lavfi:")
@@ -82,7 +88,7 @@ def _kind(spec: str, config: SourceConfig) -> Kind:
         return "stdin"
     if spec.startswith("lavfi:") or config.format == "lavfi":
         return "lavfi"
-    is_device = re.fullmatch(r"/dev/video[0-9]+|[0-9]+", spec) is not None
+    is_device = re.fullmatch(r"/dev/video[0-9]+|/dev/v4l/.+|[0-9]+", spec) is not None
     if is_device or config.format in {"v4l2", "video4linux2"}:
         return "webcam"
     if _scheme(spec) not in {None, "file"}:
