@@ -1,4 +1,4 @@
-"""What measures the quality of results; run from the repository root, not part of the package."""
+"""What measures the quality of results, and speed."""
 
 from streamer.openmp import share_cores
 

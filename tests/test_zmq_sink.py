@@ -395,7 +395,7 @@ def test_a_missing_package_is_said_before_anything_is_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(ConfigError, match=r"pip install 'vistr-stream\[zstd\]'"):
+    with pytest.raises(ConfigError, match=r"pip install 'zstandard>=0\.22,<1'"):
         Publisher(ZmqConfig(encoding="labelmap_zstd"))
 
 

@@ -39,16 +39,7 @@ def lines_path(path: str) -> str:
 class ResultsSink:
     """A record of the results: JSON lines, one per frame, and the file assembled from them.
 
-    The lines, each an object with a ``type``, are flushed as they are written:
-
-    - ``video``: a video entry begins, with its ``video_id`` (counting up), ``size``
-      [height, width], ``stream``, ``run``, ``categories`` (names by id), ``masks`` (false where
-      there are only boxes), and the ``schema`` and its ``version``. A new frame size begins a new
-      entry; a reconnect does not.
-    - ``frame``: a finished frame, with its ``instances``; their ``segmentation`` is
-      COCO's compressed RLE; null where there are only boxes.
-    - ``gap``: a new epoch begins; ``missing`` frames were lost before it (null: unknown).
-    - ``end``: the run ended in an orderly way, for a ``reason``.
+    The lines, which ``docs/wire-format.md`` describes, are flushed as they are written.
 
     Args:
         path: The YouTube-VIS results file. One left by an earlier run is removed at once, so that

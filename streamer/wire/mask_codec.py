@@ -205,7 +205,7 @@ def zstandard() -> ModuleType:
     except ImportError as error:
         raise ConfigError(
             "the encoding labelmap_zstd needs the package zstandard: "
-            "pip install 'vistr-stream[zstd]'"
+            "pip install 'zstandard>=0.22,<1'"
         ) from error
     return package
 
