@@ -38,7 +38,7 @@ def synchronise(device: torch.device) -> None:
 
 
 class StageClock:
-    """Adds up what methods take, without what the timed methods that they call take.
+    """Notes what methods take, without what the timed methods that they call take.
 
     Args:
         device: What the thread that made the clock asked of it is waited for before and after each
@@ -46,11 +46,11 @@ class StageClock:
             they would wait for the network.
 
     Attributes:
-        seconds: Time by stage, over all threads.
+        calls: Seconds of each call by stage, of all threads; of an iterator also of each element.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
+        self.calls: dict[str, list[float]] = defaultdict(list)
         self._device = device
         self._inner = threading.local()
         self._thread = threading.get_ident()
@@ -88,7 +88,7 @@ class StageClock:
         finally:
             self._wait()
             took = time.perf_counter() - started
-            self.seconds[stage] += took - self._inner.seconds
+            self.calls[stage].append(took - self._inner.seconds)
             self._inner.seconds = outer + took
 
     def _wait(self) -> None:

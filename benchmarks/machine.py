@@ -13,6 +13,9 @@ import torch
 CODE = Path(__file__).parents[1]
 """The folder of the packages: a checkout, or where they are installed."""
 
+SPEEDY = ("avx2", "avx512_f", "avx512_bf16", "amx_bf16")
+"""Instruction sets that decide how fast a network is, as PyTorch names them."""
+
 
 def describe() -> dict[str, str | int | None]:
     """The processor, its cores, and the versions and commit that a measurement holds for.
@@ -20,12 +23,15 @@ def describe() -> dict[str, str | int | None]:
     Ask before measuring: what is committed meanwhile is not what runs.
     """
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    capable = torch.cpu.get_capabilities()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": models[0] if models else platform.machine(),
+        "instructions": ", ".join(name for name in SPEEDY if capable.get(name, False)),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "torch": version("torch"),
+        "cuda": torch.version.cuda if torch.cuda.is_available() else None,
         "av": version("av"),
         "commit": commit(),
     }

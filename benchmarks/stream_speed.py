@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.clock import StageClock
+from benchmarks.clock import StageClock, spread
 from benchmarks.network_speed import keep_best
 from benchmarks.published import run_published
 from model import VisTR
@@ -54,8 +54,9 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
             "fps": steady_fps(arrived_ns, net.frames) or summary.fps,
             "frames": summary.frames,
             "ms_per_frame": {
-                stage: 1000 * clock.seconds[stage] / summary.frames for _, _, stage in stages
+                stage: 1000 * sum(clock.calls[stage]) / summary.frames for _, _, stage in stages
             },
+            "calls": {stage: spread(calls) for stage, calls in clock.calls.items() if calls},
         }
     return rows
 

@@ -70,6 +70,7 @@ def _measure(options: argparse.Namespace, weights: str | None) -> dict[str, Any]
         "device": device_name(device),
         "threads": torch.get_num_threads(),
         "precision": str(net.dtype),
+        "backbone precision": str(next(net.parameters()).dtype),
         "weights": f"random {options.random}" if options.random else weights or "default",
         "input": {"frame": frames[0].image.shape[:2], "network": frames[0].inputs.shape[:2]},
         "kept": work.kept,
@@ -111,7 +112,8 @@ def _weights(options: argparse.Namespace) -> Iterator[str | None]:
 
 def _table(report: Mapping[str, Any]) -> Iterator[str]:
     """The report as Markdown."""
-    for key in ("machine", "device", "threads", "precision", "weights", "input", "kept"):
+    shown = ("machine", "device", "threads", "precision", "backbone precision")
+    for key in (*shown, "weights", "input", "kept"):
         yield f"{key}: {report[key]}"
     yield f"peak memory of the stream: {report['peak_mib']} MiB"
     yield ""

@@ -92,8 +92,10 @@ def load(config: StreamConfig) -> VisTR:
     )
     _category_ids(config, net)
     log.info(
-        "network on %s in %s, %d threads, %d frames in a pass of the backbone, windows of %d",
-        *(device, dtype, threads, frames_per_pass(net), net.frames),
+        "network on %s in %s, its backbone in %s, %d frames in a pass; %s; windows of %d",
+        *(device, net.dtype, next(net.parameters()).dtype, frames_per_pass(net)),
+        f"{threads} threads" if device.type == "cpu" else f"CUDA graphs: {config.cuda_graphs}",
+        net.frames,
     )
     if not net.trained:
         log.warning(

@@ -64,9 +64,7 @@ def test_a_webcam_is_asked_for_what_it_shall_give() -> None:
     expected = {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
     assert webcam_options(config) == expected
     assert webcam_options(SourceConfig()) == {}
-    with pytest.raises(
-        ConfigError, match=r"webcam_size is '1280x720'; allowed: nothing where"
-    ):
+    with pytest.raises(ConfigError, match=r"webcam_size is '1280x720'; allowed: nothing where"):
         SourceSpec.parse("a.mp4", config)
 
 
