@@ -40,6 +40,16 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of a tiny network's random weights: windows of six frames, three slots."""
+    from tests.tiny_vistr import save_tiny_vistr  # noqa: PLC0415 - it brings PyTorch, see above
+
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6, slots=3)
+    return str(path)
+
+
 @pytest.fixture
 def http_url(tmp_path: Path) -> Iterator[str]:
     """Where the test's folder is served over HTTP."""

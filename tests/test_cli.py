@@ -20,18 +20,10 @@ from streamer import cli
 from streamer.client import MaskSubscriber
 from tests.clips import corrupt, make_clip
 from tests.fakes import WAIT_S
-from tests.tiny_vistr import save_tiny_vistr
 from tests.waits import until
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_tiny_vistr(path, frames=6, slots=3)
-    return str(path)
 
 
 @pytest.fixture

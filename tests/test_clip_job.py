@@ -18,17 +18,9 @@ from pycocotools import mask as coco_mask
 
 from streamer import cli
 from tests.clips import beep_begins_s, make_clip, make_images, make_sounding_clip
-from tests.tiny_vistr import save_tiny_vistr
 
 ROOT = Path(__file__).parents[1]
 Job = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_tiny_vistr(path, frames=6, slots=3)
-    return str(path)
 
 
 @pytest.fixture

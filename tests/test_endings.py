@@ -20,16 +20,9 @@ from streamer.wire.messages import EosMessage
 from tests.camera import Camera, transport_stream
 from tests.clips import make_clip
 from tests.fakes import WAIT_S
-from tests.tiny_vistr import save_tiny_vistr
 from tests.waits import until
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> str:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
-    return str(tmp_path / "tiny.safetensors")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import zmq
@@ -22,6 +21,7 @@ from streamer.sinks import guard
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.messages import FrameMessage, HelloMessage
 from tests import zmtp
+from tests.descriptors import open_descriptors
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, frame_result
 
@@ -90,22 +90,18 @@ def test_whoever_flooded_is_not_let_in_again_at_once(monkeypatch: pytest.MonkeyP
         publisher.reader().read()
 
 
-def descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
 def test_what_is_sent_to_a_push_socket_leaves_nothing_behind() -> None:
     with Publisher(ZmqConfig(pattern="push", heartbeat_s=0.02)) as publisher:
         reader = publisher.reader(zmq.PULL)
         reader.read()
-        before = descriptors()
+        before = open_descriptors()
         for _ in range(5):
             with zmtp.connect(publisher.endpoint, b"PULL") as stranger:
                 stranger.sendall(1500 * zmtp.frame(b""))
         deadline = time.monotonic() + PATIENCE_MS / 1000
-        while descriptors() > before and time.monotonic() < deadline:
+        while open_descriptors() > before and time.monotonic() < deadline:
             reader.read()
-        assert descriptors() <= before
+        assert open_descriptors() <= before
 
 
 def test_readers_with_heartbeats_of_their_own_are_no_flood() -> None:

@@ -17,18 +17,7 @@ import streamer
 from streamer.errors import ConfigError, SourceError, StreamError
 from streamer.window_options import StitchConfig
 from tests.clips import make_clip
-from tests.tiny_vistr import save_tiny_vistr
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_tiny_vistr(path, frames=6, slots=3)
-    return str(path)
-
-
-def open_descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a count, not paths
+from tests.descriptors import open_descriptors
 
 
 def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> None:

@@ -20,6 +20,7 @@ from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection
 from tests.camera import Camera, End, transport_stream, without_first_frame
 from tests.clips import draw, make_clip
+from tests.descriptors import open_descriptors
 from tests.sources import opened, read, read_broken
 
 QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
@@ -258,9 +259,6 @@ def test_twenty_losses_leave_nothing_behind(
 ) -> None:
     caplog.set_level(logging.ERROR)
     clip = transport_stream(tmp_path, frames=3)
-
-    def open_descriptors() -> int:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
     counts = []
     with Camera([(clip, "closes")] * 21) as camera:

@@ -19,6 +19,7 @@ from streamer.frame import Frame
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.source import Source
 from tests.clips import make_clip
+from tests.descriptors import open_descriptors
 from tests.rtsp_front import Challenge, RtspFront
 from tests.sources import opened, read_broken
 from tests.tls_front import TlsFront
@@ -244,7 +245,7 @@ def test_a_refused_password_is_tried_again_where_a_lost_camera_is(
 @pytest.mark.slow
 def test_twenty_restarts_leave_nothing_behind(server: RtspServer) -> None:
     def held() -> tuple[int, int]:
-        return sum(1 for _ in Path("/proc/self/fd").iterdir()), threading.active_count()
+        return open_descriptors(), threading.active_count()
 
     source = opened(server.url(CLIP), read_timeout_s=10, **QUICK)
     frames = iter(source)

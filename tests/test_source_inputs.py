@@ -18,6 +18,7 @@ from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
 from tests.clips import make_clip, make_images
+from tests.descriptors import open_descriptors
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 from tests.tls_front import TlsFront
 
@@ -257,13 +258,13 @@ def test_interrupt_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
 def test_no_descriptor_is_left_behind(clip: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.mp4").write_text("no video")
     read(clip, Selection(max_frames=2))
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = open_descriptors()
     for _ in range(20):
         read(clip, Selection(start_s=1, max_frames=2))
         for spec in (tmp_path / "bad.mp4", "-"):
             with open(os.devnull) as empty, pytest.raises(StreamError):  # noqa: PTH123
                 open_source(str(spec), SourceConfig(), Selection(), 32, stdin_fd=empty.fileno())
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert open_descriptors() == before
 
 
 def test_repr_and_closing_twice(clip: Path) -> None:
