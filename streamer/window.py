@@ -83,3 +83,8 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def shows(self, position: int, slot: int) -> bool:
+        """Whether a slot has a pixel in the frame at a position of the window."""
+        is_there = bool(self.presence[position, slot])
+        return is_there and bool((self.masks[position, slot] > 0).any())

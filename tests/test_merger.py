@@ -262,6 +262,19 @@ def test_frames_before_any_key_frame_come_from_the_one_that_follows() -> None:
     ]
 
 
+def test_one_object_in_two_slots_is_what_shows_it() -> None:
+    """It was hidden in between; the slot that does not show it says nothing of it."""
+    merger = merger_with(3)
+    window = window_of(merger._pending[0].frame.epoch, [0, 1, 2], leaving=3)
+    both = predict(3, [BOX, BOX], scores=[0.9, 0.6])
+    both.masks[1:, 0] = both.masks[:2, 1] = -5
+    first, between, last = merger.merge(window, both, [CAT, CAT])
+    assert [one.track_id for one in (*first.instances, *last.instances)] == [7, 7]
+    assert [first.instances[0].score, last.instances[0].score] == pytest.approx([0.9, 0.6])
+    assert first.instances[0].segment.area == last.instances[0].segment.area == 48
+    assert between.instances == ()
+
+
 def test_what_does_not_fit_is_refused() -> None:
     epoch, merger = make_epoch((20, 40)), merger_with(2)
     window = window_of(epoch, [0, 1], leaving=2)
@@ -271,7 +284,7 @@ def test_what_does_not_fit_is_refused() -> None:
         merger.merge(window, predict(3), [CAT])
     with pytest.raises(ValueError, match="2 identities for 1 slots"):
         merger.merge(window, predict(2), [CAT, DOG])
-    with pytest.raises(ValueError, match="one track in two slots"):
+    with pytest.raises(ValueError, match=r"track 7 in slots \[0, 1\] of frame 0"):
         merger.merge(window, predict(2, [BOX, BOX], scores=[0.9, 0.8]), [CAT, CAT])
     with pytest.raises(ValueError, match="frame 2, which was never added"):
         merger.merge(window_of(epoch, [1, 2], leaving=2), predict(2), [CAT])

@@ -100,6 +100,48 @@ def test_after_a_long_absence_the_embedding_decides_alone() -> None:
     assert [identity and identity.track_id for identity in identities] == [2, 1]
 
 
+def in_turn(prediction: Prediction, *shown: range) -> Prediction:
+    """The same, each slot seen in some of the frames only."""
+    presence = np.zeros_like(prediction.presence)
+    for slot, frames in enumerate(shown):
+        presence[list(frames), slot] = True
+    return replace(prediction, presence=presence)
+
+
+def track_ids(identities: Sequence[Identity | None]) -> list[int | None]:
+    return [identity and identity.track_id for identity in identities]
+
+
+def test_who_was_hidden_within_a_window_comes_back_as_the_same() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    hidden = hand_prediction(
+        [(2, 2, 6, 6), (2, 4, 6, 6), (12, 30, 6, 6)], frames=30, looks=[0, 0, 1]
+    )
+    window = hand_window(epoch, 0, 30, 30, 10)
+    shown = in_turn(hidden, range(9), range(21, 30), range(30))
+    assert track_ids(stitcher.identify(window, shown)) == [1, 1, 2]
+    assert (stitcher.tracks, stitcher.duplicates) == (2, 0)
+
+    # The next window knows it by the masks of either slot.
+    later = hand_prediction([(12, 30, 6, 6), (2, 4, 6, 6)], frames=30, looks=[3, 4])
+    assert track_ids(stitcher.identify(hand_window(epoch, 10, 30, 10, 10), later)) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("box", "looks", "frames"),
+    [((2, 2, 6, 6), 5, range(55, 60)), ((12, 32, 6, 6), 0, range(10, 30)),
+     ((12, 2, 6, 6), 0, range(5, 30))],
+    ids=["looks different", "too far for a frame", "seen at once"],
+)  # fmt: skip
+def test_who_comes_into_a_window_later_may_be_somebody_else(
+    box: tuple[int, int, int, int], looks: int, frames: range
+) -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    both = hand_prediction([(2, 2, 6, 6), box], frames=60, looks=[0, looks])
+    window = hand_window(epoch, 0, 60, 60, 60)
+    assert track_ids(stitcher.identify(window, in_turn(both, range(9), frames))) == [1, 2]
+
+
 def test_a_duplicate_does_not_take_the_track_from_the_better_slot() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 10)]))

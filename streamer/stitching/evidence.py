@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +31,7 @@ class Evidence:
 def accumulate(
     tracks: dict[int, Evidence],
     prediction: Prediction,
-    slots: Mapping[int, Identity],
+    slots: Mapping[Identity, Sequence[int]],
     position: int,
     weight: float,
 ) -> None:
@@ -40,11 +40,12 @@ def accumulate(
     Args:
         tracks: By track id; new ones are put in.
         prediction: The window's.
-        slots: Who its slots are; those that are nobody are left out.
+        slots: Those of each identity, of which the frame shows one at most.
         position: The frame's in the window.
         weight: Of this view.
     """
-    for slot, identity in slots.items():
+    for identity, candidates in slots.items():
+        slot = _shown(prediction, candidates, position)
         evidence = tracks.setdefault(identity.track_id, Evidence(identity.category_id))
         evidence.category_id = identity.category_id
         evidence.weight += weight
@@ -58,3 +59,9 @@ def accumulate(
         evidence.logits = logits
         evidence.presence += weight
         evidence.box += weight * prediction.boxes[position, slot]
+
+
+def _shown(prediction: Prediction, slots: Sequence[int], position: int) -> int:
+    """The slot that shows something in a frame, or the first."""
+    first, *others = slots
+    return next((slot for slot in others if prediction.shows(position, slot)), first)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -84,7 +84,7 @@ class FrameMerger:
         Args:
             window: The window; every frame of it was added before.
             prediction: Its slots.
-            identities: Who the slots are; None leaves one out.
+            identities: Who the slots are; None leaves one out. A frame shows nobody in two slots.
 
         Returns:
             The frames that are finished by that, in order.
@@ -92,7 +92,10 @@ class FrameMerger:
         Raises:
             ValueError: The three do not fit each other, or a frame of the window was never added.
         """
-        slots = {slot: identity for slot, identity in enumerate(identities) if identity}
+        slots: dict[Identity, list[int]] = {}
+        for slot, identity in enumerate(identities):
+            if identity is not None:
+                slots.setdefault(identity, []).append(slot)
         _check(window, prediction, identities, slots)
         waiting = {pending.frame.index: pending for pending in self._pending}
         absent = [i for i in window.real if i >= self._next_index and i not in waiting]
@@ -216,7 +219,7 @@ def _check(
     window: Window,
     prediction: Prediction,
     identities: Sequence[Identity | None],
-    slots: dict[int, Identity],
+    slots: Mapping[Identity, Sequence[int]],
 ) -> None:
     if len(prediction.masks) != window.length:
         raise ValueError(
@@ -224,5 +227,9 @@ def _check(
         )
     if len(identities) != len(prediction):
         raise ValueError(f"{len(identities)} identities for {len(prediction)} slots")
-    if len({identity.track_id for identity in slots.values()}) != len(slots):
-        raise ValueError(f"one track in two slots: {list(slots.values())}")
+    for identity, several in slots.items():
+        for position in range(window.length if len(several) > 1 else 0):
+            if sum(prediction.shows(position, slot) for slot in several) > 1:
+                raise ValueError(
+                    f"track {identity.track_id} in slots {several} of frame {window.real[position]}"
+                )

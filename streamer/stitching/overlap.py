@@ -96,7 +96,7 @@ class OverlapMasks:
         self,
         indices: NDArray[np.int64],
         masks: NDArray[np.float32],
-        slot_by_track: Mapping[int, int],
+        rows_by_track: Mapping[int, Sequence[int]],
         live: Sequence[int],
     ) -> None:
         """Keep what the next window may hold, the newest window's masks over older ones.
@@ -104,7 +104,7 @@ class OverlapMasks:
         Args:
             indices: int64 [F], the window's frames that stay.
             masks: float32 [n, F, h·w], the window's soft masks there.
-            slot_by_track: Slot of each track in the window.
+            rows_by_track: Slots of each track in the window, of which a frame shows one at most.
             live: Tracks that may still be held.
         """
         there, here = _shared(indices, self.frames)
@@ -112,15 +112,16 @@ class OverlapMasks:
         kept = [
             track
             for track in live
-            if track in slot_by_track or (track in rows and self.visible[rows[track], here].any())
+            if track in rows_by_track or (track in rows and self.visible[rows[track], here].any())
         ]
         halves, shown = torch.from_numpy(masks).half().numpy(), visibility(masks)
         advanced = np.zeros((len(kept), *masks.shape[1:]), np.float16)
         covered, visible = np.zeros((2, *advanced.shape[:2]), np.bool_)
         for position, track in enumerate(kept):
-            if track in slot_by_track:
-                advanced[position] = halves[slot_by_track[track]]
-                covered[position], visible[position] = True, shown[slot_by_track[track]]
+            if track in rows_by_track:
+                slots = list(rows_by_track[track])
+                advanced[position] = halves[slots].max(axis=0)
+                covered[position], visible[position] = True, shown[slots].any(axis=0)
             else:
                 advanced[position, there] = self.masks[rows[track], here]
                 covered[position, there] = self.covered[rows[track], here]

@@ -13,6 +13,9 @@ from streamer.stitching.overlap import OverlapMasks, pairwise_iou, soft_masks, v
 from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 
+EXCLUDED = 1e-6
+"""Likeness under which two are never one, whatever is accepted."""
+
 SEEN_TOGETHER = 2.0
 """Added to pairs that masks speak for, so that the assignment never breaks one of them to gain two
 others (of at most 1 each) that only memory speaks for."""
@@ -36,7 +39,9 @@ class Stitcher:
 
     Slots that repeat a better one are left out. The others and the known tracks are paired by one
     assignment: by mask IoU, class and embedding where a shared frame shows both, by embedding,
-    class and the expected place where none does. Who stays alone is a new track.
+    class and the expected place where none does. A slot that stays alone goes on, likewise, with a
+    track that ended before it, also in the same window: an object that was hidden for a while. Who
+    is alone then is a new track.
 
     Source: the assignment over the overlap follows IFC (Hwang et al., NeurIPS 2021); the rule for
     duplicates and the bounded memory follow MDQE (Li et al., CVPR 2023).
@@ -80,7 +85,8 @@ class Stitcher:
             prediction: Its slots, best first.
 
         Returns:
-            One identity per slot, all different; None for a slot to be left out.
+            One identity per slot; None for a slot to be left out. No frame shows an identity in two
+            slots.
 
         Raises:
             ValueError: The prediction is not of this window, or of another mask size than before.
@@ -94,21 +100,23 @@ class Stitcher:
         sightings = _sightings(kept, indices, masks, prediction)
         likeness, iou = self._likeness(sightings, indices, masks)
         known = list(self._live)
-        slot_by_track: dict[int, int] = {}
+        track_by_row: dict[int, int] = {}
         rows, columns = linear_sum_assignment(likeness, maximize=True)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             if likeness[row, column] > 0:
-                slot_by_track[known[column]] = row
-        self._settle(sightings, slot_by_track, iou, window.length)
-        self.duplicates += len(prediction) - len(slot_by_track)
+                track_by_row[row] = known[column]
+        self._settle(sightings, track_by_row, iou, indices)
+        self.duplicates += len(prediction) - len(track_by_row)
 
         identities: list[Identity | None] = [None] * len(prediction)
-        for track_id, row in slot_by_track.items():
+        rows_by_track: dict[int, list[int]] = {}
+        for row, track_id in track_by_row.items():
             category_id = self._live[track_id].category_id
             identities[kept[row]] = Identity(track_id, category_id)
+            rows_by_track.setdefault(track_id, []).append(row)
         self._forget(window)
         stay = slice(window.leaving, None)
-        self._overlap.advance(indices[stay], masks[:, stay], slot_by_track, list(self._live))
+        self._overlap.advance(indices[stay], masks[:, stay], rows_by_track, list(self._live))
         return tuple(identities)
 
     def _check(self, window: Window, prediction: Prediction) -> None:
@@ -156,22 +164,44 @@ class Stitcher:
     def _settle(
         self,
         sightings: list[Sighting],
-        slot_by_track: dict[int, int],
+        track_by_row: dict[int, int],
         iou: NDArray[np.float32],
-        capacity: int,
+        indices: NDArray[np.int64],
     ) -> None:
-        """Update matched tracks; slots that remain are born, unless they repeat a matched track."""
-        taken = [track_id in slot_by_track for track_id in self._live]
+        """Update matched tracks; slots that remain go on with one that ended, or are born.
+
+        Those that repeat a matched track do neither.
+        """
+        taken = [track_id in track_by_row.values() for track_id in self._live]
         repeats = np.logical_or.reduce(iou[:, taken] >= self.duplicate_iou, axis=1)
-        row_track = {row: track_id for track_id, row in slot_by_track.items()}
-        for row, sighting in enumerate(sightings):
-            if row in row_track:
-                track_id = row_track[row]
-                self._live[track_id] = self._live[track_id].seen(sighting, capacity)
-            elif not repeats[row]:
+        for row, track_id in track_by_row.items():
+            self._live[track_id] = self._live[track_id].seen(sightings[row], len(indices))
+        by_coming = np.argsort([sighting.frames[0] for sighting in sightings], kind="stable")
+        for row in by_coming.tolist():
+            if row in track_by_row or repeats[row]:
+                continue
+            sighting = sightings[row]
+            ended = self._ended(sighting, indices)
+            if ended is None:
                 self.tracks += 1  # ids begin at 1: 0 is the background of label maps
-                self._live[self.tracks] = Track.born(self.tracks, sighting)
-                slot_by_track[self.tracks] = row
+                track = Track.born(self.tracks, sighting)
+            else:
+                track = ended.seen(sighting, len(indices))
+            self._live[track.track_id], track_by_row[row] = track, track.track_id
+
+    def _ended(self, sighting: Sighting, indices: NDArray[np.int64]) -> Track | None:
+        """The track that goes on with a slot that stayed alone, if one does: it ended before."""
+        ended = [
+            track
+            for track in self._live.values()
+            if 0 < sighting.frames[0] - track.last_seen <= self.memory
+        ]
+        if not ended:
+            return None
+        movement = motion([sighting], ended, indices)
+        (likeness,) = memory_affinity(*movement, *appearance([sighting], ended))
+        best = int(likeness.argmax())
+        return ended[best] if likeness[best] >= max(self.accept, EXCLUDED) else None
 
     def _forget(self, window: Window) -> None:
         """Let tracks die that were not seen for too long and that the next window cannot see."""
