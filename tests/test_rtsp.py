@@ -106,19 +106,19 @@ def test_a_server_that_is_killed_is_found_again(
     assert "attempt 1 to reconnect" in caplog.text
 
 
-def test_a_frozen_server_is_found_within_the_read_timeout(server: RtspServer) -> None:
-    timeout_s = 3.0
-    source = opened(server.url(CLIP), read_timeout_s=timeout_s, open_timeout_s=0.5, **QUICK)
+def test_a_frozen_server_is_found_within_the_read_timeout(
+    server: RtspServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = opened(server.url(CLIP), read_timeout_s=3, open_timeout_s=0.5, **QUICK)
     frames = iter(source)
     frames_until(frames, 0, 3)
     server.send(signal.SIGSTOP)
-    began = time.monotonic()
     lose(frames)
-    # FFmpeg's own time-out passes twice: after the first it gives what its parser held.
-    assert time.monotonic() - began < 1.7 * timeout_s
     server.send(signal.SIGCONT)
     came = frames_until(frames, 1, 3)
     source.close()
+    # And not FFmpeg's own time-out, which passes twice: after the first it gives what it held.
+    assert "no picture in time after" in caplog.text
     assert [frame.epoch.reason for frame in came if frame] == ["reconnect"] * 3
 
 
