@@ -163,12 +163,12 @@ def test_a_zstandard_bomb_is_refused_by_its_header() -> None:
         decode_label_map(replace(message, payload=b"nothing"))
 
 
-def test_reading_zstandard_without_its_package_names_the_extra(
+def test_reading_zstandard_without_its_package_names_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     message = message_of("labelmap_zstd", {1: box_mask((4, 5), 0, 0, 2, 2)})
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(ConfigError, match="vistr-stream"):
+    with pytest.raises(ConfigError, match="needs the package zstandard"):
         decode_label_map(message)
 
 
