@@ -13,9 +13,6 @@ from streamer.stitching.overlap import OverlapMasks, pairwise_iou, soft_masks, v
 from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 
-EXCLUDED = 1e-6
-"""Likeness under which two are never one, whatever is accepted."""
-
 SEEN_TOGETHER = 2.0
 """Added to pairs that masks speak for, so that the assignment never breaks one of them to gain two
 others (of at most 1 each) that only memory speaks for."""
@@ -158,8 +155,11 @@ class Stitcher:
         remembered = memory_affinity(*motion(sightings, tracks, indices), agreement, cosine)
         remembered[gaps(sightings, tracks) > self.memory] = 0
         likeness = np.where(together, seen, remembered)
-        accepted = (likeness >= self.accept) & (likeness > 0)
-        return np.where(accepted, likeness + SEEN_TOGETHER * together, 0), iou
+        return np.where(self._accepts(likeness), likeness + SEEN_TOGETHER * together, 0), iou
+
+    def _accepts(self, likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Which pairs may be one object; those of no likeness never are, whatever `accept` is."""
+        return (likeness >= self.accept) & (likeness > 0)
 
     def _settle(
         self,
@@ -187,7 +187,8 @@ class Stitcher:
                 track = Track.born(self.tracks, sighting)
             else:
                 track = ended.seen(sighting, len(indices))
-            self._live[track.track_id], track_by_row[row] = track, track.track_id
+            self._live[track.track_id] = track
+            track_by_row[row] = track.track_id
 
     def _ended(self, sighting: Sighting, indices: NDArray[np.int64]) -> Track | None:
         """The track that goes on with a slot that stayed alone, if one does: it ended before."""
@@ -201,7 +202,7 @@ class Stitcher:
         movement = motion([sighting], ended, indices)
         (likeness,) = memory_affinity(*movement, *appearance([sighting], ended))
         best = int(likeness.argmax())
-        return ended[best] if likeness[best] >= max(self.accept, EXCLUDED) else None
+        return ended[best] if self._accepts(likeness)[best] else None
 
     def _forget(self, window: Window) -> None:
         """Let tracks die that were not seen for too long and that the next window cannot see."""
