@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
@@ -37,6 +37,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._config = config
         self._assembly: Assembly | None = None
         self._results: Generator[FrameResult] | None = None
+        self._undo = ExitStack()
 
     def __enter__(self) -> FrameStream:
         """Load the weights and open the source.
@@ -44,24 +45,20 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         Raises:
             StreamError: Something asked for is not to be had.
         """
-        self._threads = torch.get_num_threads()
-        try:
+        with ExitStack() as undo:
+            undo.callback(torch.set_num_threads, torch.get_num_threads())
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
-        except StreamError:
-            torch.set_num_threads(self._threads)
-            raise
+            undo.callback(self._assembly.pipeline.close)
+            undo.callback(self._assembly.pipeline.stop)
+            self._undo = undo.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         """Stop, and close everything."""
-        assembly = self._opened()
+        self._opened()
         if self._results is not None:
             self._results.close()
-        assembly.pipeline.stop()
-        try:
-            assembly.pipeline.close()
-        finally:
-            torch.set_num_threads(self._threads)
+        self._undo.close()
 
     def __iter__(self) -> Iterator[FrameResult]:
         """One result for every frame that was decoded and not dropped; a second loop goes on.
