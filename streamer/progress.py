@@ -14,13 +14,14 @@ class Progress:
     Args:
         pipeline: Whose counts to show.
         expected_frames: Length of the bar; None where unknown.
-        quiet: Show nothing.
+        quiet: Show nothing; nor is anything shown where standard error is no terminal, such as a
+            log file, which a line that is drawn anew would fill.
     """
 
     def __init__(self, pipeline: Pipeline, expected_frames: int | None, *, quiet: bool) -> None:
         self._pipeline = pipeline
         self._bar = tqdm(
-            total=expected_frames, unit="frame", disable=quiet, dynamic_ncols=True, mininterval=0.5
+            total=expected_frames, unit="frame", disable=quiet or None, dynamic_ncols=True, mininterval=0.5
         )
 
     def __enter__(self) -> Progress:

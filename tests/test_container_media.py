@@ -147,3 +147,27 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(SourceError, match="no video stream; it holds: audio"):
         media_of(tmp_path / "s.wav")
+
+
+def test_a_title_in_another_encoding_is_no_reason_to_refuse_a_video(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    make_clip(path)
+    with av.open(str(path)) as plain, av.open(str(tmp_path / "titled.avi"), "w") as titled:
+        titled.metadata["title"] = "Xyz"
+        copy = titled.add_stream_from_template(plain.streams.video[0])
+        for packet in plain.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                titled.mux(packet)
+    content = (tmp_path / "titled.avi").read_bytes()
+    assert content.count(b"Xyz") == 1
+    path.write_bytes(content.replace(b"Xyz", b"\xe9t\xe9"))  # as a Latin-1 program writes it
+    assert decode(path)[::2] == (12, "")
+
+
+def test_a_video_that_nothing_decodes_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    make_clip(path)
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQQQ"))
+    with pytest.raises(SourceError, match="a.avi: FFmpeg knows no decoder for its video"):
+        media_of(path)

@@ -75,3 +75,11 @@ def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixt
     (tmp_path / "f" / "3.png").write_text("no image")
     assert len(list(ImageMedia(str(tmp_path / "f"), 10).pictures(Fraction(0)))) == 4
     assert "3.png: cannot be read and is left out" in caplog.text
+
+
+def test_names_with_colons_are_read_in_the_current_folder_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_image(tmp_path / "10:00:00.png", draw(0, (48, 64)))
+    monkeypatch.chdir(tmp_path)
+    assert len(list(ImageMedia(".", fps=5).pictures(Fraction(0)))) == 1

@@ -197,6 +197,30 @@ def test_the_size_may_have_changed(tmp_path: Path) -> None:
     assert sizes == [(48, 64)] * 12 + [(64, 96)] * 12
 
 
+def test_a_region_that_never_fitted_is_not_tried_again(tmp_path: Path) -> None:
+    region = Selection(roi=(0, 0, 640, 480))
+    with Camera([(transport_stream(tmp_path), "closes")]) as camera:
+        source = opened(camera.url, region, **(QUICK | {"wait": True}))
+        frames, message = read_broken(source)
+    assert frames == []
+    assert "reaches beyond the frame of 64x48" in message
+    assert "attempt" not in message
+
+
+def test_a_region_that_fitted_is_waited_for(tmp_path: Path) -> None:
+    """Who watches a camera that was set to another size for a while wants it back."""
+    large, small = tmp_path / "large", tmp_path / "small"
+    for folder, size in ((large, (96, 128)), (small, (48, 64))):
+        folder.mkdir()
+        make_clip(folder / "clip.ts", size=size)
+    clips = [(folder / "clip.ts").read_bytes() for folder in (large, small, large)]
+    with Camera([(clip, "closes") for clip in clips]) as camera:
+        region = Selection(roi=(0, 0, 128, 96))
+        source = opened(camera.url, region, **(QUICK | {"max_reconnects": 2}))
+        frames, _ = read_broken(source)
+    assert [frame.epoch.size for frame in frames if frame] == [(96, 128)] * 24
+
+
 def test_a_camera_that_was_never_there_is_an_error_at_once() -> None:
     with Camera([], listening=False) as camera, pytest.raises(SourceError, match="refused"):
         opened(camera.url, format="mpegts")

@@ -17,7 +17,7 @@ class DatasetProgress:
     Args:
         finished: Videos that are finished already.
         remaining: Videos still to come.
-        quiet: Show nothing.
+        quiet: Show nothing; nor is anything shown where standard error is no terminal.
     """
 
     def __init__(self, finished: Sequence[Video], remaining: Sequence[Video], quiet: bool) -> None:
@@ -29,7 +29,7 @@ class DatasetProgress:
             total=before + sum(len(video.images) for video in remaining),
             initial=before,
             unit="frame",
-            disable=quiet,
+            disable=quiet or None,
             dynamic_ncols=True,
             mininterval=0.5,
         )

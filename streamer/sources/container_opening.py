@@ -56,6 +56,8 @@ def open_container(
             options=network_options(spec, config) | webcam_options(config),
             timeout=_timeouts(spec, config),
             hwaccel=hwaccel,
+            # A title in another encoding is no reason to refuse a video.
+            metadata_errors="replace",
         )
     except av.FFmpegError as error:
         raise (pipe and pipe.failure) or translate(spec, error) from error
@@ -89,6 +91,7 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
 
     Raises:
         ConfigError: There are certificates for what has none.
+        SourceError: They are not there.
     """
     scheme = spec.target.split(":", 1)[0].lower() if spec.kind == "url" else ""
     trusted = _trusted(scheme, config.tls_ca)
@@ -112,11 +115,14 @@ def _trusted(scheme: str, tls_ca: str | None) -> dict[str, str]:
     """FFmpeg's options for checking certificates, which it does not by itself."""
     if tls_ca is None:
         return {}
-    if scheme not in TLS_SCHEMES or not Path(tls_ca).is_file():
+    if scheme not in TLS_SCHEMES:
         raise ConfigError(
             f"source.tls_ca is {tls_ca!r}; allowed: a file of certificates, for a source of "
             f"{' or '.join(TLS_SCHEMES)}"
         )
+    if not Path(tls_ca).is_file():
+        # Not the configuration's fault: its disk may be mounted late, or be away for a while.
+        raise SourceError(f"source.tls_ca {tls_ca}: no such file")
     return {"tls_verify": "1", "ca_file": tls_ca}
 
 
@@ -124,12 +130,14 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
     """The container's main video stream, set up for decoding.
 
     Raises:
-        SourceError: It has none (a cover picture is none).
+        SourceError: It has none (a cover picture is none), or FFmpeg has no decoder for it.
     """
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream) or stream.disposition & stream.disposition.attached_pic:
         kinds = sorted({each.type for each in container.streams})
         raise SourceError(f"{name}: no video stream; it holds: {', '.join(kinds) or 'nothing'}")
+    if stream.codec_context is None:
+        raise SourceError(f"{name}: FFmpeg knows no decoder for its video")
     # Threads per frame would delay a live picture by as many frames, and at the end of a broken
     # file FFmpeg's drop both the frames that they hold and the error that tells of it.
     stream.thread_type = "SLICE"

@@ -24,6 +24,10 @@ from streamer.sources.picture import Orientation, Picture, RgbConverter
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
+class UnfitError(SourceError):
+    """Frames that the run cannot take: their size, their shape, or the region in them."""
+
+
 class FrameAssembler:
     """Makes frames out of pictures, on the decoder thread.
 
@@ -67,7 +71,7 @@ class FrameAssembler:
         """Convert and scale a picture, where it was decoded.
 
         Raises:
-            SourceError: The region of interest lies outside, or is too elongated, or the picture
+            UnfitError: The region of interest lies outside, or is too elongated, or the picture
                 is too large.
             DeviceError: The device that decoded it failed, or ran out of memory.
         """
@@ -76,7 +80,7 @@ class FrameAssembler:
         capture_unix_ns, capture_clock = self._capture(picture)
         width, height = picture.frame.width, picture.frame.height
         if width * height > MAX_PIXELS:
-            raise SourceError(
+            raise UnfitError(
                 f"{self._name}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
             )
         orientation, aspect = Orientation.of(picture.frame), picture.pixel_aspect
@@ -136,14 +140,14 @@ class FrameAssembler:
         height, width = size
         left, top, region_width, region_height = self._roi or (0, 0, width, height)
         if left + region_width > width or top + region_height > height:
-            raise SourceError(
+            raise UnfitError(
                 f"{self._name}: the region of interest "
                 f"{[left, top, region_width, region_height]} (left, top, width, height) "
                 f"reaches beyond the frame of {width}x{height}"
             )
         sides = (region_width, region_height)
         if max(sides) > MAX_ASPECT * min(sides):
-            raise SourceError(
+            raise UnfitError(
                 f"{self._name}: {region_width}x{region_height} is more elongated than "
                 f"{MAX_ASPECT:g}:1, the limit"
             )

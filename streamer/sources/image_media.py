@@ -48,7 +48,8 @@ class ImageMedia:
         failures = 0
         for index in range(ceil(start_s / self._time_base), len(self._paths)):
             try:
-                with av.open(str(self._paths[index])) as container:
+                # Absolute: FFmpeg takes what precedes a colon for a protocol.
+                with av.open(str(self._paths[index].absolute())) as container:
                     frame = next(container.decode(video=0))
             except (av.FFmpegError, StopIteration, IndexError):
                 log.warning("%s: cannot be read and is left out", self._paths[index])

@@ -14,7 +14,7 @@ from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.container_media import ContainerMedia
-from streamer.sources.frame_assembler import FrameAssembler
+from streamer.sources.frame_assembler import FrameAssembler, UnfitError
 from streamer.sources.image_media import ImageMedia
 from streamer.sources.media import Media
 from streamer.sources.patient_media import PatientMedia
@@ -134,6 +134,8 @@ class Source:
             except SourceError as error:
                 if self._interrupted.is_set():
                     return
+                if isinstance(error, UnfitError) and not self._assembler.count:
+                    raise  # they never fitted; later, a camera may come back to its size
                 lost = SourceError(f"{error}{self._progress()}")
                 lost.__cause__ = error.__cause__
             if lost is None:
@@ -142,6 +144,7 @@ class Source:
                 raise lost
             yield None
             self._reconnection.wait(lost)
+            lost = None  # its traceback keeps the decoder that failed
             if self._interrupted.is_set():
                 return
             if self._assembler.count:
