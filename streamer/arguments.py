@@ -208,6 +208,8 @@ def _build(parser: ArgumentParser, values: Any) -> StreamConfig:
     for name in GROUPS:
         is_group = isinstance(values[name], (Namespace, Mapping))
         check(is_group, name, values[name], "a mapping of its options")
+    if isinstance(values.input, int) and not isinstance(values.input, bool):
+        values.input = str(values.input)  # a webcam's number, as YAML reads it
     refuse_empty(values)
     options = vars(parser.instantiate(values))
     options.pop("config")

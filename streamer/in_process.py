@@ -20,7 +20,11 @@ from streamer.source_options import SourceConfig
 from streamer.stats import Summary
 from streamer.window_options import WindowConfig
 
-SINKS = ("publish", "output", "results", "annotations", "cleaned_folders")
+NOT_HERE = (
+    *("publish", "output", "results", "annotations", "cleaned_folders", "quiet", "log"),
+    *("zmq", "mp4", "images", "preview", "metrics"),
+)
+"""Fields of `StreamConfig` about what only the command line writes, serves and says."""
 
 
 class FrameStream(AbstractContextManager["FrameStream"]):
@@ -37,14 +41,17 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._config = config
         self._assembly: Assembly | None = None
         self._results: Generator[FrameResult] | None = None
+        self._ended: tuple[StreamInfo, Summary] | None = None
         self._undo = ExitStack()
 
     def __enter__(self) -> FrameStream:
         """Load the weights and open the source.
 
         Raises:
-            StreamError: Something asked for is not to be had.
+            StreamError: Something asked for is not to be had, or the stream was entered before.
         """
+        if self._ended is not None:
+            raise StreamError("this stream is over; another begins with streamer.stream(…)")
         with ExitStack() as undo:
             undo.callback(torch.set_num_threads, torch.get_num_threads())
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
@@ -55,10 +62,12 @@ class FrameStream(AbstractContextManager["FrameStream"]):
 
     def __exit__(self, *error: object) -> None:
         """Stop, and close everything."""
-        self._opened()
+        assembly = self._opened()
         if self._results is not None:
             self._results.close()
         self._undo.close()
+        self._ended = assembly.info, assembly.pipeline.summary()
+        self._assembly = self._results = None  # they hold the network
 
     def __iter__(self) -> Iterator[FrameResult]:
         """One result for every frame that was decoded and not dropped; a second loop goes on.
@@ -67,6 +76,8 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             SourceError: The source broke; the frames before that have been given.
             DeviceError: The network's device failed.
         """
+        if self._ended is not None:
+            return iter(())
         if self._results is None:
             outputs = self._opened().pipeline.outputs()
             self._results = (output for output in outputs if isinstance(output, FrameResult))
@@ -75,14 +86,16 @@ class FrameStream(AbstractContextManager["FrameStream"]):
     @property
     def info(self) -> StreamInfo:
         """The window, stride and categories of this stream."""
-        return self._opened().info
+        return self._ended[0] if self._ended else self._opened().info
 
     @property
     def summary(self) -> Summary:
         """Counts and latencies so far."""
-        return self._opened().pipeline.summary()
+        return self._ended[1] if self._ended else self._opened().pipeline.summary()
 
     def _opened(self) -> Assembly:
+        if self._ended is not None:
+            raise StreamError("this stream is over; another begins with streamer.stream(…)")
         if self._assembly is None:
             raise StreamError("use the stream in a with block: with streamer.stream(…) as frames:")
         return self._assembly
@@ -109,7 +122,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
     """
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
-    known = {field.name for field in fields(StreamConfig)} - {"input", "quiet", *SINKS}
+    known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}
     values: dict[str, Any] = {"input": str(source) if isinstance(source, int) else source}
     for name, value in options.items():
         group = next((group for group in names if name in names[group]), None)

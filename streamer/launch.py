@@ -78,13 +78,14 @@ def launch(config: StreamConfig) -> int:
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     """Start a sink, to be ended should the run not come to it."""
 
-    def abandon() -> None:
+    def abandon(kind: type[BaseException] | None, *_: object) -> None:
+        is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         with suppress(SinkError):  # the usual case: the run has ended it already
-            sink.put(EndOfStream("failed", 0, 0))
+            sink.put(EndOfStream("stopped" if is_stopped else "failed", 0, 0))
         sink.finish(STOPPED_SINK_S)
 
     sink.start()
-    opened.callback(abandon)
+    opened.push(abandon)
     return sink
 
 

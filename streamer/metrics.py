@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
-from collections.abc import Iterator, Sequence
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from socketserver import BaseRequestHandler
+from typing import Self, cast
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import (
@@ -28,6 +29,10 @@ LATENCIES_S = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 30
 """Upper bounds of the latency histogram's buckets."""
 
 LABELS = ("stream",)
+
+REQUEST_S = 10.0
+"""Longest silence of a connection, in seconds: without a limit each one that says nothing would
+keep a thread and a descriptor for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +62,16 @@ class Metrics:
             buckets=LATENCIES_S,
             registry=self._registry,
         ).labels(stream)
+        self._beginning: Collector | None = _Beginning(stream, config.stall_s)
+        self._registry.register(self._beginning)
         try:
             server, thread = start_http_server(config.port or 0, config.host, self._registry)
         except (OSError, UnicodeError) as error:  # the latter of what can be no host's name
             where = f"{config.host}:{config.port}"
             raise SinkError(f"metrics cannot be served on {where}: {error}") from error
         self._server, self._thread = server, thread
+        handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
+        server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
         self.address = (config.host, server.server_port)
         log.info("metrics on http://%s:%d/metrics", *self.address)
         # Bound, a name has become an address.
@@ -77,6 +86,9 @@ class Metrics:
 
     def watch(self, pipeline: Pipeline, sinks: Sequence[SinkThread], watchdog: Watchdog) -> None:
         """Serve what these count from now on."""
+        if self._beginning is not None:
+            self._registry.unregister(self._beginning)
+            self._beginning = None
         self._registry.register(_RunCollector(self._stream, pipeline, sinks, watchdog))
 
     def observe(self, result: FrameResult) -> None:
@@ -88,6 +100,26 @@ class Metrics:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+class _Beginning(Collector):
+    """Says that a run does not come to begin, such as one that waits for its camera."""
+
+    def __init__(self, stream: str, stall_s: float) -> None:
+        self._stream = stream
+        self._stalled_from = time.monotonic() + stall_s
+
+    def collect(self) -> Iterator[Metric]:
+        yield _stalls(self._stream, {"start": time.monotonic() >= self._stalled_from})
+
+
+def _stalls(stream: str, stalled: Mapping[str, bool]) -> Metric:
+    stalls = GaugeMetricFamily(
+        "vistr_stage_stalled", "1 while a stage stands still.", labels=(*LABELS, "stage")
+    )
+    for name, is_stalled in stalled.items():
+        stalls.add_metric([stream, name], is_stalled)
+    return stalls
 
 
 class _RunCollector(Collector):
@@ -130,9 +162,4 @@ class _RunCollector(Collector):
         for sink in self._sinks:
             depths.add_metric([self._stream, sink.name], sink.waiting)
         yield depths
-        stalls = GaugeMetricFamily(
-            "vistr_stage_stalled", "1 while a stage stands still.", labels=(*LABELS, "stage")
-        )
-        for name, stalled in self._watchdog.stalled().items():
-            stalls.add_metric([self._stream, name], stalled)
-        yield stalls
+        yield _stalls(self._stream, self._watchdog.stalled())

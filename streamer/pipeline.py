@@ -88,6 +88,7 @@ class Pipeline:
         if self._closed:
             return
         self._closed = True
+        self._stats.end()
         self._stages.predictor.close()
         has_ended = self._decoder.stop(DECODER_STOP_S)
         # What a run that failed leaves behind is counted, too.

@@ -21,7 +21,11 @@ class Progress:
     def __init__(self, pipeline: Pipeline, expected_frames: int | None, *, quiet: bool) -> None:
         self._pipeline = pipeline
         self._bar = tqdm(
-            total=expected_frames, unit="frame", disable=quiet or None, dynamic_ncols=True, mininterval=0.5
+            total=expected_frames,
+            unit="frame",
+            disable=quiet or None,
+            dynamic_ncols=True,
+            mininterval=0.5,
         )
 
     def __enter__(self) -> Progress:

@@ -13,7 +13,7 @@ from streamer.sinks.sink import SinkThread
 from streamer.stats import Summary
 
 STOPPED_SINK_S = 10.0
-"""Longest wait for a sink after the run was stopped or failed, in seconds."""
+"""Longest time for which a sink may take nothing once the run was stopped or failed, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -106,5 +106,9 @@ class Run:
                 continue  # it has failed already: `finish` returns its error
         for sink in self._sinks:
             sink.seal()  # so that they wait for their readers side by side
-        timeout_s = None if reason == "end" else STOPPED_SINK_S
-        return [error for sink in self._sinks if (error := sink.finish(timeout_s)) is not None]
+
+        def is_urgent() -> bool:
+            return reason != "end" or self._pipeline.stopped  # it may be stopped even now
+
+        errors = [sink.finish(STOPPED_SINK_S, is_urgent) for sink in self._sinks]
+        return [error for error in errors if error is not None]

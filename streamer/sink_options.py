@@ -17,8 +17,8 @@ class ZmqConfig:
     """The ZeroMQ publisher."""
 
     pattern: Literal["pub", "push"] = "pub"
-    """pub: any number of readers, a slow one loses messages. push: lossless, and a slow reader
-    slows the stream."""
+    """pub: any number of readers, a slow one loses messages. push: nothing is lost while a
+    reader lives, and a slow one slows the stream."""
 
     encoding: Encoding = "coco_rle"
     """How masks travel: COCO run lengths, or one label map per frame as PNG or zstandard (label

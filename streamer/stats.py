@@ -54,7 +54,8 @@ class Summary:
         reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
         tracks: Identities given.
-        wall_s: Duration from the first decoded frame to the end, in seconds.
+        wall_s: Duration from the first decoded frame to the last result, in seconds; up to now
+            while the run goes on.
         window_ms: p50, p95 and p99 of a window's time, network and stitching, over the latest
             `RECENT` windows.
         latency_ms: p50, p95 and p99 from leaving the decoder to hand-over to the outputs, over the
@@ -96,6 +97,7 @@ class RunStats:
         self.windows = 0
         self.windows_s = 0.0
         self._started_ns: int | None = None
+        self._ended_ns: int | None = None
         self._latencies_ms: deque[float] = deque(maxlen=RECENT)
         self._windows_ms: deque[float] = deque(maxlen=RECENT)
 
@@ -112,6 +114,10 @@ class RunStats:
         self.windows_s += seconds
         self._windows_ms.append(seconds * 1e3)
 
+    def end(self) -> None:
+        """There are no more results: time counts up to here."""
+        self._ended_ns = time.monotonic_ns()
+
     def latency_ms(self) -> tuple[float, float, float]:
         """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""
         return _percentiles(self._latencies_ms)
@@ -120,7 +126,7 @@ class RunStats:
         self, *, decoded: int, dropped: int, corrupt: int, reconnects: int, tracks: int
     ) -> Summary:
         """The run so far."""
-        now = time.monotonic_ns()
+        now = time.monotonic_ns() if self._ended_ns is None else self._ended_ns
         started = now if self._started_ns is None else self._started_ns
         return Summary(
             frames=self.frames,

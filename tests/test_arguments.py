@@ -173,6 +173,15 @@ def test_the_source_may_stand_in_a_file_and_the_command_line_wins(tmp_path: Path
     assert parse(["a.mp4", "--config", str(file)]).input == "a.mp4"
 
 
+def test_a_webcam_s_number_may_stand_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("input: 0\n")
+    assert parse(["--config", str(file)]).input == "0"
+    file.write_text("input: true\n")
+    with pytest.raises(ConfigError, match="input is True; allowed: a file"):
+        parse(["--config", str(file)])
+
+
 def test_an_empty_file_changes_nothing_and_a_binary_one_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("# nothing yet\n")

@@ -70,6 +70,17 @@ def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
     assert sorted(indices, key=int) == list(range(50))  # type: ignore[call-overload]
 
 
+def test_a_terminal_shows_the_progress(
+    tmp_path: Path, stream: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    _, _, err = stream(tmp_path / "clip.mp4")
+    assert "20/20 [" in err
+    _, _, err = stream(tmp_path / "clip.mp4", "--quiet")
+    assert "20/20 [" not in err
+
+
 def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
     endpoint = f"ipc://{tmp_path}/masks"
@@ -99,7 +110,7 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     results = json.loads((tmp_path / "r.json").read_text())
     assert results
     assert all(len(result["segmentations"]) == 20 for result in results)
-    assert "20/20 [" in err  # the progress bar, full
+    assert "20/20 [" not in err  # no terminal, no progress bar
     assert "20 frames" in out
     assert "latency from decoder to outputs: p50" in out
     assert f"wrote {tmp_path / 'r.json'}" in out
@@ -142,7 +153,10 @@ def test_what_could_not_be_decoded_is_said(
     assert f"{count} corrupt packets passed" in out
 
 
-def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> None:
+def test_a_live_run_leaves_its_results_as_lines(
+    tmp_path: Path, stream: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     results = tmp_path / "r.json"
     results.write_text("of another run")
     source = "lavfi:testsrc2=size=64x48:rate=25:duration=1"

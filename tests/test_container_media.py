@@ -169,5 +169,5 @@ def test_a_video_that_nothing_decodes_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.avi"
     make_clip(path)
     path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQQQ"))
-    with pytest.raises(SourceError, match="a.avi: FFmpeg knows no decoder for its video"):
+    with pytest.raises(SourceError, match=r"a\.avi: FFmpeg knows no decoder for its video"):
         media_of(path)

@@ -72,8 +72,12 @@ def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str
 
 
 def test_every_video_whole_and_in_order(
-    dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str]
+    dataset: Dataset,
+    weights: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(dataset.arguments(weights)) == 0
     out, err = capsys.readouterr()
     results = dataset.results()
@@ -114,8 +118,13 @@ def test_a_long_video_keeps_its_objects_over_all_windows(dataset: Dataset, weigh
 
 
 def test_an_interrupted_job_goes_on_where_it_was(
-    dataset: Dataset, weights: Path, computed: list[int], capsys: pytest.CaptureFixture[str]
+    dataset: Dataset,
+    weights: Path,
+    computed: list[int],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     arguments = dataset.arguments(weights, "--parallel", 1)
     assert main(arguments) == 0
     expected = dataset.save_path.read_text()

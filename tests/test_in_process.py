@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
 
 import numpy as np
 import pytest
@@ -66,6 +68,28 @@ def test_leaving_early_closes_everything(tmp_path: Path, weights: str) -> None:
     assert list(frames) == []  # nothing comes out of a stream that was left
     assert open_descriptors() == before  # and the fixture sees that no thread is left
     assert frames.summary.frames >= 1
+    assert frames.info.stride == 3
+
+
+def test_a_stream_that_was_left_keeps_no_network_and_is_not_entered_again(
+    tmp_path: Path, weights: str
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=6)
+    with streamer.stream(tmp_path / "clip.mp4", weights=weights, stride=3) as frames:
+        list(frames)
+    gc.collect()
+    kept = gc.get_referents(frames)
+    found = []
+    while kept:  # everything that it leads to
+        each = kept.pop()
+        if not any(each is other for other in found) and not isinstance(each, (type, ModuleType)):
+            found.append(each)
+            kept += gc.get_referents(each) if not isinstance(each, (FunctionType, CodeType)) else []
+    assert not any(isinstance(each, torch.Tensor) for each in found)
+    seconds = frames.summary.wall_s
+    assert frames.summary.wall_s == seconds
+    with pytest.raises(StreamError, match="this stream is over"):
+        frames.__enter__()
 
 
 def test_works_on_any_one_thread(tmp_path: Path, weights: str) -> None:
@@ -136,8 +160,9 @@ def test_memory_stays_flat_over_thousands_of_frames(weights: str) -> None:
 def test_bad_options_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no option 'strid'; allowed: .*stride"):
         streamer.stream("x.mp4", strid=3)
-    with pytest.raises(ConfigError, match="no option 'output'"):
-        streamer.stream("x.mp4", output="o.mp4")
+    for name in ("output", "metrics", "zmq", "log"):  # what only the command line does
+        with pytest.raises(ConfigError, match=f"no option '{name}'"):
+            streamer.stream("x.mp4", **{name: "o.mp4"})
     for options, message in [
         ({"stride": 0}, "window.stride is 0"),
         ({"stride": "x"}, "window.stride is 'x'"),

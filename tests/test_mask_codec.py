@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import cv2
@@ -16,6 +18,7 @@ from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.sink_options import Encoding
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.mask_codec import (
+    check_length,
     check_runs,
     decode_jpeg,
     decode_label_map,
@@ -92,6 +95,30 @@ def test_any_bytes_are_run_lengths_or_refused(counts: bytes) -> None:
 def test_runs_that_do_not_cover_the_frame_are_refused(runs: list[int]) -> None:
     with pytest.raises(WireError, match="42 pixels of 7x6"):
         check_runs(np.array(runs, dtype=np.int64), (6, 7), 0)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 9), (64, 512)])
+def test_no_mask_needs_more_characters_than_are_taken(size: tuple[int, int]) -> None:
+    """Chequered, with every run one pixel long, or with runs that differ by most."""
+    places = np.arange(size[0] * size[1])
+    for pixels in (places % 2, places % 2 == 0, places % 18 > 0, places % 514 > 0):
+        mask = pixels.astype(np.uint8).reshape(size[::-1]).T
+        counts = coco_mask.encode(mask)["counts"]
+        check_length(len(counts), size, 0)
+
+
+def test_run_lengths_that_no_mask_has_are_refused_before_they_are_read() -> None:
+    packet = MessageWriter("s", RUN, "coco_rle", with_jpeg=False).write(
+        frame_result(0, (4, 6), {1: box_mask((4, 6), 1, 1, 3, 3)})
+    )[-1]
+    header = json.loads(packet[1])
+    payload = b"0" * 2**20
+    header["instances"][0]["length"] = len(payload)
+    tracemalloc.start()
+    with pytest.raises(WireError, match="1048576 characters of run lengths for 6x4"):
+        parse([packet[0], json.dumps(header).encode(), payload])
+    assert tracemalloc.get_traced_memory()[1] < 3 * len(payload)
+    tracemalloc.stop()
 
 
 def test_a_hostile_sum_does_not_overflow_into_the_right_one() -> None:

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer import cli
+from streamer import metrics as metrics_module
 from streamer.errors import ConfigError, SinkError
 from streamer.metrics import Metrics
 from streamer.metrics_options import MetricsConfig
@@ -95,6 +96,25 @@ def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     assert after["vistr_packets_corrupt_total", ""] == summary.corrupt == 3
     assert after["vistr_source_reconnects_total", ""] == summary.reconnects == 2
     assert after["vistr_frames_dropped_total", ""] == summary.dropped >= 80
+
+
+def test_a_run_that_does_not_come_to_begin_is_told() -> None:
+    with Metrics(MetricsConfig(port=0, stall_s=1e-6), "cam") as metrics:
+        assert scrape(metrics)["vistr_stage_stalled", "start"] == 1
+        whole = pipeline(FakeSource(1), OneObject())
+        metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
+        assert ("vistr_stage_stalled", "start") not in scrape(metrics)
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        assert scrape(metrics)["vistr_stage_stalled", "start"] == 0
+
+
+def test_who_connects_and_asks_for_nothing_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics_module, "REQUEST_S", 0.05)
+    with (
+        Metrics(MetricsConfig(port=0), "cam") as metrics,
+        socket.create_connection(metrics.address, WAIT_S) as silent,
+    ):
+        assert silent.recv(1) == b""
 
 
 def test_nothing_is_served_after_the_end() -> None:

@@ -193,6 +193,15 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
     }
 
 
+def test_a_camera_that_was_away_for_longer_than_an_mp4_can_say_goes_on_in_another_file(
+    tmp_path: Path,
+) -> None:
+    times = [0.0, 0.1, 8 * 3600, 8 * 3600 + 0.1]
+    write(tmp_path / "out.mp4", [result(n, time_s) for n, time_s in enumerate(times)])
+    found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
+    assert found == {"out.mp4": [0, 9000], "out.1.mp4": [0, 9000]}
+
+
 @pytest.mark.parametrize("segment_s", [None, 1.5])
 def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (60, 96, 128, 3), dtype=np.uint8)

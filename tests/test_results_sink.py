@@ -63,6 +63,8 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_lines(tmp_path: Path) -> None:
     first = result(3, PERSON)
+    taken = {"capture_unix_ns": 1_700_000_000_123_456_789, "capture_clock": "camera"}
+    first = replace(first, frame=replace(first.frame, **taken))
     second = replace(result(4), interpolated=True, dropped=2)
     drain(tmp_path / "r.json", [INFO, first, second, END])
     video, one, two, end = lines(tmp_path / "r.json")
@@ -86,6 +88,7 @@ def test_lines(tmp_path: Path) -> None:
         "pts": 3,
         "time_base": [1, 10],
         "time_s": 0.3,
+        **taken,
         "interpolated": False,
         "dropped": 0,
     }

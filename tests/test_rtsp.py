@@ -14,7 +14,7 @@ import trustme
 
 from benchmarks.rtsp_server import RtspServer
 from streamer import cli
-from streamer.errors import ConfigError, SourceError
+from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.source import Source

@@ -63,7 +63,7 @@ def test_files_with_the_same_number_hold_the_same_frames(
     for output in [*outputs, EndOfStream("end", 90, 0)]:
         for sink in sinks:
             sink.put(output)
-    assert [sink.finish(None) for sink in sinks] == [None] * 3
+    assert [sink.finish(60) for sink in sinks] == [None] * 3
     counts = {kind: counted(tmp_path, kind) for kind in ("a.mp4", "b.mp4", "r.jsonl")}
     if limit:
         assert len(counts["a.mp4"]) > 2  # one of them for the new size

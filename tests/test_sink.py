@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, Output
 from streamer.ring_buffer import RingBuffer
+from streamer.sinks import sink as sink_module
 from streamer.sinks.sink import SinkThread
 from tests.waits import waits_of
 
@@ -100,9 +102,55 @@ def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     thread.start()
     thread.put(END)
     assert entered.wait(WAIT_S)
-    error = thread.finish(timeout_s=0)
+    error = thread.finish(0)
     assert str(error) == "stuck: took nothing more for 0 s; 0 outputs waited"
-    assert thread.finish(timeout_s=WAIT_S) is error  # at once: it has been given up
+    assert thread.finish(WAIT_S) is error  # at once: it has been given up
+    release.set()
+
+
+def test_a_sink_that_is_slow_but_takes_what_waits_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each output takes longer than the sink may stand still in all."""
+    now = [0.0]
+    monkeypatch.setattr(sink_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Slow(ListSink):
+        def drain(self, outputs: RingBuffer[Output]) -> None:
+            for output in outputs:
+                self.got.append(output)
+                now[0] += 9
+                looked.wait(WAIT_S)
+                looked.clear()
+
+    looked = threading.Event()
+
+    def is_urgent() -> bool:
+        looked.set()
+        return True
+
+    sink = Slow()
+    thread = SinkThread("slow", lambda: sink)
+    thread.start()
+    for _ in range(5):
+        thread.put(END)
+    assert thread.finish(10, is_urgent) is None
+    assert len(sink.got) == 5
+
+
+def test_a_stuck_sink_is_left_behind_once_that_is_urgent() -> None:
+    entered, release, asked = threading.Event(), threading.Event(), []
+    thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
+    thread.start()
+    thread.put(END)
+    assert entered.wait(WAIT_S)
+
+    def is_urgent() -> bool:
+        asked.append(len(asked))
+        return len(asked) > 2  # somebody stops a run that had come to its end
+
+    assert "took nothing more" in str(thread.finish(0, is_urgent))
+    assert len(asked) == 3
     release.set()
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,6 +182,34 @@ def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="is malformed; allowed") as caught:
         MaskSubscriber(endpoint)
     assert repr(endpoint) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"pattern": "pub"}, "pattern is 'pub'; allowed: sub or pull"), ({"hwm": -1}, "hwm is -1")],
+)
+def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MaskSubscriber("tcp://127.0.0.1:5555", **options)
+
+
+@pytest.mark.parametrize(("endpoint", "is_ipv6"), [("localhost:5555", 0), ("[::1]:5555", 1)])
+def test_a_name_is_looked_up_as_the_publisher_binds_it(
+    monkeypatch: pytest.MonkeyPatch, endpoint: str, is_ipv6: int
+) -> None:
+    """Where localhost is ::1 too, ZeroMQ with IPv6 would try that alone, and for ever."""
+    sockets: list[zmq.Socket[bytes]] = []
+    connect = zmq.Socket.connect
+
+    def note(opened: zmq.Socket[bytes], address: str) -> object:
+        sockets.append(opened)
+        return connect(opened, address)
+
+    monkeypatch.setattr(zmq.Socket, "connect", note)
+    with MaskSubscriber(f"tcp://{endpoint}"):
+        reading = next(each for each in sockets if each.type == zmq.SUB)
+        assert reading.getsockopt(zmq.IPV6) == is_ipv6
+        assert reading.getsockopt(zmq.TCP_KEEPALIVE) == 1  # nothing else tells of a dead machine
 
 
 def test_closing_twice_is_fine(sender: Sender) -> None:

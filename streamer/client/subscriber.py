@@ -13,6 +13,7 @@ from streamer.client.received import ReceivedFrame
 from streamer.connections import CHECK_S, Connection, Connections
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
+from streamer.option_check import check
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
 
@@ -22,6 +23,17 @@ MAX_PART_BYTES = 2**26
 MAX_MESSAGE_BYTES = 3 * MAX_PART_BYTES
 """Most bytes that are waited for without a message being whole: more than a frame with the largest
 masks and image needs."""
+
+KEEPALIVE = {
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 30,
+    zmq.TCP_KEEPALIVE_INTVL: 10,
+    zmq.TCP_KEEPALIVE_CNT: 3,
+}
+"""A reader sends nothing, so that only these probes tell it that the publisher's machine is gone.
+After a minute without an answer (times in seconds) ZeroMQ connects anew."""
+
+PATTERNS = {"sub": zmq.SUB, "pull": zmq.PULL}
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +64,7 @@ class MaskSubscriber:
         end: What the publisher said last, once the iteration has ended.
 
     Raises:
-        ConfigError: The endpoint is malformed, or a key cannot be read.
+        ConfigError: The endpoint is malformed, an option out of range, or a key cannot be read.
     """
 
     def __init__(  # noqa: PLR0913 - options, and what they are of
@@ -65,6 +77,8 @@ class MaskSubscriber:
         hwm: int = 1000,
         keys: ReaderKeys | None = None,
     ) -> None:
+        check(pattern in PATTERNS, "pattern", pattern, " or ".join(PATTERNS))
+        check(0 <= hwm < 2**31, "hwm", hwm, "0 (no limit) to 2147483647")
         self.endpoint = endpoint
         self.lost = 0
         self.malformed = 0
@@ -76,10 +90,13 @@ class MaskSubscriber:
         self._expected_seq = 0
         self._unreported = 0
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB if pattern == "sub" else zmq.PULL)
+        self._socket = self._context.socket(PATTERNS[pattern])
         self._socket.setsockopt(zmq.RCVHWM, hwm)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        self._socket.setsockopt(zmq.IPV6, 1)
+        # Only where it is asked for: ZeroMQ would take a name such as localhost for that alone.
+        self._socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
+        for option, value in KEEPALIVE.items():
+            self._socket.setsockopt(option, value)
         self._connections = Connections(self._socket)
         self._before: dict[Connection, int] = {}  # what had come when none was whole
         if pattern == "sub":

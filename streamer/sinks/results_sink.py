@@ -149,6 +149,8 @@ class ResultsSink:
             pts=frame.pts,
             time_base=[frame.time_base.numerator, frame.time_base.denominator],
             time_s=round(frame.time_s, 6),
+            capture_unix_ns=frame.capture_unix_ns,
+            capture_clock=frame.capture_clock,
             interpolated=result.interpolated,
             dropped=result.dropped,
             instances=[self._as_json(instance) for instance in result.instances],

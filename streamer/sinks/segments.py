@@ -7,14 +7,20 @@ from bisect import bisect_right
 
 from streamer.frame import Frame
 
+LONGEST_GAP_S = 6 * 3600.0
+"""Longest time without a frame within a file, in seconds.
+
+From one frame to the next an MP4 holds less than 2^31 ticks, which are 6.6 hours at 90 kHz.
+"""
+
 
 class Segments:
     """Numbers the files of outputs that go on for ever; one for all outputs of a run.
 
-    A file ends where the frame size changes, after a time, and when one of them is full. The output
-    that comes to a frame first decides; the others, on threads of their own, follow it at that
-    frame. So the files with the same number hold the same frames, and a full one goes on up to
-    where the output that is furthest ahead has come.
+    A file ends where the frame size changes, where no frame came for `LONGEST_GAP_S`, after a time,
+    and when one of them is full. The output that comes to a frame first decides; the others, on
+    threads of their own, follow it at that frame. So the files with the same number hold the same
+    frames, and a full one goes on up to where the output that is furthest ahead has come.
 
     Args:
         segment_s: Seconds of the run; the boundaries are its multiples, whatever else ends a file.
@@ -27,12 +33,13 @@ class Segments:
         self._lock = threading.Lock()
         self._firsts: list[int] = []  # indices of the frames that begin files 1, 2, …
         self._latest = -1  # index of a frame
+        self._latest_s = 0.0  # its time
         self._kind: tuple[object, ...] = ()  # what frames of one file have in common
         self._is_full = False
 
     @property
     def is_limited(self) -> bool:
-        """Whether anything but a new frame size ends a file."""
+        """Whether anything ends a file that is not a matter of its frames alone."""
         return self._segment_s is not None or self._most_bytes is not None
 
     def number(self, frame: Frame) -> int:
@@ -40,10 +47,11 @@ class Segments:
         with self._lock:
             if frame.index > self._latest:
                 kind = (frame.epoch.size, self._time_segment(frame))
-                if self._latest >= 0 and (self._is_full or kind != self._kind):
+                is_late = frame.time_s - self._latest_s > LONGEST_GAP_S
+                if self._latest >= 0 and (self._is_full or is_late or kind != self._kind):
                     self._firsts.append(frame.index)
                     self._is_full = False
-                self._latest, self._kind = frame.index, kind
+                self._latest, self._latest_s, self._kind = frame.index, frame.time_s, kind
             return bisect_right(self._firsts, frame.index)
 
     def report(self, number: int, written_bytes: int) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from streamer.errors import SinkError, StreamError
 from streamer.output import Output
 from streamer.ring_buffer import Closed, RingBuffer
+
+LOOK_S = 0.2
+"""From look to look whether a sink that is to end still takes outputs, in seconds."""
 
 
 class Sink(Protocol):
@@ -33,8 +37,8 @@ class SinkThread:
     Args:
         name: For messages and the thread's name, such as ``mp4 out.mp4``.
         open_sink: Makes the sink; called on the sink's thread.
-        capacity: Outputs that may wait. A window finishes a stride of frames at once: with room
-            for them, the next window need not wait for this sink.
+        capacity: Outputs that may wait. A window finishes a stride of frames at once, or more with
+            a frame step: what has no room here, the network waits for.
     """
 
     def __init__(self, name: str, open_sink: Callable[[], Sink], capacity: int = 32) -> None:
@@ -96,26 +100,40 @@ class SinkThread:
         """Take no more outputs; what waits is still written."""
         self._outputs.close()
 
-    def finish(self, timeout_s: float | None) -> StreamError | None:
+    def finish(
+        self, patience_s: float, is_urgent: Callable[[], bool] = lambda: True
+    ) -> StreamError | None:
         """Let the sink write what waits, close it, and return the error it had, if any.
 
         Args:
-            timeout_s: Longest wait for the sink to take what waits, in seconds; None waits for
-                ever. One that does not is left behind on its daemon thread, and that is the error.
+            patience_s: Longest time in seconds for which the sink may take nothing of what waits.
+                One that takes longer is left behind on its daemon thread, and that is the error.
                 What it needs to close is not limited: results of hours take minutes to assemble.
+            is_urgent: Whether the sink is to be left behind at all, by now; asked again and again.
         """
         self._outputs.close()
         if self._thread.ident is not None and not self._abandoned:
-            if self._drained.wait(timeout_s):
+            if self._drains(patience_s, is_urgent):
                 self._thread.join()
             else:
                 self._abandoned = True
                 left = self._outputs.discard()
                 late = SinkError(
-                    f"{self.name}: took nothing more for {timeout_s} s; {left} outputs waited"
+                    f"{self.name}: took nothing more for {patience_s} s; {left} outputs waited"
                 )
                 self._error = self._error or late
         return self._error
+
+    def _drains(self, patience_s: float, is_urgent: Callable[[], bool]) -> bool:
+        """Whether the sink takes what waits, at whatever pace; returns once that is known."""
+        taken, since = self.taken, time.monotonic()
+        while not self._drained.wait(min(patience_s, LOOK_S)):
+            now = time.monotonic()
+            if self.taken != taken or not is_urgent():
+                taken, since = self.taken, now
+            elif now - since >= patience_s:
+                return False
+        return True
 
     def _run(self) -> None:
         try:

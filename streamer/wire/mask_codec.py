@@ -80,8 +80,8 @@ def run_lengths(counts: bytes) -> NDArray[np.int64]:
     Raises:
         WireError: A character or a number is out of range, or the text ends inside a number.
     """
-    groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    if not len(groups) or groups.min() < 0 or groups.max() > 63:
+    groups = np.frombuffer(counts, dtype=np.uint8) - np.uint8(48)  # what is below wraps around
+    if not len(groups) or groups.max() > 63:
         raise WireError("run lengths are empty or hold characters outside of '0' to 'o'")
     last = np.flatnonzero(groups & 32 == 0)
     if not len(last) or last[-1] != len(groups) - 1:
@@ -90,12 +90,31 @@ def run_lengths(counts: bytes) -> NDArray[np.int64]:
     digits = last - first + 1
     if digits.max() > RLE_DIGITS:
         raise WireError(f"run lengths hold a number of more than {RLE_DIGITS} characters")
-    shifts = 5 * (np.arange(len(groups)) - np.repeat(first, digits))
-    numbers = np.add.reduceat((groups & 31) << shifts, first)
+    # Few bytes each: there is one for every character that somebody has sent.
+    places = np.arange(len(groups), dtype=np.int32) - np.repeat(first.astype(np.int32), digits)
+    bits = (groups & 31).astype(np.int64)
+    bits <<= 5 * places
+    numbers = np.add.reduceat(bits, first)
     numbers -= np.where(groups[last] & 16, np.int64(1) << (5 * digits), 0)
     numbers[1::2] = np.cumsum(numbers[1::2])
     numbers[2::2] = np.cumsum(numbers[2::2])
     return numbers
+
+
+def check_length(length: int, size: tuple[int, int], position: int) -> None:
+    """Refuse more characters than the run lengths of a mask of `size` (height, width) can have.
+
+    Without runs of no pixels there is one at most for each pixel, besides the first; a number takes
+    a second character from a difference of 16 on, and all differences together are twice the pixels
+    at most.
+
+    Raises:
+        WireError: There are more.
+    """
+    if length > 2 * (size[0] * size[1] + 1):
+        raise WireError(
+            f"instance {position}: {length} characters of run lengths for {size[1]}x{size[0]}"
+        )
 
 
 def check_runs(runs: NDArray[np.int64], size: tuple[int, int], position: int) -> None:

@@ -17,7 +17,14 @@ from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
 from streamer.sink_options import Encoding
 from streamer.wire.fields import MAX_SIDE, Fields
-from streamer.wire.mask_codec import check_jpeg, check_png, check_runs, check_zstd, run_lengths
+from streamer.wire.mask_codec import (
+    check_jpeg,
+    check_length,
+    check_png,
+    check_runs,
+    check_zstd,
+    run_lengths,
+)
 from streamer.wire.messages import (
     AnyMessage,
     EosMessage,
@@ -181,6 +188,7 @@ def _check_payload(message: FrameMessage) -> None:
                 f"{len(message.payload)}; masks follow one another"
             )
         end = start + length
+        check_length(length, message.size, position)
         check_runs(run_lengths(message.payload[start:end]), message.size, position)
     if end != len(message.payload):
         raise WireError(f"the masks end at byte {end} of {len(message.payload)}")
