@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -45,9 +47,11 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     Scores are rounded to the arithmetic of the queries. So that those that count are rounded least,
     they come out less the query's highest one: it is guessed, and subtracted within the product by
-    one more column each of queries and keys. The softmax does not mind.
+    one more column each of queries and keys. The softmax does not mind. Its powers are of two
+    instead of e, with scores as much larger, and the answers are divided by their sums instead of
+    the many scores.
     """
-    heads = query.flatten(0, 1) * query.shape[-1] ** -0.5
+    heads = query.flatten(0, 1) * (query.shape[-1] ** -0.5 * math.log2(math.e))
     keys = key.flatten(0, 1)
     peaks = torch.bmm(heads, keys[:, ::PEAK_STEP].transpose(1, 2)).amax(-1, keepdim=True)
     heads = torch.cat((heads, -peaks), -1)
@@ -57,7 +61,12 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     rows = max(1, BLOCK_SCORES // key.shape[-2])
     for q, k, v, answer in zip(heads, keys, values, answers, strict=True):
         for some, result in zip(q.split(rows), answer.split(rows), strict=True):
-            torch.mm(torch.softmax(some @ k, dim=-1), v, out=result)
+            scores = some @ k
+            torch.exp2(scores, out=scores)
+            torch.mm(scores, v, out=result).div_(scores.sum(-1, keepdim=True))
+    if not answers.isfinite().all():
+        # A score so far above the guessed peak that its power is infinite.
+        return F.scaled_dot_product_attention(query, key, value)
     return answers.view(query.shape)
 
 

@@ -69,7 +69,7 @@ class WindowState:
 
     Attributes:
         logits: [T, K, num_classes + 1], the last column is no-object.
-        boxes: [T, K, 4], cxcywh in [0, 1].
+        boxes: [T, K, 4], cxcywh in [0, 1], at least float32.
         embeddings: [T, K, D] decoder outputs.
         memory: [T, D, h, w] encoder output.
         features: What it was made from; the mask head needs it again.
@@ -88,7 +88,7 @@ class VisTROutput:
 
     Attributes:
         logits: [T, K, num_classes + 1], the last column is no-object.
-        boxes: [T, K, 4], cxcywh in [0, 1].
+        boxes: [T, K, 4], cxcywh in [0, 1], at least float32.
         masks: [T, K, ceil(H / 4), ceil(W / 4)] logits.
     """
 

@@ -30,10 +30,15 @@ class BoxHead(nn.Module):
         self.layers = nn.ModuleList((nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 4)))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Box logits [..., 4] of embeddings [..., D]."""
+        """Box logits [..., 4] of embeddings [..., D], in single precision at least.
+
+        In bfloat16 a box would be off by some pixels of a large frame.
+        """
         first, second, last = self.layers
-        boxes: Tensor = last(F.relu(second(F.relu(first(embeddings)))))
-        return boxes
+        hidden = F.relu(second(F.relu(first(embeddings))))
+        dtype = torch.promote_types(hidden.dtype, torch.float32)
+        weight, bias = (parameter.to(dtype) for parameter in last.parameters())
+        return F.linear(hidden.to(dtype), weight, bias)
 
 
 class Detector(nn.Module):

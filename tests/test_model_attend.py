@@ -45,6 +45,14 @@ def test_blocks_round_the_scores_that_count_least(monkeypatch: pytest.MonkeyPatc
     assert with_peaks < error() / 2
 
 
+def test_a_score_far_above_those_that_are_looked_at_is_no_overflow() -> None:
+    query, key, value = three(torch.bfloat16, 4, 2 * PEAK_STEP)
+    key[:, :, 1] = 200 * query[:, :, 0]  # one that the guess of the peak passes over
+    answers = attend_in_blocks(query, key, value)
+    assert answers.isfinite().all()
+    assert torch.equal(answers[:, :, 0], value[:, :, 1])
+
+
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
