@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from streamer.allocator import keep_memory
 from streamer.arguments import parse
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         check_paths(config)
         share_cores()
+        keep_memory()
         # Imported late: it brings PyTorch, which --help and a mistyped option or file need not
         # wait for.
         from streamer.launch import launch  # noqa: PLC0415

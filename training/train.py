@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ActionConfigFile, ArgumentParser
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from streamer.allocator import keep_memory
 from streamer.command import command
 from streamer.errors import ConfigError
 from streamer.signals import handled
@@ -34,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     config = _parse(arguments)
+    keep_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
     run = Run(config)

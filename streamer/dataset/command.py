@@ -9,6 +9,7 @@ from typing import get_args
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from streamer.allocator import keep_memory
 from streamer.argument_types import whole_number
 from streamer.command import command
 from streamer.config import Precision, StreamConfig
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("streamer").setLevel(logging.WARNING if options.quiet else logging.INFO)
     share_cores()
+    keep_memory()
     with logging_redirect_tqdm():
         # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
         from streamer.dataset.launch import launch  # noqa: PLC0415
