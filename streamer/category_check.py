@@ -29,12 +29,13 @@ def check_categories(
             different.append(f"{category_id} ({name}) is none of the weights' {len(known) - 1}")
             continue
         own = known[category_id]
-        if own != f"class_{category_id}" and _folded(own) != _folded(name):
+        if own != f"class_{category_id}" and folded(own) != folded(name):
             different.append(f"{category_id} is {name!r}, but {own!r} in the weights")
     if different:
         more = f", and {len(different) - 1} more differ" if len(different) > 1 else ""
         raise SourceError(f"{what}: category {different[0]}{more}; {remedy}")
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """What is left of a name without what makes no difference."""
     return name.casefold().replace("-", "_").replace(" ", "_")

@@ -62,7 +62,7 @@ def test_all_parts_as_json_and_as_tables(
     assert list(report) == ["weights", "machine", "tubes", "streaming", "real", "speed"]
     weights = load_vistr(given.folder / "net.safetensors")
     assert report["weights"]["tensors_sha256"] == tensors_sha256(weights)
-    kinds = ("people", "sprites unseen", "sprites seen", "mixed")
+    kinds = ("people", "people elsewhere", "sprites unseen", "sprites seen", "mixed")
     rows = [f"{kind}{handled}" for kind in kinds for handled in ("", ", untangled")]
     assert list(report["tubes"]) == rows
     expected = [f"{kind}, stride {stride}" for kind in ("people", "mixed") for stride in (12, 18)]

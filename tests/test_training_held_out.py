@@ -64,14 +64,29 @@ def shown(library: Library, kind: str) -> set[int]:
 def test_each_kind_of_clip_shows_what_its_name_says(library: Library) -> None:
     assert library.unseen == {2}
     assert shown(library, "people") == {1}
+    assert shown(library, "people elsewhere") == {1}
     assert shown(library, "sprites unseen") == {2}
     assert shown(library, "sprites seen") == {3}
     assert shown(library, "mixed") == {1, 2, 3}
 
 
+def test_people_elsewhere_are_never_in_the_scene_of_training(library: Library) -> None:
+    red = replace(library, scene=np.full_like(library.scene, (255, 0, 0)))
+    composers = held_out_composers(red)
+
+    def in_the_scene(kind: str) -> list[bool]:
+        rngs = [np.random.default_rng(i) for i in range(12)]
+        clips = [composers[kind].draw(rng, range(1), SIZE) for rng in rngs]
+        outside = [clip.frames[~clip.masks.any(0)].astype(int) for clip in clips]
+        return [bool((pixels[:, 0] - pixels[:, 1]).mean() > 100) for pixels in outside]
+
+    assert not any(in_the_scene("people elsewhere"))
+    assert 0 < sum(in_the_scene("people")) < 12
+
+
 def test_kinds_without_a_sprite_are_left_out(library: Library) -> None:
     few = replace(library, sprites={3: library.sprites[3]})
-    assert list(held_out_composers(few)) == ["people", "sprites seen", "mixed"]
+    assert list(held_out_composers(few)) == ["people", "people elsewhere", "sprites seen", "mixed"]
 
 
 def test_what_is_found_counts_in_full() -> None:
@@ -86,7 +101,7 @@ def test_figures_are_those_of_training_and_the_same_again(library: Library) -> N
     rows = tube_rows(net, composers, 3)
     assert list(rows) == [
         f"{kind}{handled}"
-        for kind in ("people", "sprites unseen", "sprites seen", "mixed")
+        for kind in ("people", "people elsewhere", "sprites unseen", "sprites seen", "mixed")
         for handled in ("", ", untangled")
     ]
     for kind in composers:

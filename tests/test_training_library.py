@@ -59,6 +59,8 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[Split, Library]:
         drawing = svg(b'{"icons": {"x": {"body": %s}}}' % json.dumps(square).encode(), "x")
         (folder / DRAWINGS / "02_x" / f"{name}.svg").write_bytes(drawing)
     assets = Assets(folder)
+    plain = load_library(assets, "train", drawings=False)
+    assert {i: len(some) for i, some in plain.sprites.items()} == {1: 2, 2: 1, 4: 2}
     return {"train": load_library(assets, "train"), "val": load_library(assets, "val")}
 
 

@@ -179,3 +179,25 @@ def test_a_shorter_window_has_its_frames_positions_in_the_full_one(frames: int) 
 def test_windows_that_do_not_divide_the_full_one_are_refused(frames: int) -> None:
     with pytest.raises(ValueError, match=rf"frames is {frames}, expected a divisor of .* 36"):
         window_times(frames, 36)
+
+
+def test_gradients_are_the_same_each_time_on_several_threads() -> None:
+    """Places of a window and clips come several times in a batch: their gradients add up."""
+    trainee = tiny_trainee(36, 30)
+    times = torch.arange(60)[:, None] % 9
+    weights = torch.randn(60, 1, 1, 30, 48, generator=torch.Generator().manual_seed(0))
+
+    def gradient() -> Tensor:
+        trainee.zero_grad()
+        (trainee.queries(times) * weights).sum().backward()
+        grad = trainee.net.vistr.query_embed.weight.grad
+        assert grad is not None
+        return grad.clone()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        first = gradient()
+        assert all(torch.equal(gradient(), first) for _ in range(50))
+    finally:
+        torch.set_num_threads(threads)

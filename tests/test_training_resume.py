@@ -25,7 +25,7 @@ STILL = replace(CONFIG, backbone_rate=0)
 def saved(config: TrainConfig = CONFIG) -> dict[str, Any]:
     """The checkpoint of a run."""
     trainee = tiny_trainee(groups=config.groups)
-    return checkpoint(trainee, make_optimiser(trainee, config), 3)
+    return checkpoint(trainee, make_optimiser(trainee, config), 3, 96)
 
 
 def test_rates_losses_and_length_may_change() -> None:

@@ -14,14 +14,16 @@ import pytest
 import torch
 
 from model import load_vistr
-from streamer.errors import ConfigError, DeviceError
+from streamer.errors import ConfigError, DeviceError, SourceError
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.clip import Clip
-from training.run import DivergedError, Run
+from training.divergence import DivergedError
+from training.run import Run
 from training.run_config import DataConfig, TrainConfig
 from training.sources import DrawnVideos
-from training.state import read_checkpoint
+from training.state import load_trainee, read_checkpoint
+from training.targets import Batch
 from training.youtube_vis_writer import write_youtube_vis
 
 
@@ -44,6 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
             val_images=images,
         ),
         frames=2,
+        consecutive=True,
         pixels=1,
         short_sides=(32,),
         steps=4,
@@ -171,7 +174,7 @@ def test_running_out_of_memory_is_explained(
 
     monkeypatch.setattr("training.run.losses", exhausted)
     run = Run(replace(whole, out=whole.out.with_name("exhausted")))
-    with pytest.raises(DeviceError, match="cpu failed in step 1: out of memory; fewer pixels or"):
+    with pytest.raises(DeviceError, match="cpu failed in step 1: out of memory; fewer pixels, "):
         run.go()
 
 
@@ -200,7 +203,10 @@ def test_a_gradient_that_is_no_number_is_left_out(
     spoiled = Spoiled(run, range(1, 2))
     run.go()
     assert [entry["step"] for entry in logged(run.config.out, "losses.jsonl")] == [1, 2, 3, 4]
-    assert caplog.messages == ["step 2: the gradient is no number; the step is left out"]
+    assert caplog.messages == [
+        "categories that the weights do not know begin anew: cat, dog",
+        "step 2: the gradient is no number; the step is left out",
+    ]
     assert all(parameter.isfinite().all() for parameter in run._trainee.parameters())
     learned = run._trainee.net.vistr.class_embed.weight - spoiled.before
     assert learned.abs().max() > 0
@@ -211,11 +217,40 @@ def test_a_gradient_that_is_no_number_is_left_out(
 def test_gradients_that_are_no_numbers_again_and_again_end_the_run(
     whole: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.run.SKIPPED", 3)
+    monkeypatch.setattr("training.divergence.SKIPPED", 3)
     run = Run(replace(whole, out=whole.out.with_name("hopeless"), evaluate_every=100))
     Spoiled(run, range(1, 9))
     with pytest.raises(DivergedError, match="of 3 steps up to 4 are no numbers"):
         run.go()
+    assert read_checkpoint(run.config.checkpoint)["step"] == 3  # what was learnt before is kept
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_was_learnt_before_an_image_that_cannot_be_read_is_kept(
+    whole: TrainConfig, tmp_path: Path
+) -> None:
+    assert whole.data.images is not None
+    shutil.copytree(whole.data.images, tmp_path / "images")
+    data = replace(whole.data, images=tmp_path / "images")
+    run = Run(replace(whole, out=tmp_path / "out", data=data, steps=40, checkpoint_every=100))
+    learn = run._learn
+
+    def damage_all(batch: Batch) -> dict[str, float]:
+        for image in (tmp_path / "images").glob("*/*.jpg"):
+            image.write_bytes(b"no picture")
+        return learn(batch)
+
+    run._learn = damage_all  # type: ignore[method-assign]
+    with pytest.raises(SourceError, match="video"):
+        run.go()
+    assert 1 <= run.step < 40
+    assert read_checkpoint(run.config.checkpoint)["step"] == run.step
+
+
+def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> None:
+    with pytest.raises(ConfigError, match="consecutive is False; allowed: true, as a data set's"):
+        Run(replace(whole, out=whole.out.with_name("apart"), consecutive=False))
 
 
 @pytest.mark.slow
@@ -231,7 +266,8 @@ def test_an_answer_that_is_no_number_ends_the_run(whole: TrainConfig) -> None:
 @pytest.mark.timeout(600)
 def test_a_run_writes_the_network_that_it_has_trained(whole: TrainConfig) -> None:
     net = load_vistr(whole.out / "network.safetensors")
-    assert (net.frames, net.slots, net.short_side, net.trained) == (2, 3, 32, True)
+    assert (net.frames, net.slots, net.short_side, net.trained) == (4, 3, 32, True)
+    assert load_trainee(whole.checkpoint).net.short_side == 32
     assert net.categories[1:] == ("cat", "dog")
     start = load_vistr(whole.start)
     learned = net.vistr.bbox_embed.layers[0].weight - start.vistr.bbox_embed.layers[0].weight

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import training
+from streamer.errors import ConfigError
+from training import train
+from training.run_config import TrainConfig
 from training.train import main
 
 
@@ -36,6 +40,25 @@ def test_options_out_of_range_are_named(
     assert error.startswith(f"error: {message}")
     assert len(error.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+CONFIGS = sorted((Path(training.__file__).parent / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_the_configs_for_fine_tuning_ask_for_what_a_stream_needs(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[TrainConfig] = []
+
+    def note(asked_for: TrainConfig) -> None:
+        asked.append(asked_for)
+        raise ConfigError("seen")
+
+    monkeypatch.setattr(train, "Run", note)
+    assert main([f"--config={config}", f"--out={tmp_path}"]) == 2
+    assert asked[0].losses.absent == "category"
+    assert asked[0].start is None or asked[0].start.exists()
 
 
 def test_a_place_that_cannot_be_written_to_is_named_before_anything_is_read(

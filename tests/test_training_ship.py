@@ -18,7 +18,7 @@ from training.state import checkpoint, tensors_sha256, write_checkpoint
 def run(tmp_path: Path) -> Path:
     trainee = tiny_trainee()
     optimiser = torch.optim.AdamW(trainee.parameters())
-    write_checkpoint(tmp_path / "checkpoint.pt", checkpoint(trainee, optimiser, 7))
+    write_checkpoint(tmp_path / "checkpoint.pt", checkpoint(trainee, optimiser, 7, 96))
     return tmp_path
 
 
@@ -45,6 +45,11 @@ def test_weights_carry_their_facts_and_the_evaluation_of_just_these(run: Path) -
     assert shipped.facts["trained_on"] == facts
     assert shipped.facts["evaluation"] == evaluation
     assert tensors_sha256(shipped) == tensors_sha256(first)
+
+
+def test_the_short_side_is_the_run_s_unless_another_is_given(run: Path) -> None:
+    assert main([str(run / "checkpoint.pt"), str(run / "out.safetensors")]) == 0
+    assert load_vistr(run / "out.safetensors").short_side == 96
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from tests.training_cases import random_clip
 from training.clip import Clip
-from training.sources import DrawnVideos, category_names
+from training.run_config import DataConfig
+from training.sources import DrawnVideos, category_names, open_sources
 from training.youtube_vis import YouTubeVis
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -80,3 +82,41 @@ def test_category_ids_that_are_not_counted_from_1_are_refused(
     with pytest.raises(SourceError, match="expected 1 to 2, each once") as refused:
         category_names(tmp_path / "a.json")
     assert repr(category_id) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", None, 3, "dog"])
+def test_a_category_has_a_name_of_its_own(tmp_path: Path, name: object) -> None:
+    categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": name}]
+    (tmp_path / "a.json").write_text(json.dumps({"categories": categories}))
+    with pytest.raises(SourceError, match="the name of category 2 is ") as refused:
+        category_names(tmp_path / "a.json")
+    assert repr(name) in str(refused.value)
+
+
+def test_without_a_file_to_evaluate_on_some_videos_are_held_out(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clips = {str(n): random_clip(rng, [1], 3, SIZE) for n in range(5)}
+    write_youtube_vis(tmp_path, clips.items(), ["cat"])
+    paths = tmp_path / "annotations.json", tmp_path / "JPEGImages"
+    sources = open_sources(DataConfig(annotations=paths[0], images=paths[1], val_every=2), 4)
+    assert isinstance(sources.train, DrawnVideos)
+    assert isinstance(sources.val, DrawnVideos)
+    assert (len(sources.train.videos), len(sources.val.videos)) == (3, 2)
+    assert (sources.train.augment, sources.val.augment) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"images": "x"}, "data.images is x, but data.annotations is not given"),
+        ({"val_annotations": "x"}, "data.val_annotations is x, but data.annotations is not given"),
+        ({"annotations": "x"}, "data.annotations needs data.images"),
+        ({"annotations": "x", "images": "x", "val_images": "x"}, "val_images need each other"),
+        ({"val_every": 1}, "data.val_every is 1; allowed: 2 and more"),
+    ],
+)
+def test_options_of_data_that_contradict_each_other_are_named(
+    options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        DataConfig(**options)

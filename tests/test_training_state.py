@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from training.network import Trainee
 from training.state import (
     checkpoint,
     fresh_network,
+    known_categories,
     load_trainee,
     read_checkpoint,
     read_tensors,
@@ -147,9 +149,9 @@ def adam(trainee: Trainee) -> torch.optim.AdamW:
 def test_a_checkpoint_holds_all_that_a_run_needs(tmp_path: Path) -> None:
     trainee = tiny_trainee(groups=2)
     optimiser = adam(trainee)
-    write_checkpoint(tmp_path / "a.pt", checkpoint(trainee, optimiser, 7))
+    write_checkpoint(tmp_path / "a.pt", checkpoint(trainee, optimiser, 7, 96))
     restored = load_trainee(tmp_path / "a.pt")
-    assert restored.net.architecture == trainee.net.architecture
+    assert restored.net.architecture == replace(trainee.net.architecture, short_side=96)
     assert restored.net.categories == trainee.net.categories
     assert same(restored.state_dict(), trainee.state_dict())
     saved = read_checkpoint(tmp_path / "a.pt")
@@ -205,6 +207,34 @@ def test_other_categories_begin_at_random_and_leave_the_rest() -> None:
     batch = random_batch([[2]])
     assert other(batch).logits.shape[-1] == 4
     assert other.tokens(other(batch)).shape[3] == 3 + 4
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [(("Dog", "unicorn", "giant_panda"), {1: 2, 3: 3}), (("dog", "person"), {1: 2, 2: 1})],
+)
+def test_categories_that_the_weights_know_go_on(
+    names: tuple[str, ...], rows: dict[int, int]
+) -> None:
+    before = tiny_trainee()
+    before.net.categories = ("", "person", "dog", "giant panda", "car", "boat")
+    after = with_categories(before, names, seed=0).net
+    assert after.categories[1:] == names
+    assert known_categories(before.net.categories[1:], names) == rows
+    old, new = before.net.vistr.class_embed, after.vistr.class_embed
+    for row, known in (rows | {0: 0, len(names) + 1: 6}).items():
+        assert torch.equal(new.weight[row], old.weight[known])
+        assert torch.equal(new.bias[row], old.bias[known])
+    for row in set(range(1, len(names) + 1)) - set(rows):
+        assert not (old.weight == new.weight[row]).all(1).any()
+
+
+def test_weights_without_names_take_those_of_as_many_annotations() -> None:
+    before = tiny_trainee()
+    after = with_categories(before, tuple("abcde"), seed=0)
+    assert after.net.categories[1:] == tuple("abcde")
+    assert torch.equal(after.net.vistr.class_embed.weight, before.net.vistr.class_embed.weight)
+    assert known_categories(before.net.categories[1:], tuple("abc")) == {}
 
 
 def test_checkpoints_are_replaced_whole(tmp_path: Path) -> None:

@@ -320,11 +320,15 @@ def test_bad_entries_are_named_or_left_out(
     assert source.skipped.pop(reason) == 1
     # The object of a video that is left out goes with it.
     gone = reason in ("malformed video", "missing image") or "file_names" in message
+    # And so does a video of which something is bad.
+    without = source.skipped.pop("video without all labels", 0)
     assert source.skipped == ({"no such video": 1} if gone else {})
     [line] = [record.message for record in caplog.records if reason in record.message]
+    assert without == any(f"video_id {video_id}," in line for video_id in (1, 2, 3))
     assert "left out: " + reason + ", 1 so far; the first is " in line
-    assert len(source) == (2 if gone else 3)
-    assert draw(source, LONG, 8).category_ids.tolist() == ([3, 1] if gone else [3])
+    assert len(source) == 3 - gone - without
+    expected = {(True, 0): [3, 1], (False, 0): [3], (False, 1): [2]}[gone, without]
+    assert draw(source, 0, 8).category_ids.tolist() == expected
 
 
 @pytest.mark.parametrize("segmentations", [[None, [], None], [rle(np.zeros(SIZE))] * 3])
@@ -345,16 +349,44 @@ def test_a_video_of_which_only_objects_without_labels_are_left_teaches_nothing(
     edited(root, put("annotations", 2, iscrowd=1))
     source = open_set(root)
     assert len(source) == videos - 1
-    assert source.skipped == {"crowd region": 1, "video without labels": 1}
-    assert "video without labels, 1 so far; the first is " in caplog.messages[-1]
+    assert source.skipped == {"crowd region": 1, "video without all labels": 1}
+    assert "video without all labels, 1 so far; the first is " in caplog.messages[-1]
     edited(root, put("annotations", 0, iscrowd=1))
     assert len(open_set(root)) == videos - 1  # one with other objects stays
+
+
+def test_a_video_with_a_bad_annotation_teaches_nothing_of_what_it_lacks(root: Path) -> None:
+    videos = len(open_set(root))
+    edited(root, put("annotations", 1, category_id=9))  # of a video with another object
+    source = open_set(root, skip_bad=True)
+    assert len(source) == videos - 1
+    assert source.skipped == {"category out of range": 1, "video without all labels": 1}
+
+
+@pytest.mark.parametrize(("every", "held"), [(2, [1]), (3, [2]), (10, [2])])
+def test_every_so_many_videos_one_is_held_out(root: Path, every: int, held: list[int]) -> None:
+    whole = open_set(root)
+    train, val = whole.split(every)
+    assert (len(train), len(val)) == (3 - len(held), len(held))
+    for part, indices in ((val, held), (train, sorted({0, 1, 2} - set(held)))):
+        for position, index in enumerate(indices):
+            found, expected = draw(part, position, 3), draw(whole, index, 3)
+            assert np.array_equal(found.frames, expected.frames)
+    train.leave_out("x")
+    assert (train.left_out, val.left_out, whole.skipped["unusable image"]) == (["x"], [], 0)
+
+
+def test_one_video_alone_cannot_be_split(root: Path) -> None:
+    edited(root, lambda content: content.update(videos=content["videos"][:1]))
+    edited(root, lambda content: content.update(annotations=content["annotations"][:1]))
+    with pytest.raises(SourceError, match="one video only; val_annotations needs another"):
+        open_set(root).split(2)
 
 
 def test_a_warning_for_each_reason(root: Path, caplog: pytest.LogCaptureFixture) -> None:
     for position in range(3):
         edited(root, put("annotations", position, iscrowd=1))
-    assert open_set(root).skipped == {"crowd region": 3, "video without labels": 2}
+    assert open_set(root).skipped == {"crowd region": 3, "video without all labels": 2}
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
     assert "crowd region, 3 so far; the first is" in caplog.messages[0]
 

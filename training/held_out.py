@@ -30,13 +30,17 @@ ASPECT = 4 / 3
 def held_out_composers(library: Library) -> dict[str, Composer]:
     """What makes the clips, by what they show.
 
-    That is people, sprites that training has not seen, sprites that it has, and people among all
-    sprites. Of the two kinds of sprites one that the library does not have is left out.
+    That is people, half of them in the scene that training shows too, people in other places alone,
+    sprites that training has not seen, sprites that it has, and people among all sprites. Of the
+    two kinds of sprites one that the library does not have is left out.
 
     Args:
         library: Of the split ``val``.
     """
-    composers = {"people": Composer(library, Composition(people=1, sprites=0))}
+    composers = {
+        "people": Composer(library, Composition(people=1, sprites=0)),
+        "people elsewhere": Composer(library, Composition(people=1, sprites=0, scene=0)),
+    }
     unseen = {i: pictures for i, pictures in library.sprites.items() if i in library.unseen}
     seen = {i: pictures for i, pictures in library.sprites.items() if i not in library.unseen}
     for kind, pictures in {"sprites unseen": unseen, "sprites seen": seen}.items():

@@ -58,12 +58,12 @@ class Library:
     backgrounds: tuple[NDArray[np.uint8], ...]
 
 
-def load_library(assets: Assets, split: Split) -> Library:
+def load_library(assets: Assets, split: Split, *, drawings: bool = True) -> Library:
     """Load the parts for training or for evaluation.
 
     People come from different stretches of the video, backgrounds are different ones, and of
     categories with three sprites or more one is kept for evaluation; the other categories' sprites
-    serve both. Drawings are for training alone.
+    serve both. Drawings are for training alone; `drawings` false does without.
 
     Raises:
         SourceError: A part is missing or cannot be read.
@@ -76,9 +76,9 @@ def load_library(assets: Assets, split: Split) -> Library:
             unseen.add(category_id)
             used = slice(1, None) if split == "train" else slice(1)
         sprites[category_id] = tuple(_weighted(_picture(path, "RGBA")) for path in paths[used])
-    for category_id, paths in assets.drawings().items() if split == "train" else ():
-        drawings = tuple(_weighted(render(path)) for path in paths)
-        sprites[category_id] = sprites.get(category_id, ()) + drawings
+    for category_id, paths in assets.drawings().items() if drawings and split == "train" else ():
+        drawn = tuple(_weighted(render(path)) for path in paths)
+        sprites[category_id] = sprites.get(category_id, ()) + drawn
     backgrounds = [
         _picture(path, "RGB")
         for position, path in enumerate(assets.backgrounds())

@@ -98,8 +98,11 @@ class Trainee(nn.Module):
     def queries(self, times: Tensor) -> Tensor:
         """Query embeddings [B, G, T, K, D] of the places [B, T] in a full window."""
         net = self.net
-        own = net.vistr.query_embed.weight.view(net.frames, net.slots, -1)[times]
-        shared = self.shared[:, None] + self.moments[times][:, None, :, None]
+        # Looked up by `embedding` and `index_select`, whose gradients add up in a fixed order: that
+        # of indexing does not on the threads of a CPU.
+        own = F.embedding(times, net.vistr.query_embed.weight.view(net.frames, -1))
+        own = own.view(*times.shape, net.slots, -1)
+        shared = self.shared[:, None] + F.embedding(times, self.moments)[:, None, :, None]
         return torch.cat((shared[:, :1] + own[:, None], shared[:, 1:]), dim=1)
 
     def masks(self, answers: Answers, clips: Tensor, slots: Tensor) -> Tensor:
@@ -111,7 +114,7 @@ class Trainee(nn.Module):
         of_frames = memory, head.context(memory), *answers.features.adapted
         # [B·T, C, h, w] -> [M·T, C, h, w]
         memory, context, *adapted = (
-            x.view(-1, frames, *x.shape[1:])[clips].flatten(0, 1) for x in of_frames
+            x.view(-1, frames, *x.shape[1:]).index_select(0, clips).flatten(0, 1) for x in of_frames
         )
         attention = self.net.bbox_attention(chosen, memory)
         pixels = head(context, attention, tuple(adapted))

@@ -36,7 +36,8 @@ def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) 
                 f"{name!r}; allowed: {expected!r}, which {path} has"
             )
     own, start = asdict(trainee.net.architecture), asdict(Architecture(**saved["architecture"]))
-    other = [name for name in own if own[name] != start[name]]
+    # The short side is an option of the run, and may change.
+    other = [name for name in own if own[name] != start[name] and name != "short_side"]
     if other:
         raise ConfigError(
             f"start is {config.start}, with {_listed(own, other)}; allowed: a network with "

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,13 @@ from tqdm import tqdm
 from model import LIGHT, VisTR
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
-from streamer.errors import ConfigError, StreamError
+from streamer.errors import ConfigError, SourceError
+from streamer.option_check import check
 from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
+from training.divergence import DivergedError, Divergence
 from training.feed import BatchShape, LeavingOut, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
@@ -30,6 +31,7 @@ from training.sources import open_sources
 from training.state import (
     checkpoint,
     fresh_network,
+    known_categories,
     load_trainee,
     read_checkpoint,
     short_sided,
@@ -45,14 +47,7 @@ from training.tube_figures import tube_figures
 VAL_SEED = 10**6
 """Seed of the evaluation's clips: apart from those of training, unless that has the same."""
 
-SKIPPED = 10
-"""Steps in a row whose gradient is no number, from which on a run is given up."""
-
 log = logging.getLogger(__name__)
-
-
-class DivergedError(StreamError):
-    """The loss or its gradient is no number any more; going on would spoil the weights."""
 
 
 class _StoppedError(Exception):
@@ -84,16 +79,21 @@ class Run:
         self.config = config
         self.step = 0
         self.stopping = False
-        self._skipped = 0  # steps in a row
+        self._divergence = Divergence(config.checkpoint)
         self._losses = config.out / "losses.jsonl"
         self._figures = config.out / "figures.jsonl"
         self._device = choose_device(config.device)
+        is_cpu = self._device.type == "cpu"
         self._bf16 = config.precision == "bf16" or (
-            config.precision == "auto" and calculates_bf16(self._device)
+            config.precision == "auto" and is_cpu and calculates_bf16(self._device)
         )
+        if config.precision == "auto":
+            torch.backends.cuda.matmul.allow_tf32 = True
         saved = read_checkpoint(config.checkpoint) if config.checkpoint.exists() else None
         trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
+        if saved is None:
+            _say_new_categories(trainee.net.categories[1:], self._sources.categories)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
         trainee = with_groups(trainee, config.groups, config.seed)
         with device_errors(self._device, "while loading the network"):
@@ -104,6 +104,9 @@ class Run:
                 f"frames is {config.frames}, expected a divisor of the window's "
                 f"{trainee.net.frames}"
             )
+        if config.data.annotations and 1 < config.frames < trainee.net.frames:
+            allowed = f"true, as a data set's frames are; or else frames 1 or {trainee.net.frames}"
+            check(config.consecutive, "consecutive", config.consecutive, allowed)
         if config.frames < trainee.net.frames and not config.consecutive:
             hold_taps_in_time(trainee.net)
         self._evaluated = trainee.net.frames if config.consecutive else config.frames
@@ -132,6 +135,15 @@ class Run:
                 return
         if self.step >= config.steps:
             log.warning("%s has %d steps already: nothing is left", config.out, self.step)
+        try:
+            self._train()
+        except (SourceError, DivergedError):
+            self._keep()  # what was learnt before: a step that fails leaves the weights alone
+            raise
+        self._say_left_out()
+
+    def _train(self) -> None:
+        config = self.config
         progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
         for batch in progress:
             parts = self._learn(batch)
@@ -143,11 +155,14 @@ class Run:
                 self._evaluate()
             last = self.step == config.steps
             if self.step % config.checkpoint_every == 0 or last or self.stopping:
-                state = checkpoint(self._trainee, self._optimiser, self.step)
-                write_checkpoint(config.checkpoint, state)
+                self._keep()
             if self.stopping:
                 break
-        self._say_left_out()
+
+    def _keep(self) -> None:
+        short_side = self.config.short_sides[-1]
+        state = checkpoint(self._trainee, self._optimiser, self.step, short_side)
+        write_checkpoint(self.config.checkpoint, state)
 
     def _batches(self) -> Iterator[Batch]:
         config = self.config
@@ -167,44 +182,19 @@ class Run:
         factor = rate(self.step, config.steps, config.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = group["full_rate"] * factor
-        remedy = "fewer pixels or smaller short_sides need less"
+        remedy = "fewer pixels, smaller short_sides or fewer frames (consecutive) need less"
         with device_errors(self._device, f"in step {self.step + 1}", remedy):
             on_device = batch.to(self._device)
             with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
                 parts = losses(self._trainee, on_device, config.losses)
             total = torch.stack(list(parts.values())).sum()
-            self._check(float(total.detach()))
+            self._divergence.check_loss(float(total.detach()), self.step + 1)
             self._optimiser.zero_grad()
             total.backward()  # type: ignore[no-untyped-call]
             norm = nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
-            if norm.isfinite():
+            if self._divergence.allows(norm, self.step + 1):
                 self._optimiser.step()
-                self._skipped = 0
-            else:
-                self._skip()
             return {name: round(float(part.detach()), 5) for name, part in parts.items()}
-
-    def _check(self, loss: float) -> None:
-        if math.isfinite(loss):
-            return
-        kept = self.config.checkpoint
-        earlier = f"; {kept} is of an earlier step" if kept.exists() else ""
-        raise DivergedError(
-            f"the loss is {loss} in step {self.step + 1}: a lower rate may help{earlier}"
-        )
-
-    def _skip(self) -> None:
-        """Leave the step out: its gradient would make all weights no numbers.
-
-        Seen in bf16 on CUDA, on clips whose loss was as good as others'.
-        """
-        self._skipped += 1
-        if self._skipped >= SKIPPED:
-            raise DivergedError(
-                f"the gradients of {SKIPPED} steps up to {self.step + 1} are no numbers; a lower "
-                "rate or fp32 may help"
-            )
-        log.warning("step %d: the gradient is no number; the step is left out", self.step + 1)
 
     def _figures_are_due(self) -> bool:
         config = self.config
@@ -251,3 +241,12 @@ class Run:
         # Moments only: the rates are the configuration's, which may have changed.
         groups = self._optimiser.state_dict()["param_groups"]
         self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
+
+
+def _say_new_categories(own: Sequence[str], names: Sequence[str]) -> None:
+    known = known_categories(own, names)
+    new = [name for category_id, name in enumerate(names, 1) if category_id not in known]
+    if new:
+        log.warning("categories that the weights do not know begin anew: %s", ", ".join(new))
+    elif own[0] == "class_1" != names[0]:
+        log.warning("the weights name no categories: those of the annotations count, by their ids")

@@ -29,6 +29,9 @@ class DataConfig:
         images: Folder that its file names are relative to.
         val_annotations: YouTube-VIS JSON to evaluate on during training.
         val_images: Folder of those.
+        val_every: Without `val_annotations`, every how many videos of `annotations` one is kept
+            for evaluation.
+        drawings: Whether clips are composed of the assets' drawings, too.
         skip_bad: Whether to leave bad videos and annotations out, counted, instead of stopping.
     """
 
@@ -38,7 +41,20 @@ class DataConfig:
     images: Path | None = None
     val_annotations: Path | None = None
     val_images: Path | None = None
+    val_every: int = 10
+    drawings: bool = True
     skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        check(self.val_every >= 2, "data.val_every", self.val_every, "2 and more")
+        given = {"images": self.images, "val_annotations": self.val_annotations}
+        for name, path in (given | {"val_images": self.val_images}).items():
+            if path is not None and self.annotations is None:
+                raise ConfigError(f"data.{name} is {path}, but data.annotations is not given")
+        if self.annotations is not None and self.images is None:
+            raise ConfigError("data.annotations needs data.images, the folder of its images")
+        if (self.val_annotations is None) != (self.val_images is None):
+            raise ConfigError("data.val_annotations and data.val_images need each other")
 
 
 @dataclass(frozen=True)
@@ -71,9 +87,9 @@ class TrainConfig:
         checkpoint_every: Steps between checkpoints.
         evaluate_every: Steps between evaluations.
         evaluate_clips: Held-out clips of each evaluation.
-        precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 where
-            the device calculates in it, which a CPU without such instructions only imitates, ten
-            times slower.
+        precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 on
+            CPUs that calculate in it (others imitate it, ten times slower), fp32 elsewhere, with
+            products in TF32 on CUDA, where gradients in bf16 were no numbers now and then.
         device: Where the network runs.
         threads: Threads on the CPU; 0 leaves it to torch.
         workers: Processes that compose batches or read them. One keeps up with a few CPU cores; a

@@ -28,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
     trainee = load_trainee(options.checkpoint)
-    net = short_sided(trainee.export(trainee.net.frames), options.short_side)
-    net = net.to(torch.float16)
+    net = trainee.export(trainee.net.frames)
+    net = short_sided(net, options.short_side or net.short_side).to(torch.float16)
     facts = {
         "trained_on": _json(options.facts),
         "commit": commit(digits=40),
@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     add("checkpoint", type=Path, help="checkpoint.pt of the run")
     add("weights", type=_safetensors, help="file to write, ending in .safetensors")
     short_side = partial(whole_number, first=32)
-    add("--short_side", type=short_side, required=True, help="of the input, in pixels, from 32 on")
+    text = "of the input, in pixels, from 32 on; without it, the last one of the run"
+    add("--short_side", type=short_side, help=text)
     add("--facts", type=Path, help="JSON file: what the weights were trained on, and how")
     add("--evaluation", type=Path, help="evaluation.json of the same weights")
     return parser

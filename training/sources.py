@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -51,25 +52,26 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
             )
         assets = Assets(config.assets)
         composers = [
-            Composer(load_library(assets, split), config.composition) for split in ("train", "val")
+            Composer(load_library(assets, split, drawings=config.drawings), config.composition)
+            for split in ("train", "val")
         ]
         return Sources(composers[0], composers[1], YOUTUBE_VIS_2019)
-    if config.images is None:
-        raise ConfigError("images is not given, annotations needs the folder of its images")
-    if config.val_annotations is None or config.val_images is None:
-        raise ConfigError("annotations needs val_annotations and val_images, to evaluate on")
     names = category_names(config.annotations)
-    if category_names(config.val_annotations) != names:
+
+    def videos(annotations: Path, images: Path | None) -> YouTubeVis:
+        folder = cast("Path", images)  # `DataConfig` has seen to it
+        return YouTubeVis(annotations, folder, categories=len(names), skip_bad=config.skip_bad)
+
+    train = videos(config.annotations, config.images)
+    if config.val_annotations is None:
+        train, val = train.split(config.val_every)
+        log.info("%d videos to train on, %d to evaluate on", len(train), len(val))
+    elif category_names(config.val_annotations) == names:
+        val = videos(config.val_annotations, config.val_images)
+    else:
         raise ConfigError(
             f"{config.val_annotations} has other categories than {config.annotations}"
         )
-    train, val = (
-        YouTubeVis(path, folder, categories=len(names), skip_bad=config.skip_bad)
-        for path, folder in (
-            (config.annotations, config.images),
-            (config.val_annotations, config.val_images),
-        )
-    )
     return Sources(
         DrawnVideos(train, slots, augment=True), DrawnVideos(val, slots, augment=False), names
     )
@@ -79,7 +81,8 @@ def category_names(annotations: Path) -> tuple[str, ...]:
     """Names of the category ids from 1 on that a YouTube-VIS file lists.
 
     Raises:
-        SourceError: The file cannot be read, or its ids are not 1, 2, 3 and on.
+        SourceError: The file cannot be read, its ids are not 1, 2, 3 and on, or a name is none or
+            that of another.
     """
     content, _ = read_json(annotations)
     listed = content.get("categories") if isinstance(content, dict) else None
@@ -93,7 +96,16 @@ def category_names(annotations: Path) -> tuple[str, ...]:
             f"{annotations}: the category ids are {', '.join(sorted(names))}, expected 1 to "
             f"{len(listed)}, each once"
         )
-    return tuple(str(names[category_id]) for category_id in expected)
+    found: list[str] = []
+    for category_id in expected:
+        name = names[category_id]
+        if not isinstance(name, str) or not name or name in found:
+            raise SourceError(
+                f"{annotations}: the name of category {category_id} is {name!r:.60}, expected a "
+                "text, and another one for each"
+            )
+        found.append(name)
+    return tuple(found)
 
 
 @dataclass(slots=True)

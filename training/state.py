@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from model import LIGHT, Architecture, VisTR, load_vistr, save_vistr
 from model import CheckpointError as ModelCheckpointError
 from model.initialise import random_tensors
+from streamer.category_check import folded
 from streamer.errors import CheckpointError
 from streamer.sinks.output_path import replacing
 from training.network import Trainee
 from training.time_code import see_frames_apart
 
 BACKBONE = "vistr.backbone.0.body."
+CLASS_HEAD = "vistr.class_embed."
 
 ATTENTION_GAIN = 100.0
 """Times that a fresh mask head weighs a slot's attention maps above the memory beside them. The
@@ -99,31 +101,49 @@ def with_groups(trainee: Trainee, groups: int, seed: int) -> Trainee:
     return trainee
 
 
+def known_categories(own: Sequence[str], names: Sequence[str]) -> dict[int, int]:
+    """Ids of `names`, from 1 on, and the ids of the same categories among a network's `own`.
+
+    Args:
+        own: The network's categories, from id 1 on; where none has a name (``class_1``, …) and
+            there are as many, the ids are the same.
+        names: Others.
+    """
+    if len(own) == len(names) and all(name == f"class_{i}" for i, name in enumerate(own, 1)):
+        return {i: i for i in range(1, len(names) + 1)}
+    ids = {folded(name): category_id for category_id, name in enumerate(own, 1)}
+    return {i: ids[folded(name)] for i, name in enumerate(names, 1) if folded(name) in ids}
+
+
 def with_categories(trainee: Trainee, names: Sequence[str], seed: int) -> Trainee:
-    """The same for other categories: what tells them apart begins at random."""
+    """The same for other categories: those that it knows go on, the others begin at random."""
     net = trainee.net
     if net.categories[1:] == tuple(names):
         return trainee
     architecture = replace(net.architecture, num_classes=len(names) + 1)
-    fresh = random_tensors(architecture, seed)
-    kept = {
-        key: tensor
-        for key, tensor in net.state_dict().items()
-        if not key.startswith("vistr.class_embed.")
-    }
+    tensors, state = random_tensors(architecture, seed), net.state_dict()
+    rows = known_categories(net.categories[1:], names)
+    rows[0], rows[len(names) + 1] = 0, len(net.categories)  # the dummy, and no-object
+    for key, tensor in state.items():
+        if key.startswith(CLASS_HEAD):
+            tensors[key][list(rows)] = tensor[list(rows.values())]
+        else:
+            tensors[key] = tensor
     renamed = VisTR(architecture, names, trained=net.trained)
-    renamed.load_state_dict(fresh | kept)
+    renamed.load_state_dict(tensors)
     other = Trainee(renamed, trainee.groups)
     other.shared.data[:] = trainee.shared.data
     other.moments.data[:] = trainee.moments.data
     return other
 
 
-def checkpoint(trainee: Trainee, optimiser: torch.optim.Optimizer, step: int) -> dict[str, Any]:
-    """Everything that a run needs to go on."""
+def checkpoint(
+    trainee: Trainee, optimiser: torch.optim.Optimizer, step: int, short_side: int
+) -> dict[str, Any]:
+    """Everything that a run needs to go on, and the short side that its network will expect."""
     return {
         "step": step,
-        "architecture": asdict(trainee.net.architecture),
+        "architecture": asdict(replace(trainee.net.architecture, short_side=short_side)),
         "categories": list(trainee.net.categories[1:]),
         "trainee": trainee.state_dict(),
         "optimiser": optimiser.state_dict(),

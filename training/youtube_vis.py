@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any, cast
 
@@ -47,8 +48,9 @@ class YouTubeVis:
     - ``unusable image`` (damaged, or not of the video's size): found when it is drawn; the clip
       then comes from the next video. Each image counts once.
     - ``crowd region``, ``no segmentation`` (no pixel in any frame): no error, always left out.
-    - ``video without labels``: all objects of a video were left out, so that it would teach that
-      what it shows is nothing. Videos that had none teach just that, and stay.
+    - ``video without all labels``: an annotation of a video was bad, or all its objects were crowd
+      regions. It would teach that what it shows is nothing. Videos without any annotation teach
+      just that, and stay; so do those with a crowd region beside others.
 
     Args:
         annotations: The JSON file.
@@ -126,6 +128,24 @@ class YouTubeVis:
                 self.leave_out(line)
         raise SourceError(f"{self._path}: no video is left whose images can be read")
 
+    def split(self, every: int) -> tuple[YouTubeVis, YouTubeVis]:
+        """The videos without every `every`-th one (or the last of fewer), and these.
+
+        Raises:
+            SourceError: There is one video only.
+        """
+        held = range(every - 1, len(self), every) or range(len(self) - 1, len(self))
+        if len(self) < 2:
+            raise SourceError(f"{self._path}: one video only; val_annotations needs another")
+        parts = copy(self), copy(self)
+        for is_held, part in enumerate(parts):
+            part._videos = [
+                video for i, video in enumerate(self._videos) if (i in held) == bool(is_held)
+            ]
+            part.skipped, part._examples = Counter(self.skipped), dict(self._examples)
+            part._unusable_images = {}
+        return parts
+
     def crowded(self, slots: int) -> list[int]:
         """Ids of the videos with more than `slots` objects."""
         return [each.video.video_id for each in self._videos if len(each.objects) > slots]
@@ -156,7 +176,9 @@ class YouTubeVis:
             except UnusableError as error:
                 self._refuse(name, error)
         taken: set[int] = set()
-        incomplete: list[object] = []  # video ids, as they are written
+        # Video ids, as they are written.
+        faulty: list[object] = []
+        crowds: list[object] = []
         for name, record in self._entries(content, "annotations"):
             try:
                 found = read_object(record, videos, categories, taken)
@@ -165,11 +187,12 @@ class YouTubeVis:
             except UnusableError as error:
                 self._refuse(name, error)
                 if error.reason != EMPTY and isinstance(record, dict):
-                    incomplete.append(record.get("video_id"))
-        bare = [key for key, video in videos.items() if not video.objects and key in incomplete]
-        for video_id in bare:
-            self._count("video without labels", f"{self._path}: video {video_id}")
-            del videos[video_id]
+                    lists = crowds if error.reason in ALWAYS_SKIPPED else faulty
+                    lists.append(record.get("video_id"))
+        for video_id, labelled in list(videos.items()):
+            if video_id in faulty or (video_id in crowds and not labelled.objects):
+                self._count("video without all labels", f"{self._path}: video {video_id}")
+                del videos[video_id]
         return list(videos.values())
 
     def _entries(self, content: dict[str, Any], part: str) -> Iterator[tuple[str, Any]]:
