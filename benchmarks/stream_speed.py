@@ -21,6 +21,9 @@ from streamer.stats import Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
+WINDOW_STAGES = ("relate", "segment", "download", "untangle", "stitch")
+"""Those whose cost is a window's, however many of its frames are new."""
+
 
 def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept: int) -> Any:
     """Frames a second of the real stream by stride, and what each stage takes of a frame.
@@ -29,7 +32,9 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
     one waits for another is in it. A CUDA device is waited for on the network's thread alone, so
     that what a decoder asks of it counts where it is next waited for. On CUDA the frames a second
     are those of a run without clocks. They leave out the first window, which fills and whose graphs
-    are recorded, and as many frames at the end, which come without a window of their own.
+    are recorded, and as many frames at the end, which come without a window of their own; they are
+    None where no frames are left. Likewise a window's stages are divided by the stride, although
+    the first one has more new frames.
 
     Args:
         net: As the product runs it.
@@ -51,10 +56,14 @@ def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept
         if device.type == "cuda":  # where the clock makes the host wait for each stage
             summary, arrived_ns = _run(net, run, kept)
         rows[f"stride {stride}"] = {
-            "fps": steady_fps(arrived_ns, net.frames) or summary.fps,
+            "fps": steady_fps(arrived_ns, net.frames),
+            "fps_of_whole_run": summary.fps,
             "frames": summary.frames,
             "ms_per_frame": {
-                stage: 1000 * sum(clock.calls[stage]) / summary.frames for _, _, stage in stages
+                stage: 1000
+                * sum(clock.calls[stage])
+                / (summary.windows * stride if stage in WINDOW_STAGES else summary.frames)
+                for _, _, stage in stages
             },
             "calls": {stage: spread(calls) for stage, calls in clock.calls.items() if calls},
         }

@@ -134,7 +134,8 @@ def _table(report: Mapping[str, Any]) -> Iterator[str]:
     yield "|---" * (len(stages) + 2) + "|"
     for name, row in rows.items():
         times = " | ".join(f"{row['ms_per_frame'][stage]:.2f}" for stage in stages)
-        yield f"| {name} | {row['fps']:.1f} | {times} |"
+        fps = "-" if row["fps"] is None else f"{row['fps']:.1f}"
+        yield f"| {name} | {fps} | {times} |"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -111,9 +111,13 @@ def test_network_and_stream_are_timed_beside_the_reference(
     assert list(network) == ["stride 6", "stride 2", "reference", "speed_up"]
     assert network["reference"]["count"] == network["stride 2"]["count"] == 2
     assert network["stride 2"]["ms_per_new_frame"] * 2 == network["stride 2"]["median_ms"]
-    for row in report["stream"].values():
+    for stride, row in zip((6, 2), report["stream"].values(), strict=True):
+        relate = row["calls"]["relate"]
+        low, high = (relate[name] / stride for name in ("min_ms", "max_ms"))
+        assert low <= row["ms_per_frame"]["relate"] <= high
         assert row["frames"] == 20
         assert row["fps"] > 0
+        assert row["fps_of_whole_run"] > 0
         assert row["calls"]["decode"]["count"] >= 20
         assert 0 < row["calls"]["relate"]["min_ms"] <= row["calls"]["relate"]["median_ms"]
         per_frame = row["ms_per_frame"]
