@@ -65,6 +65,26 @@ def slot_categories(frame_categories: Tensor, num_classes: int) -> Tensor:
     return counts.argmax(-1)  # the first of equal maxima
 
 
+def clip_scores(logits: Tensor, length: int) -> tuple[list[float], list[int], list[list[bool]]]:
+    """What the slots of a clip that filled one window are.
+
+    Args:
+        logits: [T, K, num_classes + 1] of a window of T frames.
+        length: Real frames at its start, from 1 to T.
+
+    Returns:
+        Scores and category ids of the K slots, and for each real frame which slots have a mask.
+
+    Raises:
+        ValueError: `length` is out of range.
+    """
+    if not 1 <= length <= len(logits):
+        raise ValueError(f"length is {length}, expected from 1 to {len(logits)}")
+    scores, frame_scores, frame_categories = slot_scores(logits[:length])
+    categories = slot_categories(frame_categories, logits.shape[-1] - 1)
+    return scores.tolist(), categories.tolist(), (frame_scores >= FRAME_SCORE_CUT).tolist()
+
+
 def clip_results(output: VisTROutput, length: int, size: tuple[int, int]) -> list[ClipInstance]:
     """The instances of a clip that filled one window.
 
@@ -79,18 +99,13 @@ def clip_results(output: VisTROutput, length: int, size: tuple[int, int]) -> lis
     Raises:
         ValueError: `length` is out of range.
     """
-    frames, slots, columns = output.logits.shape
-    if not 1 <= length <= frames:
-        raise ValueError(f"length is {length}, expected from 1 to {frames}")
-    scores, frame_scores, frame_categories = slot_scores(output.logits[:length])
-    categories = slot_categories(frame_categories, columns - 1).tolist()
-    shown = (frame_scores >= FRAME_SCORE_CUT).tolist()
+    scores, categories, shown = clip_scores(output.logits, length)
     instances = []
-    for slot in range(slots):  # one at a time: masks at full size are large
+    for slot, score in enumerate(scores):  # one at a time: masks at full size are large
         masks = _full_size(output.masks[:length, slot], size)
         if masks.any():
             kept = tuple(mask if shown[t][slot] else None for t, mask in enumerate(masks))
-            instances.append(ClipInstance(float(scores[slot]), categories[slot], kept))
+            instances.append(ClipInstance(score, categories[slot], kept))
     return instances
 
 

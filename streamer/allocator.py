@@ -8,6 +8,8 @@ import os
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 """Parameters of ``mallopt``. Source: glibc's ``malloc.h`` and mallopt(3)."""
 
+LIBC = ctypes.CDLL(None)
+
 OWN_CHOICES = (
     "GLIBC_TUNABLES",
     "MALLOC_MMAP_MAX_",
@@ -29,7 +31,14 @@ def keep_memory() -> None:
     """
     if any(name in os.environ for name in OWN_CHOICES):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(LIBC, "mallopt", None)
     if mallopt is not None:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_memory_back() -> None:
+    """Give the kernel what glibc has kept so far: for once, so that memory can be measured."""
+    malloc_trim = getattr(LIBC, "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

@@ -13,7 +13,7 @@ from streamer.allocator import OWN_CHOICES
 PROGRAM = """
 import resource
 import numpy as np
-from streamer.allocator import keep_memory
+from streamer.allocator import give_memory_back, keep_memory
 keep_memory()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -21,13 +21,17 @@ np.ones(2**26, np.uint8)
 before = faults()
 for _ in range(4):
     np.ones(2**26, np.uint8)
-print(faults() - before)
+kept = faults() - before
+give_memory_back()
+before = faults()
+np.ones(2**26, np.uint8)
+print(kept, faults() - before)
 """
 
 
 @pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in os.confstr_names, reason="not glibc")
 @pytest.mark.parametrize(("chosen", "keeps"), [({}, True), ({"MALLOC_MMAP_MAX_": "65536"}, False)])
-def test_a_block_is_kept_unless_the_environment_says_otherwise(
+def test_blocks_are_kept_unless_the_environment_says_otherwise_and_given_back_if_asked(
     chosen: dict[str, str], keeps: bool
 ) -> None:
     inherited = {name: value for name, value in os.environ.items() if name not in OWN_CHOICES}
@@ -38,6 +42,7 @@ def test_a_block_is_kept_unless_the_environment_says_otherwise(
         text=True,
         check=True,
     )
-    faults = int(result.stdout)
-    # Pages may be large ones: 2 MiB each, of which four blocks are 128.
+    faults, faults_after = map(int, result.stdout.split())
+    # Pages may be large ones: 2 MiB each, of which a block is 32.
     assert (faults < 64) if keeps else (faults >= 128), faults
+    assert faults_after >= 32

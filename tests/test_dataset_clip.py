@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ import torch
 from pycocotools import mask as coco_mask
 
 from model import VisTR, load_vistr
-from model.postprocess import ClipInstance, clip_results
+from model.postprocess import clip_results
 from model.preprocess import normalise
-from streamer.dataset.clip import clip_entries, segment_clip
+from streamer.dataset.clip import ClipObject, clip_entries, segment_clip
 from streamer.errors import DeviceError
+from streamer.output import encode_rle
 from tests.datasets import assert_equal_results, pictures
 from tests.golden_case import golden_case
 from tests.tiny_vistr import tiny_vistr
@@ -41,7 +43,9 @@ def test_a_clip_equals_the_plain_network_on_its_cyclic_repetition(net: VisTR, le
         assert mine.category_id == theirs.category_id
         assert mine.score == pytest.approx(theirs.score, abs=1e-5)
         assert len(mine.masks) == length
-        assert np.mean([a != b for a, b in zip(mine.masks, theirs.masks, strict=True)]) < 1e-3
+        for rle, mask in zip(mine.masks, theirs.masks, strict=True):
+            assert (rle is None) == (mask is None)
+            assert rle is None or np.mean(coco_mask.decode(cast("Any", rle)) != mask) < 1e-3
 
 
 def test_the_backbone_sees_only_real_frames(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +75,8 @@ def test_a_device_that_fails_is_named(net: VisTR, monkeypatch: pytest.MonkeyPatc
 def test_entries_are_as_published() -> None:
     empty, shape = np.zeros((4, 6), np.bool_), np.zeros((4, 6), np.bool_)
     shape[1:3, 2:5] = True
-    [entry] = clip_entries(31, [ClipInstance(0.123456789, 0, (shape, None, empty))])
+    masks = encode_rle(shape), None, encode_rle(empty)
+    [entry] = clip_entries(31, [ClipObject(0.123456789, 0, masks)])
     first, under_the_cut, second = entry.pop("segmentations")
     assert entry == {"video_id": 31, "score": 0.123456789, "category_id": 0}
     assert under_the_cut is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -174,7 +175,10 @@ def test_memory_of_cuda_is_really_read() -> None:
     assert gauge.fitting() == 1
 
 
-def test_the_bar_counts_frames_and_videos(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_counts_frames_and_videos(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with DatasetProgress(VIDEOS[:1], VIDEOS[1:], quiet=False) as progress:
         for video in VIDEOS[1:]:
             for _ in video.images:
@@ -185,7 +189,11 @@ def test_the_bar_counts_frames_and_videos(capsys: pytest.CaptureFixture[str]) ->
     assert "5/5 videos" in last
 
 
-def test_the_bar_comes_to_its_end_over_videos_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bar_comes_to_its_end_over_videos_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+
     def segment(video: Video, on_frame: Callable[[], None]) -> None:
         on_frame()
         if video.video_id == 1:

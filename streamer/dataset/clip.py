@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
@@ -10,11 +11,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from model import FrameFeatures, VisTR, VisTROutput
-from model.postprocess import ClipInstance, clip_results
+from model import FrameFeatures, VisTR
+from model.postprocess import clip_scores
 from streamer.device import SMALLER_INPUT, device_errors
-from streamer.output import encode_rle, rle_as_json
+from streamer.frame import Region
+from streamer.output import Rle, rle_as_json, rle_of_borders
 from streamer.predictor import encode_frames
+from streamer.stitching.device_upsampling import upsampler_on
+
+
+@dataclass(frozen=True, slots=True)
+class ClipObject:
+    """One object in a video.
+
+    Attributes:
+        score: In [0, 1], mean over the frames.
+        category_id: Most frequent of its frames'.
+        masks: Per frame the mask, be it empty, or None where the frame's own score is too low.
+    """
+
+    score: float
+    category_id: int
+    masks: tuple[Rle | None, ...]
 
 
 @torch.inference_mode()
@@ -23,8 +41,8 @@ def segment_clip(
     inputs: Sequence[NDArray[np.uint8]],
     size: tuple[int, int],
     on_frame: Callable[[], None] = lambda: None,
-) -> list[ClipInstance]:
-    """The instances of a whole video of at most the network's window: all slots, no threshold.
+) -> list[ClipObject]:
+    """The objects of a whole video of at most the network's window: all slots, no threshold.
 
     Args:
         net: The network, on its device and in its dtype already.
@@ -33,7 +51,7 @@ def segment_clip(
         on_frame: Called as each frame's features are done; what it raises ends the work.
 
     Returns:
-        One instance for each slot that has a pixel in any frame, in slot order.
+        One for each slot that has a pixel in any frame, in slot order.
 
     Raises:
         DeviceError: The device failed, or ran out of memory.
@@ -50,23 +68,27 @@ def segment_clip(
             features.append(encoded)
             on_frame()
         state = net.relate(FrameFeatures.cat(list(islice(cycle(features), net.frames))))
-        masks = net.segment(state, range(net.slots))
-        return clip_results(VisTROutput(state.logits, state.boxes, masks), len(inputs), size)
+        low = net.segment(state, range(net.slots))[: len(inputs)].float().cpu().numpy()
+        scores, categories, shown = clip_scores(state.logits, len(inputs))
+        upsample, region = upsampler_on(device), Region(0, 0, *size)
+        empty = rle_of_borders(size, np.empty(0, np.int64))
+        objects = []
+        for slot, score in enumerate(scores):
+            found = [mask and mask.rle() for mask in upsample(list(low[:, slot]), region, size)]
+            if any(found):
+                masks = (rle or empty if shown[t][slot] else None for t, rle in enumerate(found))
+                objects.append(ClipObject(score, categories[slot], tuple(masks)))
+        return objects
 
 
-def clip_entries(video_id: int, instances: Sequence[ClipInstance]) -> list[dict[str, Any]]:
-    """Instances as entries of a YouTube-VIS results file.
-
-    A frame under the cut is null; one over it has a mask, be it empty, as published.
-    """
+def clip_entries(video_id: int, objects: Sequence[ClipObject]) -> list[dict[str, Any]]:
+    """Objects as entries of a YouTube-VIS results file, as published."""
     return [
         {
             "video_id": video_id,
-            "score": instance.score,
-            "category_id": instance.category_id,
-            "segmentations": [
-                None if mask is None else rle_as_json(encode_rle(mask)) for mask in instance.masks
-            ],
+            "score": found.score,
+            "category_id": found.category_id,
+            "segmentations": [mask and rle_as_json(mask) for mask in found.masks],
         }
-        for instance in instances
+        for found in objects
     ]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from streamer.allocator import give_memory_back
+
 SHARE = 0.8
 """Of the memory that was free: the rest is for what the judged video did not need."""
 
@@ -31,6 +33,7 @@ class MemoryGauge:
             self._before = torch.cuda.memory_allocated(device)
             self._free = torch.cuda.mem_get_info(device)[0]
         else:
+            give_memory_back()  # or the video would seem to need less than the next one will
             self._before = kibibytes("/proc/self/status", "VmRSS")
             self._free = kibibytes("/proc/meminfo", "MemAvailable")
 

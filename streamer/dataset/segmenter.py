@@ -47,5 +47,5 @@ class VideoSegmenter:
             self._stitcher.write(source, video.video_id, path, on_frame)
             return
         inputs = [source.inputs(path) for path in video.images]
-        instances = segment_clip(self._net, inputs, video.size, on_frame)
-        self._parts.write(video.video_id, clip_entries(video.video_id, instances))
+        objects = segment_clip(self._net, inputs, video.size, on_frame)
+        self._parts.write(video.video_id, clip_entries(video.video_id, objects))
