@@ -28,7 +28,7 @@ from streamer.wire.messages import FrameMessage, WireError
 from streamer.wire.packet import parse
 from tests.results import RUN, box_mask, frame_result
 
-FEW = settings(max_examples=60, deadline=None, database=None)
+FEW = settings(max_examples=60)
 
 
 def message_of(encoding: Encoding, masks: dict[int, NDArray[np.bool_]]) -> FrameMessage:

@@ -29,7 +29,7 @@ from streamer.wire.messages import (
 from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
-FEW = settings(max_examples=150, deadline=None, database=None)
+FEW = settings(max_examples=150)
 SIZE = (12, 16)
 
 
