@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -72,6 +73,15 @@ def http_url(tmp_path: Path) -> Iterator[str]:
     server.shutdown()
     thread.join(30)
     server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def log_level_restored() -> Iterator[None]:
+    """A command sets the level of the whole process: the tests after it shall not see that."""
+    log = logging.getLogger("streamer")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
