@@ -71,6 +71,35 @@ class FakeSource:
         self.closed.set()
 
 
+class StuckSource:
+    """A device whose read returns only when told to; never closed by anyone else.
+
+    Args:
+        error: What the read raises instead.
+    """
+
+    name = "stuck"
+    corrupt = reconnects = 0
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.reading, self.unplugged = threading.Event(), threading.Event()
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.reading.set()
+        if self.error is not None:
+            raise self.error
+        assert self.unplugged.wait(WAIT_S)
+        yield from ()
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed.set()
+
+
 class OneObject:
     """Predicts one object that fills the left half, in every window; raises or blocks if told to.
 

@@ -1,44 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
-from typing import cast
 
 import pytest
 
 from streamer.errors import DeviceError, SourceError
-from streamer.frame import Frame
 from streamer.ring_buffer import RingBuffer
 from streamer.source_options import SourceConfig
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
-from streamer.sources.source import Source, open_source
+from streamer.sources.source import open_source
 from tests.clips import make_clip, truncate
-
-
-class StuckSource:
-    """A device whose read returns only when told to; never closed by anyone else."""
-
-    name = "stuck"
-    corrupt = reconnects = 0
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.reading, self.unplugged, self.closed = Event(), Event(), Event()
-
-    def __iter__(self) -> Iterator[Frame]:
-        self.reading.set()
-        if self.error is not None:
-            raise self.error
-        assert self.unplugged.wait(30)
-        yield from ()
-
-    def interrupt(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed.set()
+from tests.fakes import StuckSource
 
 
 @pytest.fixture
@@ -87,7 +60,7 @@ def test_stop_before_start_closes_the_source(clip: Path) -> None:
 
 def test_a_device_that_does_not_return_is_left_behind() -> None:
     source = StuckSource()
-    decoder = DecoderThread(cast("Source", source), RingBuffer(4))
+    decoder = DecoderThread(source, RingBuffer(4))
     decoder.start()
     assert source.reading.wait(30)
     assert not decoder.stop(0.01)
@@ -98,7 +71,7 @@ def test_a_device_that_does_not_return_is_left_behind() -> None:
 
 
 def test_an_unforeseen_error_becomes_a_source_error() -> None:
-    decoder = DecoderThread(cast("Source", StuckSource(ZeroDivisionError("odd"))), RingBuffer(4))
+    decoder = DecoderThread(StuckSource(ZeroDivisionError("odd")), RingBuffer(4))
     decoder.start()
     with pytest.raises(SourceError, match="stuck: ZeroDivisionError: odd"):
         decoder.frames.get(30)

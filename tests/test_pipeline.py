@@ -17,17 +17,17 @@ from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.run import Run
 from streamer.scheduler import WindowScheduler
 from streamer.sinks.sink import SinkThread
-from streamer.sources.decoder import DecoderThread
+from streamer.sources.decoder import DecoderThread, FrameSource
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
-from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
+from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject, StuckSource
 from tests.frames import make_epoch
 
 INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
 
 
 def pipeline(
-    source: FakeSource,
+    source: FrameSource,
     predictor: Predictor,
     *,
     stride: int = 4,
@@ -286,6 +286,30 @@ def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch)
     assert end.frames + end.dropped == parts.source.given
     if then == "finishes":
         assert len(results) == 40
+
+
+def test_a_source_that_never_returns_from_a_read_is_left_behind_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_module, "DECODER_STOP_S", 0.1)
+    source, witness = StuckSource(), FakeSink()
+    sink = SinkThread("witness", lambda: witness)
+    sink.start()
+    run = Run(pipeline(source, OneObject()), [sink], INFO)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run.execute)
+        assert source.reading.wait(WAIT_S)
+        run.stop()
+        error = running.exception(WAIT_S)
+    was_closed = source.closed.is_set()
+    source.unplugged.set()
+    assert isinstance(error, SourceError)
+    assert str(error) == "stuck: did not return from a read within 0.1 s"
+    assert not was_closed
+    assert witness.closed
+    end = witness.got[-1]
+    assert isinstance(end, EndOfStream)
+    assert (end.reason, end.frames, end.dropped) == ("failed", 0, 0)
 
 
 def test_the_first_error_is_raised_and_the_others_are_logged(
