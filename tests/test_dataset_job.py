@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import resource
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.memory import reset_peak
+from streamer.dataset import job as job_module
 from streamer.dataset.annotations import Video
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.memory import MOST, MemoryGauge
@@ -54,10 +56,24 @@ def test_every_video_is_done_once(parallel: int) -> None:
     assert sorted(segmenter.finished) == [0, 1, 2, 3, 4]
 
 
-def test_so_many_run_at_once_as_asked_for() -> None:
-    together = threading.Barrier(2)
-    make_job(lambda *_: together.wait(WAIT_S) and None).run(VIDEOS[:4], 2, 6)
-    assert not together.broken
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_so_many_run_at_once_as_asked_for(parallel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_wait = threading.Event()
+    together = threading.Barrier(parallel)
+    threads: set[int] = set()
+
+    def segment(*_: object) -> None:
+        threads.add(threading.get_ident())
+        assert all_wait.wait(WAIT_S)  # or the first might be done before the last is asked for
+        together.wait(WAIT_S)
+
+    def wait_for_all(futures: Sequence[Future[None]]) -> None:
+        all_wait.set()
+        wait(futures)
+
+    monkeypatch.setattr(job_module, "wait", wait_for_all)
+    make_job(segment).run(VIDEOS[:4], parallel, 6)
+    assert len(threads) == parallel
 
 
 def test_the_largest_video_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
