@@ -60,5 +60,6 @@ class UdpSender:
 
 def test_a_sender_that_falls_silent_is_lost_and_found_again(tmp_path: Path) -> None:
     with UdpSender(transport_stream(tmp_path, frames=24)) as sender:
-        source = opened(sender.url, read_timeout_s=0.5, reconnect_delay_s=0.01)
+        # Long enough for a busy machine: a pause of it would be a second loss.
+        source = opened(sender.url, read_timeout_s=5, reconnect_delay_s=0.01)
         lose_and_find(source, sender.pause, sender.resume, (30, 30))
