@@ -190,10 +190,17 @@ def test_closing_twice_is_fine(sender: Sender) -> None:
     assert subscriber.lost == 0
 
 
-def test_a_reader_needs_no_torch() -> None:
+ABSENT = (
+    *("torch", "torchvision", "av", "scipy", "PIL", "tqdm", "safetensors", "jsonargparse", "yaml"),
+    "prometheus_client",
+)
+"""What whoever installs a reader alone does not have."""
+
+
+def test_a_reader_and_its_command_need_few_packages() -> None:
     program = (
-        "import sys, streamer.client; "
-        "print([name for name in ('torch', 'torchvision', 'av') if name in sys.modules])"
+        "import sys, streamer.client, streamer.client.command; "
+        f"print([name for name in {ABSENT} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
