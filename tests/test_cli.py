@@ -275,7 +275,7 @@ def test_bad_input_is_one_line_and_an_exit_code(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_port_in_use(tmp_path: Path, stream: Run) -> None:
+def test_a_port_in_use_fails_the_run_and_is_named(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=4)
     endpoint = "tcp://127.0.0.1:*"
     import zmq  # noqa: PLC0415

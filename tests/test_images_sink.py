@@ -109,7 +109,7 @@ def test_pictures_are_those_of_the_video(tmp_path: Path, style: ImageStyle) -> N
     assert np.array_equal(read(tmp_path / "3.png"), render(result, style))
 
 
-def test_formats(tmp_path: Path) -> None:
+def test_frames_are_jpeg_and_masks_png_unless_asked_otherwise(tmp_path: Path) -> None:
     photo = np.broadcast_to(np.linspace(0, 250, 16, dtype=np.uint8)[None, :, None], (*SIZE, 3))
     result = frame_result(0, SIZE, {1: LEFT}, image=np.ascontiguousarray(photo))
     write(tmp_path / "frames", [result], "frame")

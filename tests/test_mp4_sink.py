@@ -128,14 +128,14 @@ def test_a_closed_file_is_an_ordinary_mp4(tmp_path: Path) -> None:
         assert stream.average_rate == 10
 
 
-def test_key_frames_by_time(tmp_path: Path) -> None:
+def test_key_frames_come_after_the_time_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     write(path, [result(n, n / 10) for n in range(30)], Mp4Config(keyframe_s=0.8))
     keys = [n for n, frame in enumerate(read(path)) if frame.key_frame]
     assert keys == [0, 8, 16, 24]
 
 
-def test_one_frame(tmp_path: Path) -> None:
+def test_a_single_frame_lasts_a_25th_of_a_second(tmp_path: Path) -> None:
     write(tmp_path / "out.mp4", [result(0, 0.0)])
     with av.open(str(tmp_path / "out.mp4")) as container:
         stream = container.streams.video[0]
@@ -470,12 +470,12 @@ def test_a_frame_too_large_for_the_codec(tmp_path: Path) -> None:
         Mp4File(str(tmp_path / "out.mp4"), (16, 17_000), Mp4Config())
 
 
-def test_closing_without_a_frame(tmp_path: Path) -> None:
+def test_closing_without_a_frame_leaves_an_empty_file(tmp_path: Path) -> None:
     Mp4File(str(tmp_path / "out.mp4"), SIZE, Mp4Config()).close()
     assert (tmp_path / "out.mp4").read_bytes() == b""
 
 
-def test_on_its_own_thread(tmp_path: Path) -> None:
+def test_a_sink_thread_writes_the_file_and_ends(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     thread = SinkThread(f"mp4 {path}", partial(Mp4Sink, str(path), "overlay", Mp4Config()))
     thread.start()

@@ -242,7 +242,9 @@ def test_outputs_end_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("place", "then"), list(product(["decoder", "main", "sink"], ["raises", "blocks", "finishes"]))
 )
-def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_a_run_ends_all_is_closed_and_every_frame_counted(
+    place: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("streamer.run.STOPPED_SINK_S", 0.2)
     parts = Part(place, then)
     sinks = [

@@ -84,7 +84,7 @@ def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_a_burst_after_a_pause(tmp_path: Path, ending: str) -> None:
+def test_frames_of_a_burst_are_shown_no_faster_than_asked(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"p.{ending}"
     results = levels(5)
     for result, time_s in zip(results, (0.0, 1.0, 1.001, 1.002, 1.2), strict=True):
@@ -124,7 +124,7 @@ def test_styles_and_sizes_that_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_one_frame_and_none(tmp_path: Path, ending: str) -> None:
+def test_one_frame_is_a_still_and_none_is_no_file(tmp_path: Path, ending: str) -> None:
     write(tmp_path / f"one.{ending}", levels(1))
     with Image.open(tmp_path / f"one.{ending}") as picture:
         assert picture.size == (64, 48)

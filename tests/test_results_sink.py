@@ -61,7 +61,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_lines(tmp_path: Path) -> None:
+def test_each_frame_becomes_a_line_with_its_instances(tmp_path: Path) -> None:
     first = result(3, PERSON)
     second = replace(result(4), interpolated=True, dropped=2)
     drain(tmp_path / "r.json", [INFO, first, second, END])
@@ -103,7 +103,7 @@ def test_lines(tmp_path: Path) -> None:
     assert end == {"type": "end", "reason": "end", "frames": 2, "dropped": 0}
 
 
-def test_boxes_without_masks(tmp_path: Path) -> None:
+def test_without_masks_lines_and_results_hold_boxes(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     drain(path, [replace(INFO, masks=False), result(0), result(1, PERSON), result(2), END])
     video, _, one, *_ = lines(path)
@@ -117,7 +117,7 @@ def test_boxes_without_masks(tmp_path: Path) -> None:
     assert entry["bboxes"] == [None, [20, 10, 8, 5], None]
 
 
-def test_a_frame_without_pts(tmp_path: Path) -> None:
+def test_a_frame_without_pts_is_written_as_null(tmp_path: Path) -> None:
     frame = replace(make_frame(0, make_epoch()), pts=None, time_base=Fraction(1, 90_000))
     drain(tmp_path / "r.json", [INFO, FrameResult(frame, ())])
     assert lines(tmp_path / "r.json")[1]["pts"] is None
@@ -158,7 +158,7 @@ def test_files_are_assembled_whatever_ends_the_run(tmp_path: Path, end: list[Out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "r.jsonl"]
 
 
-def test_without_frames(tmp_path: Path) -> None:
+def test_a_run_without_frames_leaves_an_end_and_an_empty_list(tmp_path: Path) -> None:
     drain(tmp_path / "r.json", [INFO, EndOfStream("failed", 0, 0)])
     assert [line["type"] for line in lines(tmp_path / "r.json")] == ["end"]
     assert json.loads((tmp_path / "r.json").read_text()) == []
@@ -235,7 +235,7 @@ def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:
     assert len(json.loads(path.read_text())[0]["segmentations"]) == 3
 
 
-def test_paths() -> None:
+def test_lines_lie_beside_the_results_file() -> None:
     assert lines_path("a/r.json") == "a/r.jsonl"
     assert lines_path("results") == "results.jsonl"
     with pytest.raises(SinkError, match=r"r\.jsonl: is where the JSON lines go"):

@@ -10,7 +10,7 @@ from streamer import stats
 from streamer.stats import RECENT, RunStats
 
 
-def test_nothing_happened() -> None:
+def test_a_run_without_frames_sums_up_to_zeros() -> None:
     summary = RunStats().summary(decoded=0, dropped=0, corrupt=0, reconnects=0, tracks=0)
     assert (summary.frames, summary.fps, summary.latency_ms) == (0, 0.0, (0.0, 0.0, 0.0))
 
@@ -35,7 +35,7 @@ def test_percentiles_are_those_of_the_latencies(monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_memory_does_not_grow() -> None:
+def test_only_the_latest_times_are_kept() -> None:
     counted = RunStats()
     for _ in range(RECENT + 10):
         counted.count_frame(0)

@@ -134,7 +134,7 @@ def test_what_is_missing_is_said_before_the_work(
 @pytest.mark.parametrize(
     "wrong", [["--parts", "tubes,tub"], ["--clips", "0"], ["--stream_frames", "x"], []]
 )
-def test_wrong_arguments(tmp_path: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_end_with_code_2(tmp_path: Path, wrong: list[str]) -> None:
     out = ["--out", str(tmp_path / "out")] if wrong else []
     with pytest.raises(SystemExit) as exit_:
         main([*out, *wrong])

@@ -138,7 +138,7 @@ def test_videos_have_lengths_of_their_own_and_ids_in_any_order(tmp_path: Path) -
     assert figures.stats["AP"] == pytest.approx(1)  # the object with id 0 counts as well
 
 
-def test_nothing_found(tmp_path: Path) -> None:
+def test_nothing_found_scores_zero(tmp_path: Path) -> None:
     figures = evaluate(tmp_path, [annotation(1, box(0, 10))], [])
     assert [figures.stats[name] for name in ("AP", "AR100", "APl")] == [0, 0, -1]
     assert category_ap(figures) == {1: 0, 2: -1}
@@ -190,7 +190,7 @@ def as_image(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {"image_id": entry["video_id"], "segmentation": segmentation, "area": area}
 
 
-def test_golden_case(golden: tuple[str, str]) -> None:
+def test_the_golden_case_has_the_official_figures(golden: tuple[str, str]) -> None:
     official = json.loads((GOLDEN / "official.json").read_text())
     figures = average_precision(*read(golden))
     assert figures.stats == pytest.approx(official["stats"], abs=1e-6)

@@ -121,7 +121,7 @@ def test_the_figures_need_a_place_of_their_own(
 @pytest.mark.parametrize(
     "wrong", [["--min_score", "nan"], ["--min_score", "high"], ["--score", "1"], ["more"]]
 )
-def test_wrong_arguments(tmp_path: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_end_with_code_2(tmp_path: Path, wrong: list[str]) -> None:
     paths = write(tmp_path, TRUTHS, [])
     with pytest.raises(SystemExit) as exit_:
         main(arguments(paths, *wrong))
