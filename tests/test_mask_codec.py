@@ -14,7 +14,6 @@ from pycocotools import mask as coco_mask
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.sink_options import Encoding
-from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.mask_codec import (
     check_runs,
     decode_jpeg,
@@ -25,19 +24,15 @@ from streamer.wire.mask_codec import (
     run_lengths,
 )
 from streamer.wire.messages import FrameMessage, WireError
-from streamer.wire.packet import parse
-from tests.results import RUN, box_mask, frame_result
+from tests.messages import frame_message, writer
+from tests.results import box_mask, frame_result
 
 FEW = settings(max_examples=60)
 
 
 def message_of(encoding: Encoding, masks: dict[int, NDArray[np.bool_]]) -> FrameMessage:
     size = next(iter(masks.values())).shape
-    writer = MessageWriter("s", RUN, encoding, with_jpeg=False)
-    packets = writer.write(frame_result(0, (size[0], size[1]), masks))
-    message = parse(packets[-1])
-    assert isinstance(message, FrameMessage)
-    return message
+    return frame_message(frame_result(0, (size[0], size[1]), masks), writer(encoding=encoding))
 
 
 @FEW

@@ -8,24 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks import soak
-from streamer.client.received import ReceivedFrame
-from streamer.sinks.message_writer import MessageWriter
-from streamer.wire.messages import FrameMessage
-from streamer.wire.packet import parse
 from tests.clips import make_clip
-from tests.results import RUN, frame_result, stream_info
+from tests.messages import received
+from tests.results import frame_result
 from tests.tiny_vistr import save_tiny_vistr
 
 CAMERA = ("--camera", "--frames=1800", "--stride=3")
-
-
-def received(index: int, dropped: int) -> ReceivedFrame:
-    """Frame `index` as a reader gets it."""
-    writer = MessageWriter("cam", RUN, "coco_rle", with_jpeg=False)
-    *_, parts = [*writer.write(stream_info()), *writer.write(frame_result(index, dropped=dropped))]
-    message = parse(parts)
-    assert isinstance(message, FrameMessage)
-    return ReceivedFrame.of(message, 0, message.publish_unix_ns)
 
 
 @pytest.fixture
@@ -101,7 +89,7 @@ def test_what_does_not_hold_is_said() -> None:
 def test_a_frame_that_nobody_has_dropped_is_unaccounted_for() -> None:
     watch = soak._Watch(every=10)
     for index, dropped in ((0, 0), (1, 0), (4, 2), (6, 0), (7, 1)):
-        watch.see(received(index, dropped))
+        watch.see(received(frame_result(index, dropped=dropped)))
     assert watch.received == 5
     assert watch.unaccounted == 2  # frame 5, and the one that frame 7 says was dropped
 

@@ -13,11 +13,10 @@ from streamer.client import MaskSubscriber, SilenceError
 from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sink_options import ZmqConfig
-from streamer.sinks.message_writer import MessageWriter
+from tests.messages import OTHER_RUN, writer
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
-OTHER_RUN = "0d0a2c55-7e10-4c7e-8f9c-31a7f3f0b6aa"
 SIZE = (12, 16)
 
 
@@ -49,12 +48,6 @@ def sender() -> Iterator[Sender]:
     opened = Sender()
     yield opened
     opened.close()
-
-
-def writer(stream: str = "default", run: str = RUN) -> MessageWriter:
-    made = MessageWriter(stream, run, "coco_rle", with_jpeg=False)
-    made.write(stream_info(stream, run))
-    return made
 
 
 def pull(sender: Sender, stream: str | None = None) -> MaskSubscriber:
@@ -96,7 +89,7 @@ def test_frames_come_with_their_header_and_masks() -> None:
 
 
 def test_label_maps_are_decoded_once(sender: Sender) -> None:
-    made = MessageWriter("default", RUN, "labelmap_png", with_jpeg=False)
+    made = writer(encoding="labelmap_png")
     sender.send(*made.write(frame_result(0)))
     with pull(sender) as subscriber:
         frame = next(iter(subscriber))
