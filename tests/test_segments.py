@@ -7,13 +7,13 @@ from pathlib import Path
 
 import av
 import pytest
-from frames import make_epoch, make_frame
 
 from streamer.assembly import file_sinks
 from streamer.config import StreamConfig
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_options import Mp4Config
 from streamer.sinks.segments import Segments
+from tests.frames import make_epoch, make_frame
 
 INFO = StreamInfo("cam", ("", "person"), 36, 12, True, "run")
 
