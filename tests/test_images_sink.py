@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from streamer.errors import SinkError
-from streamer.output import FrameResult, Output
-from streamer.ring_buffer import RingBuffer
+from streamer.output import FrameResult
 from streamer.sink_options import ImagesConfig
 from streamer.sinks.drawing import color_of, render
 from streamer.sinks.images_sink import ImagesSink
 from streamer.sinks.output_spec import ImageStyle
 from tests.results import box_mask, epoch, frame_result
+from tests.sinks import run_sink
 
 SIZE = (12, 16)
 LEFT, TOP = box_mask(SIZE, 2, 0, 8, 5), box_mask(SIZE, 0, 3, 4, 9)
@@ -34,14 +34,7 @@ def write(
 ) -> None:
     """Run the sink over some results, on this thread."""
     sink = ImagesSink(str(folder), style, ImagesConfig(**options), clean=clean)  # type: ignore[arg-type]
-    buffer: RingBuffer[Output] = RingBuffer(100)
-    for result in results:
-        buffer.put(result)
-    buffer.close()
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
+    run_sink(sink, results)
 
 
 def read(path: Path) -> np.ndarray:

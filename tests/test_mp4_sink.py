@@ -30,7 +30,6 @@ from streamer.output import (
     Output,
     StreamInfo,
 )
-from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import color_of
 from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
@@ -39,6 +38,7 @@ from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
+from tests.sinks import run_sink
 
 SIZE = (48, 64)
 JOIN_S = 30.0
@@ -75,15 +75,7 @@ def write(
     segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    sink = Mp4Sink(str(path), style, config or Mp4Config(), segments=segments)
-    buffer: RingBuffer[Output] = RingBuffer(1000)
-    for output in outputs:
-        buffer.put(output)
-    buffer.close()
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
+    run_sink(Mp4Sink(str(path), style, config or Mp4Config(), segments=segments), outputs)
 
 
 def read(path: Path) -> list[VideoFrame]:

@@ -19,11 +19,11 @@ from pycocotools import mask as coco_mask
 from streamer.errors import SinkError
 from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.results import assemble as join
-from streamer.ring_buffer import RingBuffer
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
+from tests.sinks import run_sink
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
 SEGMENT = CroppedMask((48, 64), 10, 20, np.ones((5, 8), dtype=bool))
@@ -44,15 +44,7 @@ def drain(
     segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    buffer: RingBuffer[Output] = RingBuffer(100)
-    for output in outputs:
-        buffer.put(output)
-    buffer.close()
-    sink = ResultsSink(str(path), assemble=assemble, segments=segments)
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
+    run_sink(ResultsSink(str(path), assemble=assemble, segments=segments), outputs)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -266,11 +258,11 @@ WRITE_AND_WAIT = """
 import sys
 from streamer.sinks.results_sink import ResultsSink
 from streamer.ring_buffer import RingBuffer
-from tests.test_results_sink import INFO, PERSON, result
+from tests.results import frame_result, stream_info
 
 class Announcing(RingBuffer):
     def __iter__(self):
-        yield from (INFO, result(0, PERSON), result(1), result(2, PERSON))
+        yield from (stream_info(), frame_result(0), frame_result(1, masks={}), frame_result(2))
         print("written", flush=True)
         sys.stdin.read()
 

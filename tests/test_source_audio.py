@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import av
 import pytest
 
-from streamer.output import FrameResult, Output
-from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import Mp4Config
-from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.source_options import SourceConfig
-from streamer.sources.container_opening import open_container
+from streamer.output import FrameResult
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
-from streamer.sources.source_spec import SourceSpec
 from tests.clips import beep_begins_s, make_clip, make_sounding_clip, truncate
 from tests.results import epoch, frame_result
+from tests.sinks import carry_over
 
 CLOSE_S = 0.03  # a frame of AAC lasts 21 ms
-
-
-def carry_over(
-    source: Path,
-    target: Path,
-    selection: Selection | None = None,
-    change: Callable[[int, FrameResult], FrameResult] = lambda _, result: result,
-    sound: Path | None = None,
-) -> Mp4Sink:
-    """Write a file's frames, and its sound (or that of another one), into an MP4 to be closed."""
-    config = SourceConfig()
-    buffer: RingBuffer[Output] = RingBuffer(1000)
-    frames = open_source(str(source), config, selection or Selection(), 32)
-    for index, frame in enumerate(frames):
-        buffer.put(change(index, FrameResult(frame, ())))
-    frames.close()
-    buffer.close()
-    spec = SourceSpec.parse(str(sound or source), config)
-    opener = partial(open_container, spec, config, None)
-    sink = Mp4Sink(str(target), "frame", Mp4Config(), opener)
-    sink.drain(buffer)
-    return sink
 
 
 def streams(path: Path) -> dict[str, tuple[str, float]]:
@@ -183,7 +153,7 @@ def test_a_track_without_sound_is_a_warning(
 KILLED = """
 import sys
 from pathlib import Path
-from tests.test_source_audio import carry_over
+from tests.sinks import carry_over
 sink = carry_over(Path(sys.argv[1]), Path(sys.argv[2]))
 print("written", flush=True)
 sys.stdin.read()
