@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.clips import make_clip
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
-from tests.test_pipeline import INFO, pipeline
+from tests.pipelines import INFO, pipeline, running
 from tests.tiny_vistr import save_tiny_vistr
 
 Samples = dict[tuple[str, str], float]
@@ -84,14 +83,13 @@ def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     source, predictor = FakeSource(100, "blocks"), OneObject("blocks")
     source.corrupt, source.reconnects = 3, 2
     whole = pipeline(source, predictor, overflow="drop_oldest")
-    with Metrics(MetricsConfig(port=0), "cam") as metrics, ThreadPoolExecutor(1) as pool:
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
         metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
-        running = pool.submit(Run(whole, [], INFO).execute)
-        assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
-        predictor.release.set()
-        source.interrupt()
-        summary = running.result(WAIT_S)
-        after = scrape(metrics)
+        with running(whole) as done:
+            assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
+            predictor.release.set()
+            source.interrupt()
+        summary, after = done.result(), scrape(metrics)
     assert after["vistr_packets_corrupt_total", ""] == summary.corrupt == 3
     assert after["vistr_source_reconnects_total", ""] == summary.reconnects == 2
     assert after["vistr_frames_dropped_total", ""] == summary.dropped >= 80

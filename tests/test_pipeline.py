@@ -11,38 +11,13 @@ import pytest
 from streamer import pipeline as pipeline_module
 from streamer.errors import SinkError, SourceError, StreamError
 from streamer.output import EndOfStream, FrameResult, Gap, Output, StreamInfo
-from streamer.pipeline import Pipeline, Stages
-from streamer.predictor import Predictor
-from streamer.ring_buffer import Overflow, RingBuffer
+from streamer.pipeline import Pipeline
+from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
-from streamer.scheduler import WindowScheduler
 from streamer.sinks.sink import SinkThread
-from streamer.sources.decoder import DecoderThread, FrameSource
-from streamer.stitching.merger import FrameMerger
-from streamer.stitching.stitcher import Stitcher
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject, StuckSource
 from tests.frames import make_epoch
-
-INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
-
-
-def pipeline(
-    source: FrameSource,
-    predictor: Predictor,
-    *,
-    stride: int = 4,
-    delay: int = 0,
-    step: int = 1,
-    grows: bool = False,
-    overflow: Overflow = "block",
-) -> Pipeline:
-    stages = Stages(
-        WindowScheduler(8, stride, step, grows=grows),
-        predictor,
-        Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
-        FrameMerger(delay, INFO.categories),
-    )
-    return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4, overflow)), stages)
+from tests.pipelines import INFO, pipeline
 
 
 def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-
 import pytest
 
-from streamer.pipeline import Pipeline
-from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
-from tests.test_pipeline import INFO, pipeline
+from tests.pipelines import pipeline, running
 from tests.waits import until
-
-
-@contextmanager
-def running(whole: Pipeline, *sinks: SinkThread) -> Iterator[None]:
-    """A run on another thread; inside, something must let it end."""
-    for sink in sinks:
-        sink.start()
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(Run(whole, sinks, INFO).execute)
-        yield
-        done.result(WAIT_S)
 
 
 def stalls(watchdog: Watchdog) -> list[str]:
