@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +19,9 @@ from streamer import cli
 from streamer.client import MaskSubscriber
 from tests.clips import corrupt, make_clip
 from tests.fakes import WAIT_S
+from tests.processes import STREAM, started
 from tests.waits import until
 
-ROOT = Path(__file__).parents[1]
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -318,15 +317,12 @@ def test_a_signal_ends_the_run_in_order(
 ) -> None:
     endpoint = f"ipc://{tmp_path}/masks"
     command = [
-        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
-        *("--weights", weights, "--threshold", "0", "--window.stride", "3"),
-        *("--source.realtime", "true", "--output", str(tmp_path / "o.mp4")),
-        *("--results", str(tmp_path / "r.json")),
-        *("--publish", endpoint, "--zmq.wait_subscribers", "1"),
+        *(*STREAM, "lavfi:testsrc2=size=64x48:rate=25", "--source.realtime", "true"),
+        *("--weights", weights, "--threshold", 0, "--window.stride", 3),
+        *("--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json"),
+        *("--publish", endpoint, "--zmq.wait_subscribers", 1),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
+    with started(*command) as process:
         with MaskSubscriber(endpoint, timeout_s=60) as subscriber:
             count = 0
             for _ in subscriber:
@@ -334,9 +330,6 @@ def test_a_signal_ends_the_run_in_order(
                 if count == 10:
                     process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert subscriber.end is not None
@@ -348,23 +341,17 @@ def test_a_signal_ends_the_run_in_order(
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path, weights: str) -> None:
     command = [
-        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
-        *("--weights", weights, "--source.realtime", "true", "--window.stride", "3"),
-        *("--output", str(tmp_path / "o.mp4")),
+        *(*STREAM, "lavfi:testsrc2=size=64x48:rate=25", "--source.realtime", "true"),
+        *("--weights", weights, "--window.stride", 3, "--output", tmp_path / "o.mp4"),
         # Nobody reads: an orderly end waits for a reader.
-        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", "60"),
+        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", 60),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    try:
+    with started(*command, stderr=subprocess.DEVNULL) as process:
         until((tmp_path / "o.mp4").exists)
         process.terminate()
         until(lambda: not catches(process.pid, signal.SIGTERM))
         process.terminate()
         assert process.wait(60) == -signal.SIGTERM  # and not 143, or 1
-    finally:
-        process.kill()
-        process.wait()
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
@@ -381,24 +368,16 @@ def test_a_signal_while_the_source_opens_ends_the_run(
     weights: str, number: signal.Signals, code: int
 ) -> None:
     silent, writer = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), "-", "--weights", weights],
-        stdin=silent,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
     try:
-        assert process.stderr is not None
-        lines = []
-        while not lines or "network on" not in lines[-1]:  # next, it opens the silent source
-            lines.append(process.stderr.readline())
-            assert lines[-1], lines
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        with started(*STREAM, "-", "--weights", weights, stdin=silent) as process:
+            assert process.stderr is not None
+            lines = []
+            while not lines or "network on" not in lines[-1]:  # next, it opens the silent source
+                lines.append(process.stderr.readline())
+                assert lines[-1], lines
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
     finally:
-        process.kill()
-        process.wait()
         os.close(silent)
         os.close(writer)
     assert process.returncode == code, err

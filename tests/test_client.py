@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,11 +15,13 @@ from streamer.errors import SinkError
 from streamer.output import EndOfStream
 from streamer.sink_options import ZmqConfig
 from tests.messages import OTHER_RUN, received, writer
+from tests.processes import started
 from tests.publisher import Publisher
 from tests.results import CATEGORIES, RUN, box_mask, frame_result
 
 SIZE = (12, 16)
 ONE = ZmqConfig(wait_subscribers=1)
+COMMAND = (sys.executable, "-m", "streamer.client")
 
 
 def frame(
@@ -29,16 +30,6 @@ def frame(
     """As it comes 1.5 ms after it was published, where some before it may be lost."""
     result = frame_result(index, SIZE, masks, dropped=lost, interpolated=lost > 0)
     return received(result, writer(run=run), lost=lost, after_ns=1_500_000)
-
-
-def run_client(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "streamer.client", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    )
 
 
 def test_a_line_says_what_is_in_a_frame() -> None:
@@ -130,8 +121,10 @@ def test_a_folder_that_cannot_be_made_is_code_1(
 
 
 def test_ctrl_c_is_code_130_without_a_traceback() -> None:
-    with Publisher(ONE) as publisher:
-        client = run_client(publisher.endpoint, "--timeout_s", "100")
+    with (
+        Publisher(ONE) as publisher,
+        started(*COMMAND, publisher.endpoint, "--timeout_s", 100) as client,
+    ):
         publisher.inform()
         publisher.put([frame_result(0)])
         assert client.stdout is not None
@@ -144,8 +137,11 @@ def test_ctrl_c_is_code_130_without_a_traceback() -> None:
 
 
 def test_a_pipe_that_closes_ends_the_client_quietly() -> None:
-    with Publisher(ZmqConfig(pattern="push", linger_s=0.05)) as publisher:
-        client = run_client(publisher.endpoint, "--pattern", "pull", "--timeout_s", "100")
+    arguments = ("--pattern", "pull", "--timeout_s", 100)
+    with (
+        Publisher(ZmqConfig(pattern="push", linger_s=0.05)) as publisher,
+        started(*COMMAND, publisher.endpoint, *arguments) as client,
+    ):
         publisher.inform()
         publisher.put([frame_result(0)])
         assert client.stdout is not None

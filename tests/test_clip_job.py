@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from pycocotools import mask as coco_mask
 
 from streamer import cli
 from tests.clips import beep_begins_s, make_clip, make_images, make_sounding_clip
+from tests.processes import STREAM
 
-ROOT = Path(__file__).parents[1]
 Job = Callable[..., tuple[int, str]]
 
 
@@ -70,9 +69,13 @@ def test_the_whole_job_as_the_script_was_called(weights: str, tmp_path: Path) ->
         "--mp4_clip_path clip.mp4 --masks_results_path masks --save_path results.json "
         "--backbone mobilenet_v2 --device cpu --num_frames 6 --num_ins 3 --threshold 0"
     )
-    program = [sys.executable, str(ROOT / "run_stream.py"), *command.split()]
     done = subprocess.run(
-        program, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=100
+        [*STREAM, *command.split()],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     assert "20 frames" in done.stdout

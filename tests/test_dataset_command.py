@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from streamer.dataset.command import main
 from streamer.dataset.segmenter import VideoSegmenter
 from tests.datasets import Dataset, assert_equal_results, damage, make_dataset, pictures
 from tests.golden_case import golden_case
+from tests.processes import started
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
-ROOT = Path(__file__).parents[1]
 WINDOW = 6
 VIDEOS = {
     12: pictures(4),
@@ -316,22 +315,11 @@ def test_a_signal_keeps_what_is_finished(
     dataset: Dataset, weights: Path, computed: list[int], number: signal.Signals, code: int
 ) -> None:
     arguments = dataset.arguments(weights, "--parallel", 1, "--quiet")
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
+    with started(sys.executable, "-c", ENDLESS, *arguments) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "under way\n"
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (

@@ -11,16 +11,13 @@ from pathlib import Path
 
 from streamer.json_log import JsonFormatter
 from tests.clips import make_clip
+from tests.processes import STREAM
 from tests.tiny_vistr import save_tiny_vistr
-
-ROOT = Path(__file__).parents[1]
 
 
 def run(*arguments: str) -> tuple[int, list[dict[str, str]]]:
-    command = [sys.executable, "run_stream.py", *arguments, "--log", "json"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    command = [*STREAM, *arguments, "--log", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -38,6 +37,7 @@ from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
+from tests.processes import killed_after_writing, started
 from tests.sinks import run_sink
 
 SIZE = (48, 64)
@@ -302,12 +302,6 @@ def test_quality_and_preset_reach_the_encoder(tmp_path: Path) -> None:
     assert b" cabac=1 " in medium
 
 
-def run_python(source: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", source, *map(str, arguments)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-
-
 WRITE_AND_WAIT = """
 import sys
 import numpy as np
@@ -323,11 +317,7 @@ sys.stdin.read()
 
 def test_a_killed_run_leaves_the_frames_up_to_the_last_key_frame(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    with run_python(WRITE_AND_WAIT, path) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(JOIN_S)
+    killed_after_writing(WRITE_AND_WAIT, path)
     frames = read(path)
     assert [frame.pts for frame in frames] == [n * 9_000 for n in range(40)]
     levels = [int(frame.to_ndarray(format="rgb24")[24, 32, 0]) for frame in frames]
@@ -363,7 +353,7 @@ except SinkError as error:
 @pytest.mark.parametrize("later", ["full", "room"])
 def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path, later: str) -> None:
     path = tmp_path / "out.mp4"
-    with run_python(WRITE_UNTIL_FULL, path, later) as writer:
+    with started(sys.executable, "-c", WRITE_UNTIL_FULL, path, later) as writer:
         output, errors = writer.communicate(timeout=JOIN_S)
     assert errors == ""
     assert output.splitlines()[0] == f"{path}: File too large"
@@ -407,7 +397,7 @@ for limit in [*range(first, third, 400), *around, third + 4500]:
 
 
 def test_wherever_a_full_disk_tears_a_file_whole_fragments_can_be_read(tmp_path: Path) -> None:
-    with run_python(WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
+    with started(sys.executable, "-c", WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
         output, errors = writer.communicate(timeout=JOIN_S)
     assert errors == ""
     *torn, after = [line.split() for line in output.splitlines()]
@@ -419,7 +409,7 @@ def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     # Nothing is written before the first key frame after the start: here only by close.
     source = WRITE_UNTIL_FULL.replace("200_000", "1_000").replace("range(400)", "range(4)")
-    with run_python(source, path, "full") as writer:
+    with started(sys.executable, "-c", source, path, "full") as writer:
         output, errors = writer.communicate(timeout=JOIN_S)
     assert (output, errors) == (f"{path}: File too large\n", "")
 

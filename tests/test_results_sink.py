@@ -23,6 +23,7 @@ from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
+from tests.processes import ROOT, killed_after_writing
 from tests.sinks import run_sink
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
@@ -272,17 +273,10 @@ ResultsSink(sys.argv[1], assemble=True).drain(Announcing(1))
 
 def test_after_a_kill_the_lines_can_be_assembled(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(JOIN_S)
+    killed_after_writing(WRITE_AND_WAIT, path)
     assert not path.exists()
     command = [sys.executable, "-m", "streamer.results", str(path.with_suffix(".jsonl")), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_S, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert (done.stdout, done.stderr) == (f"{path}: 1 tracks\n", "")
     [entry] = json.loads(path.read_text())
     assert [mask is not None for mask in entry["segmentations"]] == [True, False, True]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import av
@@ -12,6 +10,7 @@ import pytest
 from streamer.output import FrameResult
 from streamer.sources.selection import Selection
 from tests.clips import beep_begins_s, make_clip, make_sounding_clip, truncate
+from tests.processes import killed_after_writing
 from tests.results import epoch, frame_result
 from tests.sinks import carry_over
 
@@ -169,14 +168,7 @@ def test_a_kill_costs_a_second_at_most_with_sound_too(
 ) -> None:
     beep_s = max(0.5, from_s)
     make_sounding_clip(tmp_path / "a.mkv", sound_s=sound_s, beep_s=beep_s, sound_from_s=from_s)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mkv"), str(tmp_path / "out.mp4")]
-    pipe = subprocess.PIPE
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(30)
+    killed_after_writing(KILLED, tmp_path / "a.mkv", tmp_path / "out.mp4")
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert len(list(container.decode(video=0))) >= 75
     if beep_s < 1:

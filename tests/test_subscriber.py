@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sink_options import ZmqConfig
 from tests.messages import OTHER_RUN, writer
+from tests.processes import ROOT
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
@@ -200,6 +200,6 @@ def test_a_reader_and_its_command_need_few_packages() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     assert done.stdout.strip() == "[]"

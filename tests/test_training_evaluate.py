@@ -13,11 +13,10 @@ import pytest
 from model import load_vistr, save_vistr
 from tests.clips import make_clip
 from tests.evaluated import pictures, sure_vistr, write_assets, write_labels
+from tests.processes import ROOT
 from training.evaluate import main
 from training.state import tensors_sha256
 from training.streaming import stream_results
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass

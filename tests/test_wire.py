@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from streamer.wire.messages import (
 )
 from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
 from tests.messages import frame_message, writer
+from tests.processes import ROOT
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
 FEW = settings(max_examples=150)
@@ -114,7 +114,7 @@ def test_the_header_is_plain_compact_json() -> None:
 
 
 def test_the_example_of_the_documentation_is_a_packet() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text("utf-8")
+    text = (ROOT / "docs" / "wire-format.md").read_text("utf-8")
     blocks = dict(re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL))
     message = parse([b"masks/cam1/", blocks["json"].encode(), bytes.fromhex(blocks["hex"])])
     assert isinstance(message, FrameMessage)
