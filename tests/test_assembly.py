@@ -6,7 +6,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -21,7 +20,7 @@ from streamer.sinks.drawing import color_of
 from streamer.sinks.sink import SinkThread
 from streamer.source_options import SourceConfig
 from streamer.window_options import StitchConfig, WindowConfig
-from tests.clips import make_clip
+from tests.clips import frames_of, make_clip
 from tests.frames import make_epoch, make_frame
 from tests.results import RUN, box_mask, frame_result
 from tests.tiny_vistr import tiny_vistr
@@ -155,8 +154,7 @@ def test_every_output_has_its_own_style_or_that_of_its_kind(tmp_path: Path) -> N
     def colour(name: str) -> list[int]:
         """In the middle of the first picture of a file."""
         if name.endswith(".mp4"):
-            with av.open(str(tmp_path / name)) as container:
-                picture = next(container.decode(video=0)).to_ndarray(format="rgb24")
+            picture = frames_of(tmp_path / name)[0].to_ndarray(format="rgb24")
         else:
             with Image.open(tmp_path / name) as image:
                 picture = np.asarray(image.convert("RGB"))

@@ -17,8 +17,9 @@ import pytest
 
 from streamer import cli
 from streamer.client import MaskSubscriber
-from tests.clips import corrupt, make_clip
+from tests.clips import corrupt, frames_of, make_clip
 from tests.fakes import WAIT_S
+from tests.json_lines import json_lines
 from tests.processes import STREAM, started
 from tests.waits import until
 
@@ -39,13 +40,7 @@ def stream(weights: str, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def frame_sizes(path: Path) -> list[tuple[int, int]]:
-    with av.open(str(path)) as container:
-        return [(frame.height, frame.width) for frame in container.decode(video=0)]
-
-
-def lines_of(path: Path, kind: str = "frame") -> list[dict[str, object]]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line for line in lines if line["type"] == kind]
+    return [(frame.height, frame.width) for frame in frames_of(path)]
 
 
 def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
@@ -63,7 +58,7 @@ def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
     assert [name.replace("o", "r").replace(".mp4", ".jsonl") for name in videos] == lines
     indices: list[object] = []
     for video, line in zip(videos, lines, strict=True):
-        frames = lines_of(tmp_path / line)
+        frames = json_lines(tmp_path / line, "frame")
         assert len(frame_sizes(tmp_path / video)) == len(frames)
         indices += [frame["frame"] for frame in frames]
     assert sorted(indices, key=int) == list(range(50))  # type: ignore[call-overload]
@@ -94,7 +89,7 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     assert code == 0
     assert received == list(range(20))
     assert frame_sizes(tmp_path / "a.mp4") == frame_sizes(tmp_path / "b.mp4") == [(48, 64)] * 20
-    assert [line["frame"] for line in lines_of(tmp_path / "r.jsonl")] == list(range(20))
+    assert [line["frame"] for line in json_lines(tmp_path / "r.jsonl", "frame")] == list(range(20))
     results = json.loads((tmp_path / "r.json").read_text())
     assert results
     assert all(len(result["segmentations"]) == 20 for result in results)
@@ -123,7 +118,7 @@ def test_odd_pictures_go_through_every_sink(
     assert code == 0
     even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
     assert frame_sizes(tmp_path / "o.mp4") == [even] * 8
-    assert lines_of(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
+    assert json_lines(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
 
 
 def test_what_could_not_be_decoded_is_said(
@@ -151,9 +146,9 @@ def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> 
     assert "r.jsonl" in out
     assert not results.exists()
     lines = tmp_path / "r.jsonl"
-    (end,) = lines_of(lines, "end")
+    (end,) = json_lines(lines, "end")
     assert end["reason"] == "end"
-    assert len(lines_of(lines)) == end["frames"] > 0
+    assert len(json_lines(lines, "frame")) == end["frames"] > 0
 
 
 def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
@@ -163,7 +158,7 @@ def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
     code, out, err = stream(tmp_path / "clip.mp4", *options, "--results", results, "--quiet")
     assert (code, out) == (0, "")
     assert err == ""
-    frames = lines_of(tmp_path / "r.jsonl")
+    frames = json_lines(tmp_path / "r.jsonl", "frame")
     assert len(frames) == 15
     boxes = [i["bbox"] for frame in frames for i in frame["instances"]]
     left, top, width, height = np.array(boxes).T
@@ -184,7 +179,7 @@ def test_a_changing_frame_size(tmp_path: Path, stream: Run) -> None:
     assert code == 0
     assert frame_sizes(tmp_path / "o.mp4") == [(48, 64)] * 8
     assert frame_sizes(tmp_path / "o.1.mp4") == [(34, 48)] * 6  # padded to even sizes
-    assert [line["size"] for line in lines_of(tmp_path / "r.jsonl", "video")] == [
+    assert [line["size"] for line in json_lines(tmp_path / "r.jsonl", "video")] == [
         [48, 64],
         [33, 47],
     ]
@@ -208,7 +203,7 @@ def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stre
     code, _, err = stream(broken, "--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json")
     assert code == 1
     assert "broken.mp4" in err.splitlines()[-1]
-    frames = lines_of(tmp_path / "r.jsonl")
+    frames = json_lines(tmp_path / "r.jsonl", "frame")
     assert 10 < len(frames) < 60
     assert len(frame_sizes(tmp_path / "o.mp4")) == len(frames)
     results = json.loads((tmp_path / "r.json").read_text())
@@ -305,10 +300,10 @@ def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     assert code == 1
     assert "o.mp4: File too large" in err.splitlines()[-1]
     assert "then also" not in err
-    (end,) = lines_of(tmp_path / "r.jsonl", "end")
+    (end,) = json_lines(tmp_path / "r.jsonl", "end")
     assert end["reason"] == "failed"
     assert json.loads((tmp_path / "r.json").read_text()) == []  # no object is that sure
-    assert len(lines_of(tmp_path / "r.jsonl")) == end["frames"]
+    assert len(json_lines(tmp_path / "r.jsonl", "frame")) == end["frames"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -336,7 +331,7 @@ def test_a_signal_ends_the_run_in_order(
     assert subscriber.end.reason == "stopped"
     assert subscriber.end.frames == count
     assert len(frame_sizes(tmp_path / "o.mp4")) == count
-    assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]
+    assert [line["reason"] for line in json_lines(tmp_path / "r.jsonl", "end")] == ["stopped"]
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path, weights: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,7 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from streamer.assembly import SHIPPED_CLIP
 from streamer.sources.device_picture import copy_picture
 from streamer.sources.picture import Orientation, RgbConverter
-from tests.clips import Image, draw, make_clip
+from tests.clips import Image, draw, frames_of, make_clip
 
 
 def difference(frame: av.VideoFrame, kind: str = "nv12") -> np.ndarray:
@@ -26,11 +25,6 @@ def difference(frame: av.VideoFrame, kind: str = "nv12") -> np.ndarray:
     assert image.flags.c_contiguous
     assert image.shape == expected.shape == (*picture.size, 3)
     return np.abs(image.astype(int) - expected)
-
-
-def frames_of(path: Path, count: int) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        return list(islice(container.decode(video=0), count))
 
 
 def photograph() -> Image:

@@ -9,14 +9,13 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from streamer.sources.picture import RgbConverter
-from tests.clips import draw, make_clip, write_image
+from tests.clips import draw, frames_of, make_clip, write_image
 
 RED = (200, 30, 60)
 
 
 def first_frame(path: Path) -> av.VideoFrame:
-    with av.open(str(path)) as container:
-        return next(container.decode(video=0))
+    return frames_of(path, 1)[0]
 
 
 def corners(height: int = 48, width: int = 64) -> np.ndarray:

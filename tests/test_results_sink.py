@@ -23,6 +23,7 @@ from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
+from tests.json_lines import json_lines
 from tests.processes import ROOT, killed_after_writing
 from tests.sinks import run_sink
 
@@ -49,9 +50,8 @@ def drain(
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    text = path.with_suffix(".jsonl").read_text(encoding="utf-8")
-    assert text == "" or text.endswith("\n")
-    return [json.loads(line) for line in text.splitlines()]
+    """Those that lie beside a results file."""
+    return json_lines(path.with_suffix(".jsonl"))
 
 
 def test_each_frame_becomes_a_line_with_its_instances(tmp_path: Path) -> None:
