@@ -11,9 +11,8 @@ import pytest
 
 from benchmarks.vis_ap import main
 from tests.processes import ROOT
-from tests.vis_files import annotation, box, result, write
+from tests.vis_files import GOLDEN, annotation, box, result, write
 
-GOLDEN = Path(__file__).parent / "golden" / "vis_ap"
 TRUTHS = [annotation(1, box(0, 10), box(5, 10)), annotation(2, box(80, 10), None)]
 
 
