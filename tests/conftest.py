@@ -7,12 +7,12 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.web import files_of, serving
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of PyTorch wait for each other in loops: where several processes share the cores, most
@@ -48,11 +48,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of a tiny network's random weights: windows of six frames, three slots."""
@@ -66,13 +61,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def http_url(tmp_path: Path) -> Iterator[str]:
     """Where the test's folder is served over HTTP."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join(30)
-    server.server_close()
+    with serving(files_of(tmp_path)) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)
