@@ -12,7 +12,6 @@ from pathlib import Path
 from streamer.json_log import JsonFormatter
 from tests.clips import make_clip
 from tests.processes import STREAM
-from tests.tiny_vistr import save_tiny_vistr
 
 
 def run(*arguments: str) -> tuple[int, list[dict[str, str]]]:
@@ -21,10 +20,9 @@ def run(*arguments: str) -> tuple[int, list[dict[str, str]]]:
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_a_run_writes_nothing_else_to_standard_error(tmp_path: Path) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+def test_a_run_writes_nothing_else_to_standard_error(tmp_path: Path, weights: str) -> None:
     make_clip(tmp_path / "clip.mp4", frames=7)
-    code, lines = run(str(tmp_path / "clip.mp4"), "--weights", str(tmp_path / "tiny.safetensors"))
+    code, lines = run(str(tmp_path / "clip.mp4"), "--weights", weights)
     assert code == 0
     assert any("network on cpu" in line["message"] for line in lines)
     assert {line["level"] for line in lines} <= {"info", "warning"}

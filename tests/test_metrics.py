@@ -19,7 +19,6 @@ from streamer.watchdog import Watchdog
 from tests.clips import make_clip
 from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
 from tests.pipelines import INFO, pipeline, running
-from tests.tiny_vistr import save_tiny_vistr
 
 Samples = dict[tuple[str, str], float]
 
@@ -103,9 +102,11 @@ def test_nothing_is_served_after_the_end() -> None:
 
 
 def test_the_command_line_serves_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
     make_clip(tmp_path / "clip.mp4", frames=12)
     served: list[Samples] = []
     close = Metrics.close
@@ -115,7 +116,7 @@ def test_the_command_line_serves_them(
         close(metrics)
 
     monkeypatch.setattr(Metrics, "close", scrape_first)
-    arguments = ["--weights", str(tmp_path / "tiny.safetensors"), "--stream", "cam"]
+    arguments = ["--weights", weights, "--stream", "cam"]
     code = cli.main([str(tmp_path / "clip.mp4"), *arguments, "--metrics.port", "0"])
     assert code == 0
     assert served[0]["vistr_frames_published_total", ""] == 12

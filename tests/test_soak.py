@@ -11,16 +11,14 @@ from benchmarks import soak
 from tests.clips import make_clip
 from tests.messages import received
 from tests.results import frame_result
-from tests.tiny_vistr import save_tiny_vistr
 
 CAMERA = ("--camera", "--frames=1800", "--stride=3")
 
 
 @pytest.fixture
-def arguments(tmp_path: Path) -> list[str]:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+def arguments(tmp_path: Path, weights: str) -> list[str]:
     make_clip(tmp_path / "clip.mp4", frames=20)
-    given = [f"--weights={tmp_path / 'tiny.safetensors'}", f"--input={tmp_path / 'clip.mp4'}"]
+    given = [f"--weights={weights}", f"--input={tmp_path / 'clip.mp4'}"]
     return [*given, "--frames=100", "--stride=6", f"--out={tmp_path / 'soak.json'}"]
 
 
@@ -40,11 +38,10 @@ def test_memory_is_read_over_a_clip_played_again_and_again(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_three_minutes_of_a_camera(tmp_path: Path) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+def test_three_minutes_of_a_camera(tmp_path: Path, weights: str) -> None:
     out = tmp_path / "soak.json"
     # The machine may be shared: how late frames are is not what is tested.
-    given = [f"--weights={tmp_path / 'tiny.safetensors'}", "--slack_ms=1e9", f"--out={out}"]
+    given = [f"--weights={weights}", "--slack_ms=1e9", f"--out={out}"]
     assert soak.main([*given, *CAMERA]) == 0
     report = json.loads(out.read_text())
     assert report["frames"] + report["dropped"] == 1800
