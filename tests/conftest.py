@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.waits import PATIENCE_S
 from tests.web import files_of, serving
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -86,6 +87,6 @@ def no_thread_left() -> Iterator[None]:
         if thread not in before and type(thread).__name__ != "TMonitor"
     ]
     for thread in left:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     alive = [thread.name for thread in left if thread.is_alive()]
     assert alive == [], f"threads left behind: {alive}"

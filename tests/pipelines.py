@@ -17,7 +17,7 @@ from streamer.sources.decoder import DecoderThread, FrameSource
 from streamer.stats import Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
-from tests.fakes import WAIT_S
+from tests.waits import PATIENCE_S
 
 INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
 
@@ -50,4 +50,4 @@ def running(whole: Pipeline, *sinks: SinkThread) -> Iterator[Future[Summary]]:
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(Run(whole, sinks, INFO).execute)
         yield done
-        done.result(WAIT_S)
+        done.result(PATIENCE_S)

@@ -18,10 +18,9 @@ import pytest
 from streamer import cli
 from streamer.client import MaskSubscriber
 from tests.clips import corrupt, frames_of, make_clip
-from tests.fakes import WAIT_S
 from tests.json_lines import json_lines
 from tests.processes import STREAM, started
-from tests.waits import until
+from tests.waits import PATIENCE_S, until
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -71,10 +70,10 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     published = threading.Event()
 
     def read() -> None:
-        with MaskSubscriber(endpoint, timeout_s=WAIT_S) as subscriber:
+        with MaskSubscriber(endpoint, timeout_s=PATIENCE_S) as subscriber:
             received.extend(frame.frame for frame in subscriber)
             # libzmq can hang where a reader leaves just as the publisher closes.
-            assert published.wait(WAIT_S)
+            assert published.wait(PATIENCE_S)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -85,7 +84,7 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
         *("--zmq.wait_subscribers", 1),
     )
     published.set()
-    reader.join(WAIT_S)
+    reader.join(PATIENCE_S)
     assert code == 0
     assert received == list(range(20))
     assert frame_sizes(tmp_path / "a.mp4") == frame_sizes(tmp_path / "b.mp4") == [(48, 64)] * 20

@@ -18,7 +18,7 @@ from streamer.dataset.job import DatasetJob
 from streamer.dataset.memory import MOST, MemoryGauge
 from streamer.dataset.progress import DatasetProgress
 from streamer.errors import DeviceError, SourceError, StreamError
-from tests.fakes import WAIT_S
+from tests.waits import PATIENCE_S
 
 CPU = torch.device("cpu")
 VIDEOS = [
@@ -64,8 +64,8 @@ def test_so_many_run_at_once_as_asked_for(parallel: int, monkeypatch: pytest.Mon
 
     def segment(*_: object) -> None:
         threads.add(threading.get_ident())
-        assert all_wait.wait(WAIT_S)  # or the first might be done before the last is asked for
-        together.wait(WAIT_S)
+        assert all_wait.wait(PATIENCE_S)  # or the first might be done before the last is asked for
+        together.wait(PATIENCE_S)
 
     def wait_for_all(futures: Sequence[Future[None]]) -> None:
         all_wait.set()

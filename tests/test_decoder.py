@@ -12,6 +12,7 @@ from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
 from tests.clips import make_clip, truncate
 from tests.fakes import StuckSource
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_hands_all_frames_over_and_closes(clip: Path) -> None:
     decoder = decoder_of(clip)
     decoder.start()
     assert [frame.index for frame in decoder.frames] == list(range(20))
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
     assert decoder.decoded == 20
 
 
@@ -40,16 +41,16 @@ def test_the_error_comes_after_the_frames(clip: Path) -> None:
     frames = []
     with pytest.raises(SourceError, match=r"breaks off after \d+ of 20 frames"):
         frames.extend(frame for frame in decoder.frames)
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
 
 
 @pytest.mark.parametrize("error", [None, DeviceError("elsewhere")])
 def test_closing_the_buffer_ends_a_blocked_decoder(clip: Path, error: DeviceError | None) -> None:
     decoder = decoder_of(clip, capacity=1)
     decoder.start()
-    assert decoder.frames.get(30).index == 0
+    assert decoder.frames.get(PATIENCE_S).index == 0
     decoder.frames.close(error)
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
 
 
 def test_stop_before_start_closes_the_source(clip: Path) -> None:
@@ -62,17 +63,17 @@ def test_a_device_that_does_not_return_is_left_behind() -> None:
     source = StuckSource()
     decoder = DecoderThread(source, RingBuffer(4))
     decoder.start()
-    assert source.reading.wait(30)
+    assert source.reading.wait(PATIENCE_S)
     assert not decoder.stop(0.01)
     assert not source.closed.is_set()
     source.unplugged.set()
-    assert source.closed.wait(30)
-    assert decoder.stop(30)
+    assert source.closed.wait(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)
 
 
 def test_an_unforeseen_error_becomes_a_source_error() -> None:
     decoder = DecoderThread(StuckSource(ZeroDivisionError("odd")), RingBuffer(4))
     decoder.start()
     with pytest.raises(SourceError, match="stuck: ZeroDivisionError: odd"):
-        decoder.frames.get(30)
-    assert decoder.stop(30)
+        decoder.frames.get(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)

@@ -14,9 +14,8 @@ from streamer.client import MaskSubscriber
 from streamer.wire.messages import EosMessage
 from tests.camera import Camera, transport_stream
 from tests.clips import make_clip
-from tests.fakes import WAIT_S
 from tests.processes import STREAM, started
-from tests.waits import until
+from tests.waits import PATIENCE_S, until
 
 
 def text_of(path: Path) -> str:
@@ -41,7 +40,7 @@ def test_readers_of_a_run_that_cannot_begin_are_told(
         end = pool.submit(last_word, endpoint)
         options = ["--publish", endpoint, "--zmq.pattern", "push", "--zmq.linger_s", "60"]
         code = cli.main([str(given["source"]), "--weights", str(given["weights"]), *options])
-        told = end.result(WAIT_S)
+        told = end.result(PATIENCE_S)
     assert code == 1
     assert "junk" in capsys.readouterr().err.splitlines()[-1]
     assert told is not None

@@ -17,8 +17,9 @@ from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.clips import make_clip
-from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
+from tests.fakes import FakeSink, FakeSource, OneObject
 from tests.pipelines import INFO, pipeline, running
+from tests.waits import PATIENCE_S
 
 Samples = dict[tuple[str, str], float]
 
@@ -26,7 +27,7 @@ Samples = dict[tuple[str, str], float]
 def scrape(metrics: Metrics) -> Samples:
     """Values by name and the label that is not the stream's."""
     host, port = metrics.address
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     samples: Samples = {}
     for family in text_string_to_metric_families(text):
@@ -85,7 +86,8 @@ def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     with Metrics(MetricsConfig(port=0), "cam") as metrics:
         metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
         with running(whole) as done:
-            assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
+            # It has given all, to a window that takes for ever.
+            assert source.blocked.wait(PATIENCE_S)
             predictor.release.set()
             source.interrupt()
         summary, after = done.result(), scrape(metrics)

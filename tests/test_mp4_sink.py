@@ -39,9 +39,9 @@ from streamer.sinks.sink import SinkThread
 from tests.clips import frames_of
 from tests.processes import killed_after_writing, started
 from tests.sinks import run_sink
+from tests.waits import PATIENCE_S
 
 SIZE = (48, 64)
-JOIN_S = 30.0
 INFO = StreamInfo("cam", ("", "person"), 36, 12, False, "run")
 
 
@@ -349,7 +349,7 @@ except SinkError as error:
 def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path, later: str) -> None:
     path = tmp_path / "out.mp4"
     with started(sys.executable, "-c", WRITE_UNTIL_FULL, path, later) as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert errors == ""
     assert output.splitlines()[0] == f"{path}: File too large"
     whole = frames_of(path)
@@ -393,7 +393,7 @@ for limit in [*range(first, third, 400), *around, third + 4500]:
 
 def test_wherever_a_full_disk_tears_a_file_whole_fragments_can_be_read(tmp_path: Path) -> None:
     with started(sys.executable, "-c", WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert errors == ""
     *torn, after = [line.split() for line in output.splitlines()]
     assert {tuple(line) for line in torn} == {("1", "5"), ("2", "10"), ("3", "15")}
@@ -405,7 +405,7 @@ def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:
     # Nothing is written before the first key frame after the start: here only by close.
     source = WRITE_UNTIL_FULL.replace("200_000", "1_000").replace("range(400)", "range(4)")
     with started(sys.executable, "-c", source, path, "full") as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert (output, errors) == (f"{path}: File too large\n", "")
 
 
@@ -459,6 +459,6 @@ def test_a_sink_thread_writes_the_file_and_ends(tmp_path: Path) -> None:
     outputs: Sequence[Output] = [INFO, result(0, 0.0), result(1, 0.1), EndOfStream("end", 2, 0)]
     for output in outputs:
         thread.put(output)
-    assert thread.finish(JOIN_S) is None
+    assert thread.finish(PATIENCE_S) is None
     assert len(frames_of(path)) == 2
     assert f"mp4 {path}" not in {running.name for running in threading.enumerate()}

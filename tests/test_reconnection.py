@@ -22,6 +22,7 @@ from tests.camera import Camera, End, transport_stream, without_first_frame
 from tests.clips import draw, make_clip
 from tests.descriptors import open_descriptors
 from tests.sources import opened, read, read_broken
+from tests.waits import PATIENCE_S
 from tests.web import serving
 
 QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
@@ -121,11 +122,11 @@ def test_an_interruption_ends_a_read(tmp_path: Path) -> None:
 
         rest = threading.Thread(target=read_on)
         rest.start()
-        assert nearly_all.wait(20)
+        assert nearly_all.wait(PATIENCE_S)
         rest.join(0.5)
         assert rest.is_alive()  # it waits for what does not come
         source.interrupt()
-        rest.join(20)
+        rest.join(PATIENCE_S)
         assert not rest.is_alive()
         source.close()
 

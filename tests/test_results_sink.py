@@ -26,12 +26,12 @@ from tests.frames import make_epoch, make_frame
 from tests.json_lines import json_lines
 from tests.processes import ROOT, killed_after_writing
 from tests.sinks import run_sink
+from tests.waits import PATIENCE_S
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
 SEGMENT = CroppedMask((48, 64), 10, 20, np.ones((5, 8), dtype=bool))
 PERSON = Instance(7, 1, "person", float(np.float32(0.9)), SEGMENT)
 END = EndOfStream("end", 2, 0)
-JOIN_S = 30.0
 
 
 def result(index: int, *instances: Instance, epoch: int = 0) -> FrameResult:
@@ -224,7 +224,7 @@ def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:
     for output in (INFO, result(0, PERSON), result(1, PERSON), result(2, PERSON)):
         thread.put(output)
     assert [line["type"] for line in lines(path)][:2] == ["video", "frame"]
-    assert thread.finish(JOIN_S) is None
+    assert thread.finish(PATIENCE_S) is None
     assert len(json.loads(path.read_text())[0]["segmentations"]) == 3
 
 

@@ -13,6 +13,7 @@ from streamer.frame import Frame, Region
 from streamer.sources.selection import Selection
 from tests.clips import draw, make_clip, write_image
 from tests.sources import opened, read
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -168,9 +169,9 @@ def test_realtime_waits_and_can_be_interrupted(tmp_path: Path) -> None:
 
     thread = Thread(target=consume)
     thread.start()
-    assert seen.wait(30)
+    assert seen.wait(PATIENCE_S)
     source.interrupt()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert len(frames) == 1
 

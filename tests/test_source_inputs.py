@@ -21,6 +21,7 @@ from tests.clips import make_clip, make_images
 from tests.descriptors import open_descriptors
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 from tests.tls_front import TlsFront
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ def test_a_live_source_that_ends_is_lost(tmp_path: Path) -> None:
                 frames = list(source)
                 source.close()
             assert len(frames) == 30
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
 
 def test_standard_input_is_read_from_the_start_asked_for(tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ def test_standard_input_is_read_from_the_start_asked_for(tmp_path: Path) -> None
     source = open_source("-", SourceConfig(), Selection(start_s=0.5), SHORT_SIDE, stdin_fd=read_fd)
     frames = list(source)
     source.close()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     os.close(read_fd)
     assert (len(frames), source.name, source.live) == (25, "standard input", False)
 
@@ -249,10 +250,10 @@ def test_interrupt_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
 
     thread = Thread(target=consume)
     thread.start()
-    assert seen.wait(30)
-    feeder.join(30)
+    assert seen.wait(PATIENCE_S)
+    feeder.join(PATIENCE_S)
     source.interrupt()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert 50 <= len(frames) <= 100
     os.close(read_fd)

@@ -16,6 +16,7 @@ from tests.messages import OTHER_RUN, writer
 from tests.processes import ROOT
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
+from tests.waits import PATIENCE_S
 
 SIZE = (12, 16)
 
@@ -51,9 +52,7 @@ def sender() -> Iterator[Sender]:
 
 
 def pull(sender: Sender, stream: str | None = None) -> MaskSubscriber:
-    subscriber = MaskSubscriber(
-        sender.endpoint, stream, pattern="pull", timeout_s=PATIENCE_MS / 1000
-    )
+    subscriber = MaskSubscriber(sender.endpoint, stream, pattern="pull", timeout_s=PATIENCE_S)
     sender.start()
     return subscriber
 

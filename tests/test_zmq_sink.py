@@ -33,6 +33,7 @@ from streamer.wire.packet import topic
 from tests import zmtp
 from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
+from tests.waits import PATIENCE_S
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
 
@@ -293,7 +294,7 @@ def test_strangers_change_nothing() -> None:
         publisher.inform()
         publisher.put([frame_result(0)])
         reader.read_until(FrameMessage)
-        with zmtp.reach(publisher.endpoint, PATIENCE_MS / 1000) as stranger:
+        with zmtp.reach(publisher.endpoint, PATIENCE_S) as stranger:
             stranger.sendall(np.random.default_rng(0).bytes(100_000))
             with zmq.Context() as context, context.socket(zmq.SUB) as long:
                 ended = long.get_monitor_socket(zmq.EVENT_DISCONNECTED)
