@@ -51,7 +51,7 @@ class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
 
 
 class RepeatableAction(argparse.Action):
-    """Collects an option's values; those of the command line replace those of a config file."""
+    """Collects an option's values, beginning anew behind a config file that has some."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -65,7 +65,8 @@ class RepeatableAction(argparse.Action):
         option_string: str | None = None,
     ) -> None:
         """Add a value; a new list each time, so that defaults are never changed."""
-        self._values = [*self._values, str(values)]
+        is_replaced = getattr(namespace, self.dest) != self._values  # by a config file
+        self._values = [*([] if is_replaced else self._values), str(values)]
         setattr(namespace, self.dest, self._values)
 
 

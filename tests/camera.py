@@ -11,9 +11,9 @@ from threading import Event, Thread
 from typing import Literal
 
 from tests.clips import make_clip
+from tests.waits import PATIENCE_S
 
 End = Literal["closes", "freezes", "hums", "sings"]
-WAIT_S = 20
 
 EMPTY = b"\x47\x1f\xff\x10" + 184 * b"\xff"
 """A transport packet that carries nothing."""
@@ -59,7 +59,7 @@ class Camera:
         if self._thread.ident is not None:
             with suppress(OSError):  # wakes it from waiting for a reader that does not come
                 self._server.shutdown(socket.SHUT_RDWR)
-            self._thread.join(WAIT_S)
+            self._thread.join(PATIENCE_S)
             assert not self._thread.is_alive()
         self._server.close()
 
@@ -73,7 +73,7 @@ class Camera:
                 head = HEAD_BYTES if then == "sings" else len(clip)
                 reader.sendall(clip[:head])
                 if then == "freezes":
-                    self._done.wait(WAIT_S)
+                    self._done.wait(PATIENCE_S)
                 elif then != "closes":
                     rest = range(head, len(clip), len(EMPTY))
                     packets = (clip[at : at + len(EMPTY)] for at in rest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,12 @@ def make_sounding_clip(
                 out.mux(sound.encode(heard))
         for stream in (video, sound):
             out.mux(stream.encode(None))
+
+
+def frames_of(path: Path | str, count: int | None = None) -> list[av.VideoFrame]:
+    """The decoded pictures of a file, the first so many of them if told."""
+    with av.open(str(path)) as container:
+        return list(islice(container.decode(video=0), count))
 
 
 def beep_begins_s(path: Path) -> float:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.waits import PATIENCE_S
+from tests.web import files_of, serving
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Threads of PyTorch wait for each other in loops: where several processes share the cores, most
@@ -20,6 +24,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if threading.current_thread() is threading.main_thread():
     # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# A busy machine takes its time over an example, and a run that fails shall fail again.
+settings.register_profile(
+    "tests",
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("tests")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,11 +50,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(skip)
 
 
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A file of a tiny network's random weights: windows of six frames, three slots."""
@@ -53,13 +63,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def http_url(tmp_path: Path) -> Iterator[str]:
     """Where the test's folder is served over HTTP."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path)))
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    thread.join(30)
-    server.server_close()
+    with serving(files_of(tmp_path)) as address:
+        yield address
+
+
+@pytest.fixture(autouse=True)
+def log_level_restored() -> Iterator[None]:
+    """A command sets the level of the whole process: the tests after it shall not see that."""
+    log = logging.getLogger("streamer")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +88,13 @@ def no_thread_left() -> Iterator[None]:
         if thread not in before and type(thread).__name__ != "TMonitor"
     ]
     for thread in left:
-        thread.join(10)
+        thread.join(PATIENCE_S)
     alive = [thread.name for thread in left if thread.is_alive()]
     assert alive == [], f"threads left behind: {alive}"
+
+
+@pytest.fixture
+def terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error, which `capsys` reads, passes for a terminal."""
+    # Of its class: the test itself gets another one.
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)

@@ -109,6 +109,7 @@ def assert_equal_results(found: Sequence[Mapping[str, Any]], golden: Sequence[An
 
 
 def tube_iou(found: Sequence[Any], golden: Sequence[Any]) -> float:
+    """IoU over all frames of two tracks of run lengths, which have masks in the same frames."""
     intersection = union = 0
     for mine, theirs in zip(found, golden, strict=True):
         assert (mine is None) == (theirs is None)

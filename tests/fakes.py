@@ -13,8 +13,7 @@ from streamer.output import Output
 from streamer.ring_buffer import RingBuffer
 from streamer.window import Prediction, Window
 from tests.frames import make_epoch, make_frame
-
-WAIT_S = 20
+from tests.waits import PATIENCE_S
 
 
 class FakeSource:
@@ -54,7 +53,7 @@ class FakeSource:
         for index in range(self._count):
             if index in self._lost_before:
                 yield None
-                assert self.found.wait(WAIT_S)
+                assert self.found.wait(PATIENCE_S)
                 self.found.clear()
             self.given += 1
             yield make_frame(index, self._epochs(index))
@@ -62,10 +61,39 @@ class FakeSource:
             raise SourceError("fake: the camera caught fire")
         if self._then == "blocks":
             self.blocked.set()
-            assert self.interrupted.wait(WAIT_S), "nobody interrupted the source"
+            assert self.interrupted.wait(PATIENCE_S), "nobody interrupted the source"
 
     def interrupt(self) -> None:
         self.interrupted.set()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+class StuckSource:
+    """A device whose read returns only when told to; never closed by anyone else.
+
+    Args:
+        error: What the read raises instead.
+    """
+
+    name = "stuck"
+    corrupt = reconnects = 0
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.reading, self.unplugged = threading.Event(), threading.Event()
+        self.closed = threading.Event()
+
+    def __iter__(self) -> Iterator[Frame]:
+        self.reading.set()
+        if self.error is not None:
+            raise self.error
+        assert self.unplugged.wait(PATIENCE_S)
+        yield from ()
+
+    def interrupt(self) -> None:
+        pass
 
     def close(self) -> None:
         self.closed.set()
@@ -97,7 +125,7 @@ class OneObject:
                 raise RuntimeError("the network fell over")
             if self._then == "blocks":
                 self.blocked.set()
-                assert self.release.wait(WAIT_S), "nobody released the predictor"
+                assert self.release.wait(PATIENCE_S), "nobody released the predictor"
         frames = window.length
         masks = np.full((frames, 1, 12, 16), -4, np.float32)
         masks[..., :8] = 4
@@ -130,7 +158,7 @@ class FakeSink:
                 raise OSError("disk full")
             if self._then == "blocks" and self.got:
                 self.blocked.set()
-                assert self.release.wait(WAIT_S), "nobody released the sink"
+                assert self.release.wait(PATIENCE_S), "nobody released the sink"
             self.got.append(output)
 
     def close(self) -> None:

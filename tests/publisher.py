@@ -15,11 +15,11 @@ from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import AnyMessage, EosMessage
 from streamer.wire.packet import parse
 from tests.results import RUN, stream_info
+from tests.waits import PATIENCE_S
 
 T = TypeVar("T", bound=AnyMessage)
 
-PATIENCE_MS = 20_000
-"""Longest wait of a test's reader: only a test that fails gets there."""
+PATIENCE_MS = 1000 * PATIENCE_S
 
 
 class Publisher:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imageio_ffmpeg import get_ffmpeg_exe
 
-WAIT_S = 30
+from tests.waits import PATIENCE_S
 
 
 class RtmpServer:
@@ -47,7 +47,7 @@ class RtmpServer:
         """Kill the server, also a frozen one."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(WAIT_S)
+            self._process.wait(PATIENCE_S)
 
     def __enter__(self) -> RtmpServer:
         self.start()

@@ -9,20 +9,15 @@ import pytest
 
 from streamer.errors import SinkError
 from streamer.output import Output
-from streamer.ring_buffer import RingBuffer
 from streamer.sinks.annotation_sink import AnnotationSink
 from tests.results import epoch, frame_result
+from tests.sinks import run_sink
 
 
 def run(path: Path, outputs: list[Output], image_format: str = "jpg") -> dict[str, object]:
     sink = AnnotationSink(str(path), image_format)  # type: ignore[arg-type]
     assert not path.exists(), "nothing stands under the name before it is whole"
-    buffer: RingBuffer[Output] = RingBuffer(100)
-    for output in outputs:
-        buffer.put(output)
-    buffer.close()
-    sink.drain(buffer)
-    sink.close()
+    run_sink(sink, outputs)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     content: dict[str, object] = json.loads(path.read_text())
     return content

@@ -43,6 +43,20 @@ def test_the_command_line_wins_over_the_file(tmp_path: Path) -> None:
     assert (config.window.stride, config.window.emit_delay) == (6, 2)
 
 
+def test_the_file_wins_over_what_stands_before_it(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("publish: tcp://b\nwindow:\n  stride: 6\n")
+    before = ["--window.stride", "3", "--output", "a.mp4", "--publish", "tcp://a"]
+    config = parse([*before, "--config", str(file)])
+    assert config.window.stride == 6
+    assert config.publish == ["tcp://b"]
+    assert config.output == ["a.mp4"]
+    behind = ["--publish", "tcp://c", "--publish", "tcp://d", "--output", "b.mp4"]
+    config = parse([*before, "--config", str(file), *behind])
+    assert config.publish == ["tcp://c", "tcp://d"]
+    assert config.output == ["a.mp4", "b.mp4"]  # the file says nothing of them
+
+
 def test_two_command_lines_do_not_share_values() -> None:
     assert parse(["--publish", "tcp://a"]).publish == ["tcp://a"]
     assert parse(["--publish", "tcp://b"]).publish == ["tcp://b"]

@@ -7,7 +7,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -18,11 +17,11 @@ import pytest
 
 from streamer import cli
 from streamer.client import MaskSubscriber
-from tests.clips import corrupt, make_clip
-from tests.fakes import WAIT_S
-from tests.waits import until
+from tests.clips import corrupt, frames_of, make_clip
+from tests.json_lines import json_lines
+from tests.processes import STREAM, started
+from tests.waits import PATIENCE_S, until
 
-ROOT = Path(__file__).parents[1]
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -40,13 +39,7 @@ def stream(weights: str, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def frame_sizes(path: Path) -> list[tuple[int, int]]:
-    with av.open(str(path)) as container:
-        return [(frame.height, frame.width) for frame in container.decode(video=0)]
-
-
-def lines_of(path: Path, kind: str = "frame") -> list[dict[str, object]]:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [line for line in lines if line["type"] == kind]
+    return [(frame.height, frame.width) for frame in frames_of(path)]
 
 
 def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
@@ -64,17 +57,15 @@ def test_a_looped_file_goes_on_in_segments(tmp_path: Path, stream: Run) -> None:
     assert [name.replace("o", "r").replace(".mp4", ".jsonl") for name in videos] == lines
     indices: list[object] = []
     for video, line in zip(videos, lines, strict=True):
-        frames = lines_of(tmp_path / line)
+        frames = json_lines(tmp_path / line, "frame")
         assert len(frame_sizes(tmp_path / video)) == len(frames)
         indices += [frame["frame"] for frame in frames]
     assert sorted(indices, key=int) == list(range(50))  # type: ignore[call-overload]
 
 
-def test_a_terminal_shows_the_progress(
-    tmp_path: Path, stream: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("terminal")
+def test_a_terminal_shows_the_progress(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     _, _, err = stream(tmp_path / "clip.mp4")
     assert "20/20 [" in err
     _, _, err = stream(tmp_path / "clip.mp4", "--quiet")
@@ -88,10 +79,10 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     published = threading.Event()
 
     def read() -> None:
-        with MaskSubscriber(endpoint, timeout_s=WAIT_S) as subscriber:
+        with MaskSubscriber(endpoint, timeout_s=PATIENCE_S) as subscriber:
             received.extend(frame.frame for frame in subscriber)
             # libzmq can hang where a reader leaves just as the publisher closes.
-            assert published.wait(WAIT_S)
+            assert published.wait(PATIENCE_S)
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -102,11 +93,11 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
         *("--zmq.wait_subscribers", 1),
     )
     published.set()
-    reader.join(WAIT_S)
+    reader.join(PATIENCE_S)
     assert code == 0
     assert received == list(range(20))
     assert frame_sizes(tmp_path / "a.mp4") == frame_sizes(tmp_path / "b.mp4") == [(48, 64)] * 20
-    assert [line["frame"] for line in lines_of(tmp_path / "r.jsonl")] == list(range(20))
+    assert [line["frame"] for line in json_lines(tmp_path / "r.jsonl", "frame")] == list(range(20))
     results = json.loads((tmp_path / "r.json").read_text())
     assert results
     assert all(len(result["segmentations"]) == 20 for result in results)
@@ -135,7 +126,7 @@ def test_odd_pictures_go_through_every_sink(
     assert code == 0
     even = (size[0] + size[0] % 2, size[1] + size[1] % 2)
     assert frame_sizes(tmp_path / "o.mp4") == [even] * 8
-    assert lines_of(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
+    assert json_lines(tmp_path / "r.jsonl", "video")[0]["size"] == list(size)
 
 
 def test_what_could_not_be_decoded_is_said(
@@ -153,10 +144,8 @@ def test_what_could_not_be_decoded_is_said(
     assert f"{count} corrupt packets passed" in out
 
 
-def test_a_live_run_leaves_its_results_as_lines(
-    tmp_path: Path, stream: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+@pytest.mark.usefixtures("terminal")
+def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> None:
     results = tmp_path / "r.json"
     results.write_text("of another run")
     source = "lavfi:testsrc2=size=64x48:rate=25:duration=1"
@@ -166,9 +155,9 @@ def test_a_live_run_leaves_its_results_as_lines(
     assert "r.jsonl" in out
     assert not results.exists()
     lines = tmp_path / "r.jsonl"
-    (end,) = lines_of(lines, "end")
+    (end,) = json_lines(lines, "end")
     assert end["reason"] == "end"
-    assert len(lines_of(lines)) == end["frames"] > 0
+    assert len(json_lines(lines, "frame")) == end["frames"] > 0
 
 
 def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
@@ -178,7 +167,7 @@ def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
     code, out, err = stream(tmp_path / "clip.mp4", *options, "--results", results, "--quiet")
     assert (code, out) == (0, "")
     assert err == ""
-    frames = lines_of(tmp_path / "r.jsonl")
+    frames = json_lines(tmp_path / "r.jsonl", "frame")
     assert len(frames) == 15
     boxes = [i["bbox"] for frame in frames for i in frame["instances"]]
     left, top, width, height = np.array(boxes).T
@@ -199,7 +188,7 @@ def test_a_changing_frame_size(tmp_path: Path, stream: Run) -> None:
     assert code == 0
     assert frame_sizes(tmp_path / "o.mp4") == [(48, 64)] * 8
     assert frame_sizes(tmp_path / "o.1.mp4") == [(34, 48)] * 6  # padded to even sizes
-    assert [line["size"] for line in lines_of(tmp_path / "r.jsonl", "video")] == [
+    assert [line["size"] for line in json_lines(tmp_path / "r.jsonl", "video")] == [
         [48, 64],
         [33, 47],
     ]
@@ -223,7 +212,7 @@ def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stre
     code, _, err = stream(broken, "--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json")
     assert code == 1
     assert "broken.mp4" in err.splitlines()[-1]
-    frames = lines_of(tmp_path / "r.jsonl")
+    frames = json_lines(tmp_path / "r.jsonl", "frame")
     assert 10 < len(frames) < 60
     assert len(frame_sizes(tmp_path / "o.mp4")) == len(frames)
     results = json.loads((tmp_path / "r.json").read_text())
@@ -289,7 +278,7 @@ def test_bad_input_is_one_line_and_an_exit_code(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_a_port_in_use(tmp_path: Path, stream: Run) -> None:
+def test_a_port_in_use_fails_the_run_and_is_named(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=4)
     endpoint = "tcp://127.0.0.1:*"
     import zmq  # noqa: PLC0415
@@ -320,10 +309,10 @@ def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     assert code == 1
     assert "o.mp4: File too large" in err.splitlines()[-1]
     assert "then also" not in err
-    (end,) = lines_of(tmp_path / "r.jsonl", "end")
+    (end,) = json_lines(tmp_path / "r.jsonl", "end")
     assert end["reason"] == "failed"
     assert json.loads((tmp_path / "r.json").read_text()) == []  # no object is that sure
-    assert len(lines_of(tmp_path / "r.jsonl")) == end["frames"]
+    assert len(json_lines(tmp_path / "r.jsonl", "frame")) == end["frames"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -332,15 +321,12 @@ def test_a_signal_ends_the_run_in_order(
 ) -> None:
     endpoint = f"ipc://{tmp_path}/masks"
     command = [
-        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
-        *("--weights", weights, "--threshold", "0", "--window.stride", "3"),
-        *("--source.realtime", "true", "--output", str(tmp_path / "o.mp4")),
-        *("--results", str(tmp_path / "r.json")),
-        *("--publish", endpoint, "--zmq.wait_subscribers", "1"),
+        *(*STREAM, "lavfi:testsrc2=size=64x48:rate=25", "--source.realtime", "true"),
+        *("--weights", weights, "--threshold", 0, "--window.stride", 3),
+        *("--output", tmp_path / "o.mp4", "--results", tmp_path / "r.json"),
+        *("--publish", endpoint, "--zmq.wait_subscribers", 1),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-    try:
+    with started(*command) as process:
         with MaskSubscriber(endpoint, timeout_s=60) as subscriber:
             count = 0
             for _ in subscriber:
@@ -348,37 +334,28 @@ def test_a_signal_ends_the_run_in_order(
                 if count == 10:
                     process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert subscriber.end is not None
     assert subscriber.end.reason == "stopped"
     assert subscriber.end.frames == count
     assert len(frame_sizes(tmp_path / "o.mp4")) == count
-    assert [line["reason"] for line in lines_of(tmp_path / "r.jsonl", "end")] == ["stopped"]
+    assert [line["reason"] for line in json_lines(tmp_path / "r.jsonl", "end")] == ["stopped"]
 
 
 def test_a_second_signal_ends_the_process_at_once(tmp_path: Path, weights: str) -> None:
     command = [
-        *(sys.executable, str(ROOT / "run_stream.py"), "lavfi:testsrc2=size=64x48:rate=25"),
-        *("--weights", weights, "--source.realtime", "true", "--window.stride", "3"),
-        *("--output", str(tmp_path / "o.mp4")),
+        *(*STREAM, "lavfi:testsrc2=size=64x48:rate=25", "--source.realtime", "true"),
+        *("--weights", weights, "--window.stride", 3, "--output", tmp_path / "o.mp4"),
         # Nobody reads: an orderly end waits for a reader.
-        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", "60"),
+        *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", 60),
     ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)
-    try:
+    with started(*command, stderr=subprocess.DEVNULL) as process:
         until((tmp_path / "o.mp4").exists)
         process.terminate()
         until(lambda: not catches(process.pid, signal.SIGTERM))
         process.terminate()
         assert process.wait(60) == -signal.SIGTERM  # and not 143, or 1
-    finally:
-        process.kill()
-        process.wait()
 
 
 def catches(pid: int, number: signal.Signals) -> bool:
@@ -395,24 +372,16 @@ def test_a_signal_while_the_source_opens_ends_the_run(
     weights: str, number: signal.Signals, code: int
 ) -> None:
     silent, writer = os.pipe()
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), "-", "--weights", weights],
-        stdin=silent,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
     try:
-        assert process.stderr is not None
-        lines = []
-        while not lines or "network on" not in lines[-1]:  # next, it opens the silent source
-            lines.append(process.stderr.readline())
-            assert lines[-1], lines
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        with started(*STREAM, "-", "--weights", weights, stdin=silent) as process:
+            assert process.stderr is not None
+            lines = []
+            while not lines or "network on" not in lines[-1]:  # next, it opens the silent source
+                lines.append(process.stderr.readline())
+                assert lines[-1], lines
+            process.send_signal(number)
+            _, err = process.communicate(timeout=60)
     finally:
-        process.kill()
-        process.wait()
         os.close(silent)
         os.close(writer)
     assert process.returncode == code, err

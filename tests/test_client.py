@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from test_subscriber import OTHER_RUN, writer
 
 from streamer.client.command import describe, main
 from streamer.client.label_map_folder import LabelMapFolder
@@ -16,47 +14,35 @@ from streamer.client.received import ReceivedFrame
 from streamer.errors import SinkError
 from streamer.output import EndOfStream
 from streamer.sink_options import ZmqConfig
-from streamer.wire.messages import FrameMessage
-from streamer.wire.packet import parse
+from tests.messages import OTHER_RUN, received, writer
+from tests.processes import started
 from tests.publisher import Publisher
 from tests.results import CATEGORIES, RUN, box_mask, frame_result
 
 SIZE = (12, 16)
 ONE = ZmqConfig(wait_subscribers=1)
+COMMAND = (sys.executable, "-m", "streamer.client")
 
 
-def received(
+def frame(
     index: int = 0, masks: dict[int, np.ndarray] | None = None, run: str = RUN, lost: int = 0
 ) -> ReceivedFrame:
+    """As it comes 1.5 ms after it was published, where some before it may be lost."""
     result = frame_result(index, SIZE, masks, dropped=lost, interpolated=lost > 0)
-    message = parse(writer(run=run).write(result)[-1])
-    assert isinstance(message, FrameMessage)
-    return ReceivedFrame.of(message, lost, message.publish_unix_ns + 1_500_000)
-
-
-def run_client(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "streamer.client", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[1],
-    )
+    return received(result, writer(run=run), lost=lost, after_ns=1_500_000)
 
 
 def test_a_line_says_what_is_in_a_frame() -> None:
     both = {3: box_mask(SIZE, 0, 0, 2, 2), 12: box_mask(SIZE, 5, 5, 2, 2)}
-    assert describe(received(4, both)) == (
-        "frame 4  0.400 s  #3 person 0.90, #12 person 0.90  1.5 ms"
-    )
-    assert describe(received(5, {}, lost=2)) == (
+    assert describe(frame(4, both)) == ("frame 4  0.400 s  #3 person 0.90, #12 person 0.90  1.5 ms")
+    assert describe(frame(5, {}, lost=2)) == (
         "frame 5  0.500 s  -  1.5 ms  interpolated  dropped 2  lost 2"
     )
 
 
 def test_a_name_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.results.CATEGORIES", (*CATEGORIES[:1], "\x1b[2Jperson"))
-    assert "#1 ?[2Jperson 0.90" in describe(received())
+    assert "#1 ?[2Jperson 0.90" in describe(frame())
 
 
 def test_the_client_prints_saves_and_sums_up(
@@ -135,8 +121,10 @@ def test_a_folder_that_cannot_be_made_is_code_1(
 
 
 def test_ctrl_c_is_code_130_without_a_traceback() -> None:
-    with Publisher(ONE) as publisher:
-        client = run_client(publisher.endpoint, "--timeout_s", "100")
+    with (
+        Publisher(ONE) as publisher,
+        started(*COMMAND, publisher.endpoint, "--timeout_s", 100) as client,
+    ):
         publisher.inform()
         publisher.put([frame_result(0)])
         assert client.stdout is not None
@@ -149,8 +137,11 @@ def test_ctrl_c_is_code_130_without_a_traceback() -> None:
 
 
 def test_a_pipe_that_closes_ends_the_client_quietly() -> None:
-    with Publisher(ZmqConfig(pattern="push", linger_s=0.05)) as publisher:
-        client = run_client(publisher.endpoint, "--pattern", "pull", "--timeout_s", "100")
+    arguments = ("--pattern", "pull", "--timeout_s", 100)
+    with (
+        Publisher(ZmqConfig(pattern="push", linger_s=0.05)) as publisher,
+        started(*COMMAND, publisher.endpoint, *arguments) as client,
+    ):
         publisher.inform()
         publisher.put([frame_result(0)])
         assert client.stdout is not None
@@ -165,7 +156,7 @@ def test_a_pipe_that_closes_ends_the_client_quietly() -> None:
 
 def test_ids_wrap_into_16_bits_and_never_to_the_background(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path)
-    path = folder.write(received(0, {65_535: box_mask(SIZE, 0, 0, 1, 1),
+    path = folder.write(frame(0, {65_535: box_mask(SIZE, 0, 0, 1, 1),
                                      65_536: box_mask(SIZE, 1, 1, 1, 1)}))  # fmt: skip
     labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     assert labels is not None
@@ -174,13 +165,13 @@ def test_ids_wrap_into_16_bits_and_never_to_the_background(tmp_path: Path) -> No
 
 def test_a_further_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path)
-    assert folder.write(received(0)) == tmp_path / "000000.png"
-    assert folder.write(received(0, run=OTHER_RUN)) == tmp_path / OTHER_RUN / "000000.png"
-    assert folder.write(received(1)) == tmp_path / "000001.png"
+    assert folder.write(frame(0)) == tmp_path / "000000.png"
+    assert folder.write(frame(0, run=OTHER_RUN)) == tmp_path / OTHER_RUN / "000000.png"
+    assert folder.write(frame(1)) == tmp_path / "000001.png"
 
 
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path / "a")
     (tmp_path / "a").rmdir()
     with pytest.raises(SinkError, match=r"000000\.png: No such file"):
-        folder.write(received(0))
+        folder.write(frame(0))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from streamer import cli
-from tests.clips import beep_begins_s, make_clip, make_images, make_sounding_clip
+from tests.clips import beep_begins_s, frames_of, make_clip, make_images, make_sounding_clip
+from tests.processes import STREAM
 
-ROOT = Path(__file__).parents[1]
 Job = Callable[..., tuple[int, str]]
 
 
@@ -70,9 +69,13 @@ def test_the_whole_job_as_the_script_was_called(weights: str, tmp_path: Path) ->
         "--mp4_clip_path clip.mp4 --masks_results_path masks --save_path results.json "
         "--backbone mobilenet_v2 --device cpu --num_frames 6 --num_ins 3 --threshold 0"
     )
-    program = [sys.executable, str(ROOT / "run_stream.py"), *command.split()]
     done = subprocess.run(
-        program, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=100
+        [*STREAM, *command.split()],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     assert "20 frames" in done.stdout
@@ -138,8 +141,7 @@ def test_colour_formats_and_all_other_outputs_in_one_pass(job: Job) -> None:
     assert code == 0
     assert names("m") == names("n") == [f"{n}.jpg" for n in range(12)]
     assert image("m/3.jpg").ndim == 3
-    with av.open("s.mp4") as container:
-        assert [frame.width for frame in container.decode(video=0)] == [128] * 12
+    assert [frame.width for frame in frames_of("s.mp4")] == [128] * 12
     per_track = [path.name for path in Path("t").rglob("*.jpg")]
     assert per_track
     assert set(per_track) <= set(names("m"))
@@ -246,5 +248,4 @@ def test_a_pipe_given_by_a_path_is_read_once(job: Job) -> None:
     with subprocess.Popen(["/bin/sh", "-c", "cat a.ts > pipe.ts"]):
         code, _ = job("pipe.ts --output o.mp4 --threshold 1")
     assert code == 0
-    with av.open("o.mp4") as container:
-        assert len(list(container.decode(video=0))) == 50
+    assert len(frames_of("o.mp4")) == 50

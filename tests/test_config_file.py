@@ -17,7 +17,7 @@ from streamer.arguments import configure, parse
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
 
-FEW = settings(max_examples=30, deadline=None, database=None, derandomize=True)
+FEW = settings(max_examples=30)
 
 SCALARS = (
     st.none()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -16,14 +13,15 @@ from streamer.errors import ConfigError, SourceError
 from streamer.sources.credentials import shows_password, with_credentials
 from tests.clips import make_clip
 from tests.sources import opened, read
+from tests.web import FileHandler, files_of, serving
 
 USER, PASSWORD = "mé", "p@ss/w:rd #1%"
 
 
-class LockedHandler(SimpleHTTPRequestHandler):
+class LockedHandler(FileHandler):
     """Serves files to one user only."""
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         expected = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if self.headers.get("Authorization") == expected:
             super().do_GET()
@@ -32,27 +30,16 @@ class LockedHandler(SimpleHTTPRequestHandler):
         self.send_header("WWW-Authenticate", 'Basic realm="camera"')
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 def test_a_server_is_given_what_the_file_holds(tmp_path: Path) -> None:
     make_clip(tmp_path / "a.ts", frames=5)
     secret = tmp_path / "secret"
     secret.write_text(f"{USER}:{PASSWORD}\n", encoding="utf-8")
-    handler = partial(LockedHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_address[1]}/a.ts"
-            assert len(read(url, credentials=str(secret))) == 5
-            secret.write_text("me:hunter2")
-            with pytest.raises(SourceError, match="401") as caught:
-                opened(url, credentials=str(secret))
-        finally:
-            server.shutdown()
-            thread.join(20)
+    with serving(files_of(tmp_path, LockedHandler)) as address:
+        assert len(read(f"{address}/a.ts", credentials=str(secret))) == 5
+        secret.write_text("me:hunter2")
+        with pytest.raises(SourceError, match="401") as caught:
+            opened(f"{address}/a.ts", credentials=str(secret))
     assert "hunter2" not in str(caught.value)
 
 

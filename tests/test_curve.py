@@ -19,8 +19,7 @@ from streamer.sink_options import ZmqConfig
 from streamer.sinks.zmq_sink import ZmqSink
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
-
-PATIENCE_S = 20.0
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture

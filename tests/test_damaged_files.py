@@ -21,10 +21,7 @@ from tests.sources import opened
 
 FEW = settings(
     max_examples=150,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 MOST_MORE_KIB = 500_000
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -23,9 +22,9 @@ from streamer.dataset.command import main
 from streamer.dataset.segmenter import VideoSegmenter
 from tests.datasets import Dataset, assert_equal_results, damage, make_dataset, pictures
 from tests.golden_case import golden_case
+from tests.processes import started
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
-ROOT = Path(__file__).parents[1]
 WINDOW = 6
 VIDEOS = {
     12: pictures(4),
@@ -71,13 +70,12 @@ def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str
     return last
 
 
+@pytest.mark.usefixtures("terminal")
 def test_every_video_whole_and_in_order(
     dataset: Dataset,
     weights: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(dataset.arguments(weights)) == 0
     out, err = capsys.readouterr()
     results = dataset.results()
@@ -117,14 +115,13 @@ def test_a_long_video_keeps_its_objects_over_all_windows(dataset: Dataset, weigh
     assert coco_mask.decode(rle).any()
 
 
+@pytest.mark.usefixtures("terminal")
 def test_an_interrupted_job_goes_on_where_it_was(
     dataset: Dataset,
     weights: Path,
     computed: list[int],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     arguments = dataset.arguments(weights, "--parallel", 1)
     assert main(arguments) == 0
     expected = dataset.save_path.read_text()
@@ -288,7 +285,7 @@ def test_malformed_arguments_are_code_2(
     assert "error: " in capsys.readouterr().err
 
 
-def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_names_the_command_and_the_older_options(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
@@ -325,22 +322,11 @@ def test_a_signal_keeps_what_is_finished(
     dataset: Dataset, weights: Path, computed: list[int], number: signal.Signals, code: int
 ) -> None:
     arguments = dataset.arguments(weights, "--parallel", 1, "--quiet")
-    process = subprocess.Popen(
-        [sys.executable, "-c", ENDLESS, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
+    with started(sys.executable, "-c", ENDLESS, *arguments) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "under way\n"
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
     assert process.returncode == code, err
     assert "Traceback" not in err
     assert err.splitlines()[-1] == (

@@ -56,7 +56,7 @@ def test_sound_jpegs_have_the_pixels_that_pil_gives_them(tmp_path: Path, data: b
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "1"])
-def test_png(tmp_path: Path, mode: str) -> None:
+def test_png_of_every_mode_is_read_as_rgb(tmp_path: Path, mode: str) -> None:
     IMAGE.convert(mode).save(tmp_path / "a.png")
     expected = np.asarray(IMAGE.convert(mode).convert("RGB"))
     assert np.array_equal(read_image(tmp_path / "a.png", SIZE), expected)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import resource
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 
 import pytest
 import torch
 
 from benchmarks.memory import reset_peak
+from streamer.dataset import job as job_module
 from streamer.dataset.annotations import Video
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.memory import MOST, MemoryGauge
 from streamer.dataset.progress import DatasetProgress
 from streamer.errors import DeviceError, SourceError, StreamError
-from tests.fakes import WAIT_S
+from tests.waits import PATIENCE_S
 
 CPU = torch.device("cpu")
 VIDEOS = [
@@ -55,10 +56,24 @@ def test_every_video_is_done_once(parallel: int) -> None:
     assert sorted(segmenter.finished) == [0, 1, 2, 3, 4]
 
 
-def test_so_many_run_at_once_as_asked_for() -> None:
-    together = threading.Barrier(2)
-    make_job(lambda *_: together.wait(WAIT_S) and None).run(VIDEOS[:4], 2, 6)
-    assert not together.broken
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_so_many_run_at_once_as_asked_for(parallel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    all_wait = threading.Event()
+    together = threading.Barrier(parallel)
+    threads: set[int] = set()
+
+    def segment(*_: object) -> None:
+        threads.add(threading.get_ident())
+        assert all_wait.wait(PATIENCE_S)  # or the first might be done before the last is asked for
+        together.wait(PATIENCE_S)
+
+    def wait_for_all(futures: Sequence[Future[None]]) -> None:
+        all_wait.set()
+        wait(futures)
+
+    monkeypatch.setattr(job_module, "wait", wait_for_all)
+    make_job(segment).run(VIDEOS[:4], parallel, 6)
+    assert len(threads) == parallel
 
 
 def test_the_largest_video_is_judged_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,10 +190,8 @@ def test_memory_of_cuda_is_really_read() -> None:
     assert gauge.fitting() == 1
 
 
-def test_the_bar_counts_frames_and_videos(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+@pytest.mark.usefixtures("terminal")
+def test_the_bar_counts_frames_and_videos(capsys: pytest.CaptureFixture[str]) -> None:
     with DatasetProgress(VIDEOS[:1], VIDEOS[1:], quiet=False) as progress:
         for video in VIDEOS[1:]:
             for _ in video.images:
@@ -189,10 +202,8 @@ def test_the_bar_counts_frames_and_videos(
     assert "5/5 videos" in last
 
 
-def test_the_bar_comes_to_its_end_over_videos_left_out(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+@pytest.mark.usefixtures("terminal")
+def test_the_bar_comes_to_its_end_over_videos_left_out(capsys: pytest.CaptureFixture[str]) -> None:
 
     def segment(video: Video, on_frame: Callable[[], None]) -> None:
         on_frame()

@@ -1,44 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
-from typing import cast
 
 import pytest
 
 from streamer.errors import DeviceError, SourceError
-from streamer.frame import Frame
 from streamer.ring_buffer import RingBuffer
 from streamer.source_options import SourceConfig
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
-from streamer.sources.source import Source, open_source
+from streamer.sources.source import open_source
 from tests.clips import make_clip, truncate
-
-
-class StuckSource:
-    """A device whose read returns only when told to; never closed by anyone else."""
-
-    name = "stuck"
-    corrupt = reconnects = 0
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.error = error
-        self.reading, self.unplugged, self.closed = Event(), Event(), Event()
-
-    def __iter__(self) -> Iterator[Frame]:
-        self.reading.set()
-        if self.error is not None:
-            raise self.error
-        assert self.unplugged.wait(30)
-        yield from ()
-
-    def interrupt(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed.set()
+from tests.fakes import StuckSource
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -56,7 +30,7 @@ def test_hands_all_frames_over_and_closes(clip: Path) -> None:
     decoder = decoder_of(clip)
     decoder.start()
     assert [frame.index for frame in decoder.frames] == list(range(20))
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
     assert decoder.decoded == 20
 
 
@@ -67,16 +41,16 @@ def test_the_error_comes_after_the_frames(clip: Path) -> None:
     frames = []
     with pytest.raises(SourceError, match=r"breaks off after \d+ of 20 frames"):
         frames.extend(frame for frame in decoder.frames)
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
 
 
 @pytest.mark.parametrize("error", [None, DeviceError("elsewhere")])
 def test_closing_the_buffer_ends_a_blocked_decoder(clip: Path, error: DeviceError | None) -> None:
     decoder = decoder_of(clip, capacity=1)
     decoder.start()
-    assert decoder.frames.get(30).index == 0
+    assert decoder.frames.get(PATIENCE_S).index == 0
     decoder.frames.close(error)
-    assert decoder.stop(30)
+    assert decoder.stop(PATIENCE_S)
 
 
 def test_stop_before_start_closes_the_source(clip: Path) -> None:
@@ -87,19 +61,19 @@ def test_stop_before_start_closes_the_source(clip: Path) -> None:
 
 def test_a_device_that_does_not_return_is_left_behind() -> None:
     source = StuckSource()
-    decoder = DecoderThread(cast("Source", source), RingBuffer(4))
+    decoder = DecoderThread(source, RingBuffer(4))
     decoder.start()
-    assert source.reading.wait(30)
+    assert source.reading.wait(PATIENCE_S)
     assert not decoder.stop(0.01)
     assert not source.closed.is_set()
     source.unplugged.set()
-    assert source.closed.wait(30)
-    assert decoder.stop(30)
+    assert source.closed.wait(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)
 
 
 def test_an_unforeseen_error_becomes_a_source_error() -> None:
-    decoder = DecoderThread(cast("Source", StuckSource(ZeroDivisionError("odd"))), RingBuffer(4))
+    decoder = DecoderThread(StuckSource(ZeroDivisionError("odd")), RingBuffer(4))
     decoder.start()
     with pytest.raises(SourceError, match="stuck: ZeroDivisionError: odd"):
-        decoder.frames.get(30)
-    assert decoder.stop(30)
+        decoder.frames.get(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,12 +18,13 @@ from streamer.predictor import encode_frames
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
+from tests.processes import ROOT
 from training.real_clip import real_clip_figures
 from training.state import tensors_sha256
 
 CPU = torch.device("cpu")
 
-FACTS = Path(__file__).parents[1] / "training" / "runs" / "default" / "facts.json"
+FACTS = ROOT / "training" / "runs" / "default" / "facts.json"
 
 
 def test_the_weights_say_what_they_were_trained_on_as_their_run_does() -> None:

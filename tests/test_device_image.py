@@ -14,6 +14,7 @@ from streamer.errors import DeviceError
 from streamer.sources.device_image import DeviceImage
 from streamer.sources.device_picture import DevicePicture, copy_picture
 from tests.clips import draw
+from tests.waits import PATIENCE_S
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
@@ -42,7 +43,7 @@ def test_threads_get_one_and_the_same_array(device: str, monkeypatch: pytest.Mon
     together = Barrier(4)
 
     def fetch(_: int) -> np.ndarray:
-        together.wait(10)
+        together.wait(PATIENCE_S)
         return image.rgb()
 
     with ThreadPoolExecutor(4) as threads:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,7 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from streamer.assembly import SHIPPED_CLIP
 from streamer.sources.device_picture import copy_picture
 from streamer.sources.picture import Orientation, RgbConverter
-from tests.clips import Image, draw, make_clip
+from tests.clips import Image, draw, frames_of, make_clip
 
 
 def difference(frame: av.VideoFrame, kind: str = "nv12") -> np.ndarray:
@@ -26,11 +25,6 @@ def difference(frame: av.VideoFrame, kind: str = "nv12") -> np.ndarray:
     assert image.flags.c_contiguous
     assert image.shape == expected.shape == (*picture.size, 3)
     return np.abs(image.astype(int) - expected)
-
-
-def frames_of(path: Path, count: int) -> list[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        return list(islice(container.decode(video=0), count))
 
 
 def photograph() -> Image:
@@ -57,7 +51,9 @@ def test_frames_of_the_shipped_clip() -> None:
         *(Colorspace.FCC, Colorspace.SMPTE240M),
     ],
 )
-def test_matrices_and_ranges(matrix: Colorspace, color_range: ColorRange) -> None:
+def test_every_matrix_and_range_gives_swscales_colours(
+    matrix: Colorspace, color_range: ColorRange
+) -> None:
     image = photograph()
     apart = difference(encoded(image, "yuv420p", matrix, color_range))
     assert apart.mean() < 0.7
@@ -72,7 +68,7 @@ def test_matrices_and_ranges(matrix: Colorspace, color_range: ColorRange) -> Non
 
 @pytest.mark.parametrize("kind", ["nv12", "p010le"])
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
-def test_black_and_white(kind: str, color_range: ColorRange) -> None:
+def test_black_and_white_stay_so_in_every_range(kind: str, color_range: ColorRange) -> None:
     for level in (0, 255):
         image = np.full((48, 64, 3), level, np.uint8)
         picture = copy_picture(encoded(image, kind, Colorspace.ITU709, color_range))
@@ -90,7 +86,9 @@ def test_untagged_colour_goes_by_the_lines(height: int, matrix: Colorspace) -> N
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
 @pytest.mark.parametrize("hflip", [False, True])
-def test_upright(tmp_path: Path, rotation: int, hflip: bool) -> None:
+def test_rotated_and_mirrored_planes_come_out_upright(
+    tmp_path: Path, rotation: int, hflip: bool
+) -> None:
     path = tmp_path / "a.mp4"
     make_clip(path, frames=[draw(3, (48, 64))], rotation=rotation, hflip=hflip)
     (frame,) = frames_of(path, 1)
@@ -102,7 +100,7 @@ def test_upright(tmp_path: Path, rotation: int, hflip: bool) -> None:
 
 
 @pytest.mark.parametrize("size", [(37, 52), (36, 51), (37, 51), (3, 3)])
-def test_odd_sizes(size: tuple[int, int]) -> None:
+def test_odd_sizes_borrow_their_neighbours_chroma(size: tuple[int, int]) -> None:
     # PyAV leaves out the chroma of the last odd row and column: their neighbours' stands in.
     image = np.ascontiguousarray(photograph()[: size[0], : size[1]])
     assert difference(encoded(image, "yuv420p", Colorspace.ITU601, ColorRange.MPEG)).mean() < 1.2

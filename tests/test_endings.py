@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,27 +14,8 @@ from streamer.client import MaskSubscriber
 from streamer.wire.messages import EosMessage
 from tests.camera import Camera, transport_stream
 from tests.clips import make_clip
-from tests.fakes import WAIT_S
-from tests.waits import until
-
-ROOT = Path(__file__).parents[1]
-
-
-@contextmanager
-def command_line(*arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own, which is not there any more afterwards."""
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "run_stream.py"), *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+from tests.processes import STREAM, started
+from tests.waits import PATIENCE_S, until
 
 
 def text_of(path: Path) -> str:
@@ -64,7 +40,7 @@ def test_readers_of_a_run_that_cannot_begin_are_told(
         end = pool.submit(last_word, endpoint)
         options = ["--publish", endpoint, "--zmq.pattern", "push", "--zmq.linger_s", "60"]
         code = cli.main([str(given["source"]), "--weights", str(given["weights"]), *options])
-        told = end.result(WAIT_S)
+        told = end.result(PATIENCE_S)
     assert code == 1
     assert "junk" in capsys.readouterr().err.splitlines()[-1]
     assert told is not None
@@ -72,8 +48,9 @@ def test_readers_of_a_run_that_cannot_begin_are_told(
 
 
 def test_a_stopped_run_says_what_nobody_took(tmp_path: Path, weights: str) -> None:
-    with command_line(
-        *("lavfi:testsrc2=size=64x48:rate=25", "--weights", weights, "--source.realtime", "true"),
+    with started(
+        *(*STREAM, "lavfi:testsrc2=size=64x48:rate=25", "--weights", weights),
+        *("--source.realtime", "true"),
         *("--window.stride", 3, "--results", tmp_path / "r.json"),
         *("--publish", f"ipc://{tmp_path}/masks", "--zmq.pattern", "push", "--zmq.linger_s", 0.1),
     ) as process:
@@ -89,8 +66,8 @@ def test_a_run_is_stopped_while_its_camera_stands_still(tmp_path: Path, weights:
     clip = transport_stream(tmp_path, frames=40)
     with (
         Camera([(clip, "freezes")]) as camera,
-        command_line(
-            *(camera.url, "--source.format", "mpegts", "--source.read_timeout_s", 1000),
+        started(
+            *(*STREAM, camera.url, "--source.format", "mpegts", "--source.read_timeout_s", 1000),
             *("--weights", weights, "--window.stride", 3, "--results", tmp_path / "r.json"),
             *("--publish", f"ipc://{tmp_path}/masks", "--zmq.wait_subscribers", 1),
             *("--source.buffer", 100),  # so that none is dropped

@@ -26,14 +26,16 @@ def test_natural_order_and_endings(tmp_path: Path) -> None:
         ("x+%d.png", ["x+3.png"]),
     ],
 )
-def test_patterns(tmp_path: Path, pattern: str, names: list[str]) -> None:
+def test_a_pattern_matches_its_files_in_order(
+    tmp_path: Path, pattern: str, names: list[str]
+) -> None:
     for name in ("0650.png", "0651.png", "7.png", "x+3.png", "0650.pngx"):
         (tmp_path / name).touch()
     assert [path.name for path in list_images(str(tmp_path / pattern))] == names
 
 
 @pytest.mark.parametrize("target", ["", "%04d.png", "nowhere/%04d.png"])
-def test_nothing_there(tmp_path: Path, target: str) -> None:
+def test_a_place_without_images_is_an_error(tmp_path: Path, target: str) -> None:
     with pytest.raises(SourceError, match=r"without images|no file matches"):
         list_images(str(tmp_path / target))
 
@@ -58,7 +60,7 @@ def test_a_broken_image_is_counted_and_passed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, MAX_FAILURES + 1])
-def test_broken_to_the_end(tmp_path: Path, count: int) -> None:
+def test_images_broken_to_the_end_are_an_error(tmp_path: Path, count: int) -> None:
     write_image(tmp_path / "0.png", draw(0, (8, 8)))
     for index in range(count):
         (tmp_path / f"{index + 1}.png").write_text("no image")

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from streamer.errors import SinkError
-from streamer.output import FrameResult, Output
-from streamer.ring_buffer import RingBuffer
+from streamer.output import FrameResult
 from streamer.sink_options import ImagesConfig
 from streamer.sinks.drawing import color_of, render
 from streamer.sinks.images_sink import ImagesSink
 from streamer.sinks.output_spec import ImageStyle
 from tests.results import box_mask, epoch, frame_result
+from tests.sinks import run_sink
 
 SIZE = (12, 16)
 LEFT, TOP = box_mask(SIZE, 2, 0, 8, 5), box_mask(SIZE, 0, 3, 4, 9)
@@ -34,14 +34,7 @@ def write(
 ) -> None:
     """Run the sink over some results, on this thread."""
     sink = ImagesSink(str(folder), style, ImagesConfig(**options), clean=clean)  # type: ignore[arg-type]
-    buffer: RingBuffer[Output] = RingBuffer(100)
-    for result in results:
-        buffer.put(result)
-    buffer.close()
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
+    run_sink(sink, results)
 
 
 def read(path: Path) -> np.ndarray:
@@ -109,7 +102,7 @@ def test_pictures_are_those_of_the_video(tmp_path: Path, style: ImageStyle) -> N
     assert np.array_equal(read(tmp_path / "3.png"), render(result, style))
 
 
-def test_formats(tmp_path: Path) -> None:
+def test_frames_are_jpeg_and_masks_png_unless_asked_otherwise(tmp_path: Path) -> None:
     photo = np.broadcast_to(np.linspace(0, 250, 16, dtype=np.uint8)[None, :, None], (*SIZE, 3))
     result = frame_result(0, SIZE, {1: LEFT}, image=np.ascontiguousarray(photo))
     write(tmp_path / "frames", [result], "frame")

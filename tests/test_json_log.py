@@ -11,23 +11,18 @@ from pathlib import Path
 
 from streamer.json_log import JsonFormatter
 from tests.clips import make_clip
-from tests.tiny_vistr import save_tiny_vistr
-
-ROOT = Path(__file__).parents[1]
+from tests.processes import STREAM
 
 
 def run(*arguments: str) -> tuple[int, list[dict[str, str]]]:
-    command = [sys.executable, "run_stream.py", *arguments, "--log", "json"]
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
-    )
+    command = [*STREAM, *arguments, "--log", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
 
 
-def test_a_run_writes_nothing_else_to_standard_error(tmp_path: Path) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+def test_a_run_writes_nothing_else_to_standard_error(tmp_path: Path, weights: str) -> None:
     make_clip(tmp_path / "clip.mp4", frames=7)
-    code, lines = run(str(tmp_path / "clip.mp4"), "--weights", str(tmp_path / "tiny.safetensors"))
+    code, lines = run(str(tmp_path / "clip.mp4"), "--weights", weights)
     assert code == 0
     assert any("network on cpu" in line["message"] for line in lines)
     assert {line["level"] for line in lines} <= {"info", "warning"}

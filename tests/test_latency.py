@@ -9,13 +9,11 @@ import pytest
 
 from benchmarks.latency import main
 from tests.clips import make_clip
-from tests.tiny_vistr import save_tiny_vistr
 
 
-def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
+def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path, weights: str) -> None:
     make_clip(tmp_path / "clip.mp4", frames=20)
-    given = [f"--weights={tmp_path / 'tiny.safetensors'}", f"--input={tmp_path / 'clip.mp4'}"]
+    given = [f"--weights={weights}", f"--input={tmp_path / 'clip.mp4'}"]
     out = tmp_path / "latency.json"
     # Twice through the clip: it is replayed until there are enough frames.
     assert main([*given, "--frames=40", "--stride=3", f"--out={out}"]) == 0

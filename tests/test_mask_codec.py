@@ -16,7 +16,6 @@ from pycocotools import mask as coco_mask
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.sink_options import Encoding
-from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.mask_codec import (
     check_length,
     check_runs,
@@ -29,18 +28,15 @@ from streamer.wire.mask_codec import (
 )
 from streamer.wire.messages import FrameMessage, WireError
 from streamer.wire.packet import parse
-from tests.results import RUN, box_mask, frame_result
+from tests.messages import frame_message, writer
+from tests.results import box_mask, frame_result
 
-FEW = settings(max_examples=60, deadline=None, database=None)
+FEW = settings(max_examples=60)
 
 
 def message_of(encoding: Encoding, masks: dict[int, NDArray[np.bool_]]) -> FrameMessage:
     size = next(iter(masks.values())).shape
-    writer = MessageWriter("s", RUN, encoding, with_jpeg=False)
-    packets = writer.write(frame_result(0, (size[0], size[1]), masks))
-    message = parse(packets[-1])
-    assert isinstance(message, FrameMessage)
-    return message
+    return frame_message(frame_result(0, (size[0], size[1]), masks), writer(encoding=encoding))
 
 
 @FEW
@@ -108,9 +104,7 @@ def test_no_mask_needs_more_characters_than_are_taken(size: tuple[int, int]) -> 
 
 
 def test_run_lengths_that_no_mask_has_are_refused_before_they_are_read() -> None:
-    packet = MessageWriter("s", RUN, "coco_rle", with_jpeg=False).write(
-        frame_result(0, (4, 6), {1: box_mask((4, 6), 1, 1, 3, 3)})
-    )[-1]
+    packet = writer().write(frame_result(0, (4, 6), {1: box_mask((4, 6), 1, 1, 3, 3)}))[-1]
     header = json.loads(packet[1])
     payload = b"0" * 2**20
     header["instances"][0]["length"] = len(payload)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,9 +18,9 @@ from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
 from tests.clips import make_clip
-from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
-from tests.test_pipeline import INFO, pipeline
-from tests.tiny_vistr import save_tiny_vistr
+from tests.fakes import FakeSink, FakeSource, OneObject
+from tests.pipelines import INFO, pipeline, running
+from tests.waits import PATIENCE_S
 
 Samples = dict[tuple[str, str], float]
 
@@ -29,7 +28,7 @@ Samples = dict[tuple[str, str], float]
 def scrape(metrics: Metrics) -> Samples:
     """Values by name and the label that is not the stream's."""
     host, port = metrics.address
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     samples: Samples = {}
     for family in text_string_to_metric_families(text):
@@ -85,14 +84,14 @@ def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     source, predictor = FakeSource(100, "blocks"), OneObject("blocks")
     source.corrupt, source.reconnects = 3, 2
     whole = pipeline(source, predictor, overflow="drop_oldest")
-    with Metrics(MetricsConfig(port=0), "cam") as metrics, ThreadPoolExecutor(1) as pool:
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
         metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
-        running = pool.submit(Run(whole, [], INFO).execute)
-        assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
-        predictor.release.set()
-        source.interrupt()
-        summary = running.result(WAIT_S)
-        after = scrape(metrics)
+        with running(whole) as done:
+            # It has given all, to a window that takes for ever.
+            assert source.blocked.wait(PATIENCE_S)
+            predictor.release.set()
+            source.interrupt()
+        summary, after = done.result(), scrape(metrics)
     assert after["vistr_packets_corrupt_total", ""] == summary.corrupt == 3
     assert after["vistr_source_reconnects_total", ""] == summary.reconnects == 2
     assert after["vistr_frames_dropped_total", ""] == summary.dropped >= 80
@@ -112,7 +111,7 @@ def test_who_connects_and_asks_for_nothing_is_not_kept(monkeypatch: pytest.Monke
     monkeypatch.setattr(metrics_module, "REQUEST_S", 0.05)
     with (
         Metrics(MetricsConfig(port=0), "cam") as metrics,
-        socket.create_connection(metrics.address, WAIT_S) as silent,
+        socket.create_connection(metrics.address, PATIENCE_S) as silent,
     ):
         assert silent.recv(1) == b""
 
@@ -125,9 +124,11 @@ def test_nothing_is_served_after_the_end() -> None:
 
 
 def test_the_command_line_serves_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    weights: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    save_tiny_vistr(tmp_path / "tiny.safetensors", frames=6, slots=3)
     make_clip(tmp_path / "clip.mp4", frames=12)
     served: list[Samples] = []
     close = Metrics.close
@@ -137,7 +138,7 @@ def test_the_command_line_serves_them(
         close(metrics)
 
     monkeypatch.setattr(Metrics, "close", scrape_first)
-    arguments = ["--weights", str(tmp_path / "tiny.safetensors"), "--stream", "cam"]
+    arguments = ["--weights", weights, "--stream", "cam"]
     code = cli.main([str(tmp_path / "clip.mp4"), *arguments, "--metrics.port", "0"])
     assert code == 0
     assert served[0]["vistr_frames_published_total", ""] == 12

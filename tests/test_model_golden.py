@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
 
 import pytest
 import torch
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, VisTROutput, load_vistr
-from model.postprocess import ClipInstance, clip_results
+from model.postprocess import clip_results
 from model.preprocess import normalise
+from tests.datasets import tube_iou
 from tests.golden_case import GoldenCase, golden_case
+from tests.vis_files import rle
 
 Loaded = tuple[GoldenCase, VisTR, Tensor]
 
@@ -66,20 +65,10 @@ def test_post_processing_matches(loaded: Loaded) -> None:
     ]
     for instance, result in zip(instances, case.results, strict=True):
         assert instance.score == pytest.approx(result["score"], abs=1e-4)
-        assert _tube_iou(instance, result["segmentations"]) >= 0.999
+        masks = [mask if mask is None else rle(mask) for mask in instance.masks]
+        assert tube_iou(masks, result["segmentations"]) >= 0.999
 
 
 def _largest_error(found: Tensor, golden: Tensor) -> float:
     assert found.shape == golden.shape
     return float((found - golden).abs().max())
-
-
-def _tube_iou(instance: ClipInstance, segmentations: list[dict[str, Any] | None]) -> float:
-    intersection = union = 0
-    for mask, rle in zip(instance.masks, segmentations, strict=True):
-        assert (mask is None) == (rle is None)
-        if mask is not None and rle is not None:
-            golden: NDArray[Any] = coco_mask.decode(rle).astype(bool)
-            intersection += int((mask & golden).sum())
-            union += int((mask | golden).sum())
-    return intersection / union

@@ -28,7 +28,7 @@ def photo(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 @given(height=st.integers(1, 4000), width=st.integers(1, 4000))
-@settings(deadline=None, derandomize=True, database=None, max_examples=30)
+@settings(max_examples=30)
 def test_network_size_is_that_of_torchvision(height: int, width: int) -> None:
     shape = torch.empty(1, height, width, device="meta")
     if max(height, width) < 20 * min(height, width):

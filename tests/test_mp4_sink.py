@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,6 @@ import av
 import cv2
 import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from streamer.errors import SinkError
@@ -30,7 +28,6 @@ from streamer.output import (
     Output,
     StreamInfo,
 )
-from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import color_of
 from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
@@ -39,9 +36,12 @@ from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
+from tests.clips import frames_of
+from tests.processes import killed_after_writing, started
+from tests.sinks import run_sink
+from tests.waits import PATIENCE_S
 
 SIZE = (48, 64)
-JOIN_S = 30.0
 INFO = StreamInfo("cam", ("", "person"), 36, 12, False, "run")
 
 
@@ -75,20 +75,7 @@ def write(
     segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    sink = Mp4Sink(str(path), style, config or Mp4Config(), segments=segments)
-    buffer: RingBuffer[Output] = RingBuffer(1000)
-    for output in outputs:
-        buffer.put(output)
-    buffer.close()
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
-
-
-def read(path: Path) -> list[VideoFrame]:
-    with av.open(str(path)) as container:
-        return list(container.decode(video=0))
+    run_sink(Mp4Sink(str(path), style, config or Mp4Config(), segments=segments), outputs)
 
 
 def boxes(path: Path) -> list[str]:
@@ -128,14 +115,14 @@ def test_a_closed_file_is_an_ordinary_mp4(tmp_path: Path) -> None:
         assert stream.average_rate == 10
 
 
-def test_key_frames_by_time(tmp_path: Path) -> None:
+def test_key_frames_come_after_the_time_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     write(path, [result(n, n / 10) for n in range(30)], Mp4Config(keyframe_s=0.8))
-    keys = [n for n, frame in enumerate(read(path)) if frame.key_frame]
+    keys = [n for n, frame in enumerate(frames_of(path)) if frame.key_frame]
     assert keys == [0, 8, 16, 24]
 
 
-def test_one_frame(tmp_path: Path) -> None:
+def test_a_single_frame_lasts_a_25th_of_a_second(tmp_path: Path) -> None:
     write(tmp_path / "out.mp4", [result(0, 0.0)])
     with av.open(str(tmp_path / "out.mp4")) as container:
         stream = container.streams.video[0]
@@ -151,7 +138,7 @@ def test_without_frames_there_is_no_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (3, 5), (47, 64), (48, 63)])
 def test_odd_sizes_are_padded_with_the_edge(tmp_path: Path, size: tuple[int, int]) -> None:
     write(tmp_path / "out.mp4", [result(n, n / 10, size, level=200) for n in range(3)])
-    frames = read(tmp_path / "out.mp4")
+    frames = frames_of(tmp_path / "out.mp4")
     assert len(frames) == 3
     picture = frames[0].to_ndarray(format="rgb24")
     assert picture.shape == (size[0] + size[0] % 2, size[1] + size[1] % 2, 3)
@@ -163,9 +150,9 @@ def test_a_new_size_goes_on_in_another_file(tmp_path: Path) -> None:
     results = [result(n, n / 10, size) for n, size in enumerate(sizes)]
     epoch = results[-1].frame.epoch
     write(tmp_path / "out.mp4", [*results[:3], Gap(epoch, "size", 0), results[3]])
-    found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
+    found = {path.name: [f.pts for f in frames_of(path)] for path in tmp_path.iterdir()}
     assert found == {"out.mp4": [0, 9000], "out.1.mp4": [0], "out.2.mp4": [0]}
-    assert read(tmp_path / "out.1.mp4")[0].width == 32
+    assert frames_of(tmp_path / "out.1.mp4")[0].width == 32
 
 
 def test_players_are_told_of_oblong_pixels(tmp_path: Path) -> None:
@@ -184,7 +171,7 @@ def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) 
     sizes = [(48, 64)] * 3 + [(32, 32)] * 2 + [(48, 64)]
     results = [result(n, *each) for n, each in enumerate(zip(times, sizes, strict=True))]
     write(tmp_path / "out.mp4", results, segments=Segments(1))
-    found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
+    found = {path.name: [f.pts for f in frames_of(path)] for path in tmp_path.iterdir()}
     assert found == {
         "out.mp4": [0, 81_000],
         "out.1.mp4": [0],
@@ -198,7 +185,7 @@ def test_a_camera_that_was_away_for_longer_than_an_mp4_can_say_goes_on_in_anothe
 ) -> None:
     times = [0.0, 0.1, 8 * 3600, 8 * 3600 + 0.1]
     write(tmp_path / "out.mp4", [result(n, time_s) for n, time_s in enumerate(times)])
-    found = {path.name: [f.pts for f in read(path)] for path in tmp_path.iterdir()}
+    found = {path.name: [f.pts for f in frames_of(path)] for path in tmp_path.iterdir()}
     assert found == {"out.mp4": [0, 9000], "out.1.mp4": [0, 9000]}
 
 
@@ -212,7 +199,7 @@ def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None)
     write(tmp_path / "out.mp4", shown, Mp4Config(keyframe_s=0.3), segments=segments)
     paths = [tmp_path / "out.mp4", *(tmp_path / f"out.{n}.mp4" for n in range(1, 60))]
     parts = [path for path in paths if path.exists()]
-    counts = [len(read(part)) for part in parts]
+    counts = [len(frames_of(part)) for part in parts]
     sizes = [part.stat().st_size for part in parts]
     assert sum(counts) == 60
     fragment = max(sizes) / max(counts) * 4  # three frames, and the index
@@ -229,7 +216,7 @@ def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
     first, second = result(0, 0.0), result(1, 5.0)
     gap = Gap(Epoch(1, "reconnect", SIZE, Region(0, 0, *SIZE)), "reconnect", None)
     write(tmp_path / "out.mp4", [first, gap, second])
-    assert [frame.pts for frame in read(tmp_path / "out.mp4")] == [0, 450_000]
+    assert [frame.pts for frame in frames_of(tmp_path / "out.mp4")] == [0, 450_000]
 
 
 def bars(size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -260,7 +247,7 @@ def test_sd_colors_are_right_for_readers_that_ignore_tags(tmp_path: Path) -> Non
     file = Mp4File(str(tmp_path / "out.mp4"), (64, 256), Mp4Config(crf=1))
     file.write(picture, 0.0)
     file.close()
-    planes = read(tmp_path / "out.mp4")[0].to_ndarray(format="yuv420p")
+    planes = frames_of(tmp_path / "out.mp4")[0].to_ndarray(format="yuv420p")
     decoded = cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)  # BT.601, limited range
     centers = slice(16, None, 32)
     difference = decoded[:, centers].astype(int) - picture[:, centers].astype(int)
@@ -272,7 +259,7 @@ def test_binary_is_black_and_white(tmp_path: Path, height: int) -> None:
     size = (height, 128)
     frames = [result(n, n / 10, size, instances=(square(1, size),)) for n in range(3)]
     write(tmp_path / "out.mp4", frames, style="binary")
-    for frame in read(tmp_path / "out.mp4"):
+    for frame in frames_of(tmp_path / "out.mp4"):
         picture = frame.to_ndarray(format="rgb24")
         assert picture[height // 4 + 8 : -height // 4 - 8, 40:88].min() >= 250
         assert picture[: height // 4 - 8].max() <= 5
@@ -283,7 +270,7 @@ def test_styles_reach_the_file(tmp_path: Path, style: PictureStyle) -> None:
     size = (96, 128)
     frame = result(0, 0.0, size, instances=(square(3, size, category_id=8),))
     write(tmp_path / "out.mp4", [frame], Mp4Config(crf=5), style)
-    center = read(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24")[60, 64].astype(int)
+    center = frames_of(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24")[60, 64].astype(int)
     expected = {
         "overlay": np.array(color_of(3)) * 0.45 + 100 * 0.55,
         "instances": np.array(color_of(3)),
@@ -297,7 +284,7 @@ def test_side_by_side_is_twice_as_wide(tmp_path: Path) -> None:
     size = (96, 128)
     frame = result(0, 0.0, size, instances=(square(3, size),))
     write(tmp_path / "out.mp4", [frame], Mp4Config(crf=5), "side_by_side")
-    picture = read(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24").astype(int)
+    picture = frames_of(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24").astype(int)
     assert picture.shape == (96, 256, 3)
     assert np.abs(picture[60, 64] - 100).max() <= 8
     assert np.abs(picture[60, 192] - (np.array(color_of(3)) * 0.45 + 55)).max() <= 12
@@ -305,20 +292,18 @@ def test_side_by_side_is_twice_as_wide(tmp_path: Path) -> None:
 
 def test_quality_and_preset_reach_the_encoder(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (96, 128, 3), dtype=np.uint8)
-    lengths = {}
-    for crf in (10, 45):
-        path = tmp_path / f"{crf}.mp4"
-        file = Mp4File(str(path), (96, 128), Mp4Config(crf=crf, preset="ultrafast"))
+    contents = []
+    for number, (crf, preset) in enumerate([(10, "ultrafast"), (45, "ultrafast"), (10, "medium")]):
+        path = tmp_path / f"{number}.mp4"
+        file = Mp4File(str(path), (96, 128), Mp4Config(crf=crf, preset=preset))  # type: ignore[arg-type]
         file.write(noise, 0.0)
         file.close()
-        lengths[crf] = path.stat().st_size
-    assert lengths[45] < lengths[10] / 4
-
-
-def run_python(source: str, *arguments: str | Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", source, *map(str, arguments)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        contents.append(path.read_bytes())
+    fine, coarse, medium = contents
+    assert len(coarse) < len(fine) / 4
+    # x264 writes its settings into the stream: ultrafast alone does without CABAC.
+    assert b" cabac=0 " in fine
+    assert b" cabac=1 " in medium
 
 
 WRITE_AND_WAIT = """
@@ -336,12 +321,8 @@ sys.stdin.read()
 
 def test_a_killed_run_leaves_the_frames_up_to_the_last_key_frame(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    with run_python(WRITE_AND_WAIT, path) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(JOIN_S)
-    frames = read(path)
+    killed_after_writing(WRITE_AND_WAIT, path)
+    frames = frames_of(path)
     assert [frame.pts for frame in frames] == [n * 9_000 for n in range(40)]
     levels = [int(frame.to_ndarray(format="rgb24")[24, 32, 0]) for frame in frames]
     assert np.abs(np.subtract(levels, np.arange(40) * 4)).max() <= 6
@@ -376,11 +357,11 @@ except SinkError as error:
 @pytest.mark.parametrize("later", ["full", "room"])
 def test_a_full_disk_is_named_and_what_was_written_stays(tmp_path: Path, later: str) -> None:
     path = tmp_path / "out.mp4"
-    with run_python(WRITE_UNTIL_FULL, path, later) as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+    with started(sys.executable, "-c", WRITE_UNTIL_FULL, path, later) as writer:
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert errors == ""
     assert output.splitlines()[0] == f"{path}: File too large"
-    whole = read(path)
+    whole = frames_of(path)
     assert len(whole) >= 5
     assert len(whole) % 5 == 0  # a fragment has as many
     assert [frame.pts for frame in whole] == [n * 9_000 for n in range(len(whole))]
@@ -420,8 +401,8 @@ for limit in [*range(first, third, 400), *around, third + 4500]:
 
 
 def test_wherever_a_full_disk_tears_a_file_whole_fragments_can_be_read(tmp_path: Path) -> None:
-    with run_python(WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+    with started(sys.executable, "-c", WRITE_UNTIL_EACH_LIMIT, tmp_path / "out.mp4") as writer:
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert errors == ""
     *torn, after = [line.split() for line in output.splitlines()]
     assert {tuple(line) for line in torn} == {("1", "5"), ("2", "10"), ("3", "15")}
@@ -432,8 +413,8 @@ def test_the_disk_is_full_only_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     # Nothing is written before the first key frame after the start: here only by close.
     source = WRITE_UNTIL_FULL.replace("200_000", "1_000").replace("range(400)", "range(4)")
-    with run_python(source, path, "full") as writer:
-        output, errors = writer.communicate(timeout=JOIN_S)
+    with started(sys.executable, "-c", source, path, "full") as writer:
+        output, errors = writer.communicate(timeout=PATIENCE_S)
     assert (output, errors) == (f"{path}: File too large\n", "")
 
 
@@ -475,18 +456,18 @@ def test_a_frame_too_large_for_the_codec(tmp_path: Path) -> None:
         Mp4File(str(tmp_path / "out.mp4"), (16, 17_000), Mp4Config())
 
 
-def test_closing_without_a_frame(tmp_path: Path) -> None:
+def test_closing_without_a_frame_leaves_an_empty_file(tmp_path: Path) -> None:
     Mp4File(str(tmp_path / "out.mp4"), SIZE, Mp4Config()).close()
     assert (tmp_path / "out.mp4").read_bytes() == b""
 
 
-def test_on_its_own_thread(tmp_path: Path) -> None:
+def test_a_sink_thread_writes_the_file_and_ends(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     thread = SinkThread(f"mp4 {path}", partial(Mp4Sink, str(path), "overlay", Mp4Config()))
     thread.start()
     outputs: Sequence[Output] = [INFO, result(0, 0.0), result(1, 0.1), EndOfStream("end", 2, 0)]
     for output in outputs:
         thread.put(output)
-    assert thread.finish(JOIN_S) is None
-    assert len(read(path)) == 2
+    assert thread.finish(PATIENCE_S) is None
+    assert len(frames_of(path)) == 2
     assert f"mp4 {path}" not in {running.name for running in threading.enumerate()}

@@ -17,7 +17,6 @@ from streamer.output import FrameResult
 from streamer.sources import frame_assembler
 from streamer.sources.device_picture import DevicePicture, copy_picture
 from streamer.sources.picture import Picture
-from tests.tiny_vistr import save_tiny_vistr
 
 SAME = 0.98
 """Mean IoU that the masks of both ways of decoding have to reach."""
@@ -88,9 +87,9 @@ def test_masks_of_nvdec_are_those_of_software(precision: str) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.timeout(600)
-def test_sinks_fetch_images_while_the_network_is_recorded_and_runs(tmp_path: Path) -> None:
-    weights = tmp_path / "tiny.safetensors"
-    save_tiny_vistr(weights, frames=6, slots=3)
+def test_sinks_fetch_images_while_the_network_is_recorded_and_runs(
+    tmp_path: Path, weights: str
+) -> None:
     shown = {}
     for hwaccel in ("none", "cuda"):
         video, folder = tmp_path / f"{hwaccel}.mp4", tmp_path / hwaccel

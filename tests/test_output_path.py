@@ -116,7 +116,9 @@ def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_places_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_outputs_in_one_place_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     check_apart(["a", "b/"], {"the source": "c", "the weights": None})
     with pytest.raises(ConfigError, match=r"\./x/\.\./c is also the source; allowed: a place of"):

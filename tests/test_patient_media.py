@@ -16,8 +16,8 @@ from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from tests.sources import read_broken
+from tests.waits import PATIENCE_S
 
-WAIT_S = 20
 QUICK = SourceConfig(read_timeout_s=0.3, reconnect_delay_s=0.01, reconnect_max_delay_s=0.01)
 SLOW = SourceConfig(read_timeout_s=1e4)
 
@@ -37,7 +37,7 @@ class Device:
         for index in range(3):
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
         self.room.stuck.release()
-        assert self.room.returns.wait(WAIT_S)
+        assert self.room.returns.wait(PATIENCE_S)
         if self.room.breaks:
             raise SourceError(f"{self.name}: unplugged")
 
@@ -91,7 +91,7 @@ def test_a_stuck_device_is_left_behind_and_opened_again(
     source.close()
     for thread in threading.enumerate():
         if thread.name == "reader":
-            thread.join(WAIT_S)
+            thread.join(PATIENCE_S)
     assert first.closed_by not in {None, second.closed_by}
 
 
@@ -116,9 +116,9 @@ def test_a_stuck_device_does_not_hold_up_the_end(room: Room) -> None:
     assert all(next(frames) for _ in range(3))
     ended = threading.Thread(target=lambda: list(frames))
     ended.start()
-    assert room.stuck.acquire(timeout=WAIT_S)
+    assert room.stuck.acquire(timeout=PATIENCE_S)
     source.interrupt()
-    ended.join(WAIT_S)
+    ended.join(PATIENCE_S)
     assert not ended.is_alive()
     room.returns.set()
     source.close()

@@ -9,14 +9,13 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from streamer.sources.picture import RgbConverter
-from tests.clips import draw, make_clip, write_image
+from tests.clips import draw, frames_of, make_clip, write_image
 
 RED = (200, 30, 60)
 
 
 def first_frame(path: Path) -> av.VideoFrame:
-    with av.open(str(path)) as container:
-        return next(container.decode(video=0))
+    return frames_of(path, 1)[0]
 
 
 def corners(height: int = 48, width: int = 64) -> np.ndarray:
@@ -62,7 +61,9 @@ def test_a_converted_frame_needs_no_garbage_collector(tmp_path: Path) -> None:
         (0, True, lambda image: image[:, ::-1]),
     ],
 )
-def test_upright(tmp_path: Path, rotation: int, hflip: bool, upright: object) -> None:
+def test_rotated_and_mirrored_frames_come_out_upright(
+    tmp_path: Path, rotation: int, hflip: bool, upright: object
+) -> None:
     make_clip(tmp_path / "a.mp4", frames=[corners()], rotation=rotation, hflip=hflip)
     image = RgbConverter().convert(first_frame(tmp_path / "a.mp4"))
     expected = upright(corners())  # type: ignore[operator]
@@ -74,7 +75,7 @@ def test_upright(tmp_path: Path, rotation: int, hflip: bool, upright: object) ->
 @pytest.mark.parametrize("matrix", [Colorspace.ITU709, Colorspace.ITU601])
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("height", [48, 720])
-def test_tagged_colour(matrix: Colorspace, color_range: ColorRange, height: int) -> None:
+def test_colour_tags_are_followed(matrix: Colorspace, color_range: ColorRange, height: int) -> None:
     frame = av.VideoFrame.from_ndarray(np.full((height, 64, 3), RED, np.uint8), "rgb24")
     frame = frame.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=color_range)
     assert close(RgbConverter().convert(frame)[8, 8], np.array(RED), mean=3)
@@ -98,7 +99,9 @@ def test_untagged_colour_goes_by_the_lines(height: int, matrix: Colorspace) -> N
         ("deep.mkv", "ffv1", "gbrp16le"),
     ],
 )
-def test_pixel_formats(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+def test_other_pixel_formats_become_8_bit_rgb(
+    tmp_path: Path, name: str, codec: str, pix_fmt: str
+) -> None:
     (drawn,) = make_clip(tmp_path / name, frames=1, codec=codec, pix_fmt=pix_fmt)
     image = RgbConverter().convert(first_frame(tmp_path / name))
     assert image.dtype == np.uint8
@@ -109,7 +112,7 @@ def test_pixel_formats(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> N
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 51), (1, 5)])
-def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_odd_sizes_keep_their_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
     (drawn,) = make_clip(tmp_path / "a.mkv", frames=1, size=size, codec="ffv1", pix_fmt="yuv444p")
     image = RgbConverter().convert(first_frame(tmp_path / "a.mkv"))
     assert image.shape == drawn.shape
@@ -117,7 +120,7 @@ def test_odd_sizes(tmp_path: Path, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".bmp", ".tif", ".webp"])
-def test_image_files(tmp_path: Path, suffix: str) -> None:
+def test_image_files_keep_their_colours(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     write_image(path, draw(3, (24, 32)))
     assert close(RgbConverter().convert(first_frame(path)), draw(3, (24, 32)))

@@ -7,6 +7,7 @@ from threading import Thread
 import pytest
 
 from streamer.sources.pipe_reader import PipeReader
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_interrupt_ends_a_waiting_read(pipe: tuple[int, int]) -> None:
     thread = Thread(target=lambda: read.append(reader.read(100)))
     thread.start()
     reader.interrupt()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert read == [b""]
     assert reader.failure is None
     reader.release()

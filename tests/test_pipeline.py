@@ -11,38 +11,14 @@ import pytest
 from streamer import pipeline as pipeline_module
 from streamer.errors import SinkError, SourceError, StreamError
 from streamer.output import EndOfStream, FrameResult, Gap, Output, StreamInfo
-from streamer.pipeline import Pipeline, Stages
-from streamer.predictor import Predictor
-from streamer.ring_buffer import Overflow, RingBuffer
+from streamer.pipeline import Pipeline
+from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
-from streamer.scheduler import WindowScheduler
 from streamer.sinks.sink import SinkThread
-from streamer.sources.decoder import DecoderThread
-from streamer.stitching.merger import FrameMerger
-from streamer.stitching.stitcher import Stitcher
-from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
+from tests.fakes import FakeSink, FakeSource, OneObject, StuckSource
 from tests.frames import make_epoch
-
-INFO = StreamInfo("test", ("", "person"), 8, 4, live=False, run="r")
-
-
-def pipeline(
-    source: FakeSource,
-    predictor: Predictor,
-    *,
-    stride: int = 4,
-    delay: int = 0,
-    step: int = 1,
-    grows: bool = False,
-    overflow: Overflow = "block",
-) -> Pipeline:
-    stages = Stages(
-        WindowScheduler(8, stride, step, grows=grows),
-        predictor,
-        Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
-        FrameMerger(delay, INFO.categories),
-    )
-    return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4, overflow)), stages)
+from tests.pipelines import INFO, pipeline
+from tests.waits import PATIENCE_S
 
 
 def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
@@ -101,10 +77,10 @@ def test_who_is_behind_catches_up_by_larger_strides() -> None:
     whole = pipeline(source, predictor, grows=True)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_to_end, whole)
-        assert predictor.blocked.wait(WAIT_S)
-        assert source.closed.wait(WAIT_S)
+        assert predictor.blocked.wait(PATIENCE_S)
+        assert source.closed.wait(PATIENCE_S)
         predictor.release.set()
-        outputs = running.result(WAIT_S)
+        outputs = running.result(PATIENCE_S)
     assert len(outputs) == 30
     assert [len(window.new) for window in predictor.windows] == [8, 8, 8, 6]
 
@@ -174,10 +150,10 @@ def test_stopping_finishes_the_window_and_counts_the_rest_as_dropped() -> None:
     whole = pipeline(source, predictor, delay=1)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_to_end, whole)
-        assert predictor.blocked.wait(WAIT_S)
+        assert predictor.blocked.wait(PATIENCE_S)
         whole.stop()
         predictor.release.set()
-        outputs = running.result(WAIT_S)
+        outputs = running.result(PATIENCE_S)
     assert len(predictor.windows) == 2
     assert len(outputs) == 12
     summary = whole.summary()
@@ -190,10 +166,12 @@ def test_what_comes_too_fast_is_dropped_and_counted() -> None:
     whole = pipeline(source, predictor, overflow="drop_oldest")
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run_to_end, whole)
-        assert source.blocked.wait(WAIT_S)  # it has given all, to a window that takes for ever
+        assert source.blocked.wait(PATIENCE_S)  # it has given all, to a window that takes for ever
         predictor.release.set()
         source.interrupt()
-        results = [output for output in running.result(WAIT_S) if isinstance(output, FrameResult)]
+        results = [
+            output for output in running.result(PATIENCE_S) if isinstance(output, FrameResult)
+        ]
     summary = whole.summary()
     assert summary.dropped == sum(result.dropped for result in results) >= 80
     assert summary.frames + summary.dropped == summary.decoded == 100
@@ -227,7 +205,7 @@ def test_outputs_end_side_by_side() -> None:
         def drain(self, outputs: RingBuffer[Output]) -> None:
             for _ in outputs:
                 pass
-            all_at_their_end.wait(WAIT_S)
+            all_at_their_end.wait(PATIENCE_S)
 
         def close(self) -> None:
             pass
@@ -242,7 +220,9 @@ def test_outputs_end_side_by_side() -> None:
 @pytest.mark.parametrize(
     ("place", "then"), list(product(["decoder", "main", "sink"], ["raises", "blocks", "finishes"]))
 )
-def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wherever_a_run_ends_all_is_closed_and_every_frame_counted(
+    place: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("streamer.run.STOPPED_SINK_S", 0.2)
     parts = Part(place, then)
     sinks = [
@@ -255,11 +235,11 @@ def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch)
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(run.execute)
         if then == "blocks":
-            assert parts.part.blocked.wait(WAIT_S)
+            assert parts.part.blocked.wait(PATIENCE_S)
             run.stop()
             if place == "main":
                 parts.predictor.release.set()
-        error = running.exception(WAIT_S)
+        error = running.exception(PATIENCE_S)
     parts.sink.release.set()
 
     if then == "raises":
@@ -286,6 +266,30 @@ def test_shutdown_matrix(place: str, then: str, monkeypatch: pytest.MonkeyPatch)
     assert end.frames + end.dropped == parts.source.given
     if then == "finishes":
         assert len(results) == 40
+
+
+def test_a_source_that_never_returns_from_a_read_is_left_behind_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pipeline_module, "DECODER_STOP_S", 0.1)
+    source, witness = StuckSource(), FakeSink()
+    sink = SinkThread("witness", lambda: witness)
+    sink.start()
+    run = Run(pipeline(source, OneObject()), [sink], INFO)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run.execute)
+        assert source.reading.wait(PATIENCE_S)
+        run.stop()
+        error = running.exception(PATIENCE_S)
+    was_closed = source.closed.is_set()
+    source.unplugged.set()
+    assert isinstance(error, SourceError)
+    assert str(error) == "stuck: did not return from a read within 0.1 s"
+    assert not was_closed
+    assert witness.closed
+    end = witness.got[-1]
+    assert isinstance(end, EndOfStream)
+    assert (end.reason, end.frames, end.dropped) == ("failed", 0, 0)
 
 
 def test_the_first_error_is_raised_and_the_others_are_logged(

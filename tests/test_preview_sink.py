@@ -10,11 +10,11 @@ import pytest
 from PIL import Image, ImageSequence
 
 from streamer.errors import SinkError
-from streamer.output import FrameResult, Output
-from streamer.ring_buffer import RingBuffer
+from streamer.output import FrameResult
 from streamer.sink_options import PreviewConfig
 from streamer.sinks.preview_sink import PreviewSink
 from tests.results import box_mask, epoch, frame_result
+from tests.sinks import filled, run_sink
 
 SIZE = (48, 64)
 
@@ -22,19 +22,7 @@ SIZE = (48, 64)
 def write(
     path: Path, results: Iterable[FrameResult], style: str = "frame", **options: float
 ) -> None:
-    sink = PreviewSink(str(path), style, PreviewConfig(**options))  # type: ignore[arg-type]
-    try:
-        drain(sink, results)
-    finally:
-        sink.close()
-
-
-def drain(sink: PreviewSink, results: Iterable[FrameResult]) -> None:
-    buffer: RingBuffer[Output] = RingBuffer(200)
-    for result in results:
-        buffer.put(result)
-    buffer.close()
-    sink.drain(buffer)
+    run_sink(PreviewSink(str(path), style, PreviewConfig(**options)), results)  # type: ignore[arg-type]
 
 
 def levels(count: int, fps: int = 10) -> list[FrameResult]:
@@ -84,7 +72,7 @@ def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_a_burst_after_a_pause(tmp_path: Path, ending: str) -> None:
+def test_frames_of_a_burst_are_shown_no_faster_than_asked(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"p.{ending}"
     results = levels(5)
     for result, time_s in zip(results, (0.0, 1.0, 1.001, 1.002, 1.2), strict=True):
@@ -102,9 +90,9 @@ def test_it_is_complete_before_the_run_ends(tmp_path: Path, ending: str) -> None
     path.write_bytes(b"of an earlier run")
     sink = PreviewSink(str(path), "frame", PreviewConfig(duration_s=1))
     results = levels(20)
-    drain(sink, results[:5])
+    sink.drain(filled(results[:5]))
     assert path.read_bytes() == b"of an earlier run"
-    drain(sink, results[5:])
+    sink.drain(filled(results[5:]))
     assert len(read(path)[0]) == 10
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     sink.close()
@@ -124,7 +112,7 @@ def test_styles_and_sizes_that_change(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
-def test_one_frame_and_none(tmp_path: Path, ending: str) -> None:
+def test_one_frame_is_a_still_and_none_is_no_file(tmp_path: Path, ending: str) -> None:
     write(tmp_path / f"one.{ending}", levels(1))
     with Image.open(tmp_path / f"one.{ending}") as picture:
         assert picture.size == (64, 48)
@@ -139,7 +127,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     sink = PreviewSink(str(tmp_path / "p.gif"), "frame", PreviewConfig())
     (tmp_path / "p.gif").unlink()
     (tmp_path / "p.gif").mkdir()
-    drain(sink, levels(1))
+    sink.drain(filled(levels(1)))
     with pytest.raises(SinkError, match=r"p\.gif: Is a directory"):
         sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["p.gif"]

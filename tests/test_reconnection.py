@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from tests.camera import Camera, End, transport_stream, without_first_frame
 from tests.clips import draw, make_clip
 from tests.descriptors import open_descriptors
 from tests.sources import opened, read, read_broken
+from tests.waits import PATIENCE_S
+from tests.web import serving
 
 QUICK = {"format": "mpegts", "reconnect_delay_s": 0.01, "max_reconnects": 1}
 
@@ -120,11 +122,11 @@ def test_an_interruption_ends_a_read(tmp_path: Path) -> None:
 
         rest = threading.Thread(target=read_on)
         rest.start()
-        assert nearly_all.wait(20)
+        assert nearly_all.wait(PATIENCE_S)
         rest.join(0.5)
         assert rest.is_alive()  # it waits for what does not come
         source.interrupt()
-        rest.join(20)
+        rest.join(PATIENCE_S)
         assert not rest.is_alive()
         source.close()
 
@@ -156,17 +158,11 @@ class MotionJpegHandler(BaseHTTPRequestHandler):
 
 
 def test_motion_jpeg_has_no_times_but_those_of_arrival() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), MotionJpegHandler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            url = f"http://127.0.0.1:{server.server_address[1]}/video"
-            source = opened(url, Selection(max_frames=20), live=True, reconnect_delay_s=0.01)
-            frames = list(source)
-            source.close()
-        finally:
-            server.shutdown()
-            thread.join(20)
+    with serving(MotionJpegHandler) as address:
+        selection = Selection(max_frames=20)
+        source = opened(f"{address}/video", selection, live=True, reconnect_delay_s=0.01)
+        frames = list(source)
+        source.close()
     assert [frame and frame.epoch.index for frame in frames] == [0] * 12 + [None] + [1] * 8
     received = [frame for frame in frames if frame is not None]
     assert {frame.pts for frame in received} == {None}

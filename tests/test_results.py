@@ -194,7 +194,7 @@ def test_a_failed_assembly_leaves_the_old_results(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "r.jsonl"]
 
 
-def test_paths_that_do_not_work(tmp_path: Path) -> None:
+def test_paths_that_do_not_work_are_named(tmp_path: Path) -> None:
     lines, results = write(tmp_path, [video()])
     with pytest.raises(SourceError, match=r"gone\.jsonl: No such file"):
         assemble(str(tmp_path / "gone.jsonl"), results)
@@ -224,7 +224,9 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert [len(entry["segmentations"]) for entry in entries] == [frames] * 3
 
 
-def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_counts_tracks_and_ends_in_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines, results = write(tmp_path, [video(), frame(instance(1), instance(2))])
     assert main([lines, results]) == 0
     assert capsys.readouterr().out == f"{results}: 2 tracks\n"

@@ -19,17 +19,19 @@ from pycocotools import mask as coco_mask
 from streamer.errors import SinkError
 from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.results import assemble as join
-from streamer.ring_buffer import RingBuffer
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
+from tests.json_lines import json_lines
+from tests.processes import ROOT, killed_after_writing
+from tests.sinks import run_sink
+from tests.waits import PATIENCE_S
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
 SEGMENT = CroppedMask((48, 64), 10, 20, np.ones((5, 8), dtype=bool))
 PERSON = Instance(7, 1, "person", float(np.float32(0.9)), SEGMENT)
 END = EndOfStream("end", 2, 0)
-JOIN_S = 30.0
 
 
 def result(index: int, *instances: Instance, epoch: int = 0) -> FrameResult:
@@ -44,24 +46,15 @@ def drain(
     segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    buffer: RingBuffer[Output] = RingBuffer(100)
-    for output in outputs:
-        buffer.put(output)
-    buffer.close()
-    sink = ResultsSink(str(path), assemble=assemble, segments=segments)
-    try:
-        sink.drain(buffer)
-    finally:
-        sink.close()
+    run_sink(ResultsSink(str(path), assemble=assemble, segments=segments), outputs)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    text = path.with_suffix(".jsonl").read_text(encoding="utf-8")
-    assert text == "" or text.endswith("\n")
-    return [json.loads(line) for line in text.splitlines()]
+    """Those that lie beside a results file."""
+    return json_lines(path.with_suffix(".jsonl"))
 
 
-def test_lines(tmp_path: Path) -> None:
+def test_each_frame_becomes_a_line_with_its_instances(tmp_path: Path) -> None:
     first = result(3, PERSON)
     taken = {"capture_unix_ns": 1_700_000_000_123_456_789, "capture_clock": "camera"}
     first = replace(first, frame=replace(first.frame, **taken))
@@ -106,7 +99,7 @@ def test_lines(tmp_path: Path) -> None:
     assert end == {"type": "end", "reason": "end", "frames": 2, "dropped": 0}
 
 
-def test_boxes_without_masks(tmp_path: Path) -> None:
+def test_without_masks_lines_and_results_hold_boxes(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
     drain(path, [replace(INFO, masks=False), result(0), result(1, PERSON), result(2), END])
     video, _, one, *_ = lines(path)
@@ -120,7 +113,7 @@ def test_boxes_without_masks(tmp_path: Path) -> None:
     assert entry["bboxes"] == [None, [20, 10, 8, 5], None]
 
 
-def test_a_frame_without_pts(tmp_path: Path) -> None:
+def test_a_frame_without_pts_is_written_as_null(tmp_path: Path) -> None:
     frame = replace(make_frame(0, make_epoch()), pts=None, time_base=Fraction(1, 90_000))
     drain(tmp_path / "r.json", [INFO, FrameResult(frame, ())])
     assert lines(tmp_path / "r.json")[1]["pts"] is None
@@ -161,7 +154,7 @@ def test_files_are_assembled_whatever_ends_the_run(tmp_path: Path, end: list[Out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "r.jsonl"]
 
 
-def test_without_frames(tmp_path: Path) -> None:
+def test_a_run_without_frames_leaves_an_end_and_an_empty_list(tmp_path: Path) -> None:
     drain(tmp_path / "r.json", [INFO, EndOfStream("failed", 0, 0)])
     assert [line["type"] for line in lines(tmp_path / "r.json")] == ["end"]
     assert json.loads((tmp_path / "r.json").read_text()) == []
@@ -234,11 +227,11 @@ def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:
     for output in (INFO, result(0, PERSON), result(1, PERSON), result(2, PERSON)):
         thread.put(output)
     assert [line["type"] for line in lines(path)][:2] == ["video", "frame"]
-    assert thread.finish(JOIN_S) is None
+    assert thread.finish(PATIENCE_S) is None
     assert len(json.loads(path.read_text())[0]["segmentations"]) == 3
 
 
-def test_paths() -> None:
+def test_lines_lie_beside_the_results_file() -> None:
     assert lines_path("a/r.json") == "a/r.jsonl"
     assert lines_path("results") == "results.jsonl"
     with pytest.raises(SinkError, match=r"r\.jsonl: is where the JSON lines go"):
@@ -269,11 +262,11 @@ WRITE_AND_WAIT = """
 import sys
 from streamer.sinks.results_sink import ResultsSink
 from streamer.ring_buffer import RingBuffer
-from tests.test_results_sink import INFO, PERSON, result
+from tests.results import frame_result, stream_info
 
 class Announcing(RingBuffer):
     def __iter__(self):
-        yield from (INFO, result(0, PERSON), result(1), result(2, PERSON))
+        yield from (stream_info(), frame_result(0), frame_result(1, masks={}), frame_result(2))
         print("written", flush=True)
         sys.stdin.read()
 
@@ -283,17 +276,10 @@ ResultsSink(sys.argv[1], assemble=True).drain(Announcing(1))
 
 def test_after_a_kill_the_lines_can_be_assembled(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    pipe = subprocess.PIPE
-    command = [sys.executable, "-c", WRITE_AND_WAIT, str(path)]
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(JOIN_S)
+    killed_after_writing(WRITE_AND_WAIT, path)
     assert not path.exists()
     command = [sys.executable, "-m", "streamer.results", str(path.with_suffix(".jsonl")), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=JOIN_S, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
     assert (done.stdout, done.stderr) == (f"{path}: 1 tracks\n", "")
     [entry] = json.loads(path.read_text())
     assert [mask is not None for mask in entry["segmentations"]] == [True, False, True]

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.ring_buffer import Closed, RingBuffer
-from tests.waits import waits_of
-
-WAIT_S = 10
+from tests.waits import PATIENCE_S, waits_of
 
 
 def test_hands_over_in_order() -> None:
@@ -74,8 +72,8 @@ def test_block_waits_for_room_and_loses_nothing() -> None:
     buffer: RingBuffer[int] = RingBuffer(2)
     with ThreadPoolExecutor(1) as pool:
         producer = pool.submit(lambda: [buffer.put(item) for item in range(100)])
-        got = [buffer.get(WAIT_S) for _ in range(100)]
-        producer.result(WAIT_S)
+        got = [buffer.get(PATIENCE_S) for _ in range(100)]
+        producer.result(PATIENCE_S)
     assert got == list(range(100))
     assert buffer.dropped == 0
 
@@ -88,10 +86,10 @@ def test_close_wakes_whoever_waits(blocked: str) -> None:
     waits = waits_of(buffer)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(buffer.put, 1) if blocked == "put" else pool.submit(buffer.get)
-        assert waits.wait(WAIT_S)
+        assert waits.wait(PATIENCE_S)
         buffer.close()
         with pytest.raises(Closed):
-            waiting.result(WAIT_S)
+            waiting.result(PATIENCE_S)
 
 
 def test_waiting_ends_at_its_timeout() -> None:
@@ -118,9 +116,9 @@ def test_without_its_limit_put_never_waits() -> None:
     waits = waits_of(buffer)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(buffer.put, 1)
-        assert waits.wait(WAIT_S)
+        assert waits.wait(PATIENCE_S)
         buffer.lift_limit()
-        waiting.result(WAIT_S)
+        waiting.result(PATIENCE_S)
     buffer.put(2, timeout_s=0)
     assert len(buffer) == 3
 

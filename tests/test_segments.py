@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import av
 import pytest
-from frames import make_epoch, make_frame
 
 from streamer.assembly import file_sinks
 from streamer.config import StreamConfig
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_options import Mp4Config
 from streamer.sinks.segments import Segments
+from tests.clips import frames_of
+from tests.frames import make_epoch, make_frame
+from tests.json_lines import json_lines
 
 INFO = StreamInfo("cam", ("", "person"), 36, 12, True, "run")
 
@@ -81,9 +81,7 @@ def counted(folder: Path, kind: str) -> dict[int, int]:
         middle = path.name.split(".")[1]
         number = 0 if middle == suffix else int(middle)
         if suffix == "mp4":
-            with av.open(str(path)) as container:
-                counts[number] = sum(1 for _ in container.decode(video=0))
+            counts[number] = len(frames_of(path))
         else:
-            entries = [json.loads(line) for line in path.read_text().splitlines()]
-            counts[number] = sum(entry["type"] == "frame" for entry in entries)
+            counts[number] = len(json_lines(path, "frame"))
     return counts

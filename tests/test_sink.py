@@ -13,10 +13,9 @@ from streamer.output import EndOfStream, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks import sink as sink_module
 from streamer.sinks.sink import SinkThread
-from tests.waits import waits_of
+from tests.waits import PATIENCE_S, waits_of
 
 END = EndOfStream("end", 0, 0)
-WAIT_S = 10
 
 
 class ListSink:
@@ -45,7 +44,7 @@ class ListSink:
                 raise OSError("disk full")
             if self.entered and self.release:
                 self.entered.set()
-                assert self.release.wait(WAIT_S)
+                assert self.release.wait(PATIENCE_S)
             self.got.append(output)
 
     def close(self) -> None:
@@ -65,7 +64,7 @@ def test_everything_happens_on_the_sinks_own_thread() -> None:
     thread = SinkThread("list", open_sink)
     thread.start()
     thread.put(END)
-    assert thread.finish(WAIT_S) is None
+    assert thread.finish(PATIENCE_S) is None
     assert sinks[0].got == [END]
     assert sinks[0].threads == {"list"}
     assert sinks[0].closed == 1
@@ -83,7 +82,7 @@ def test_a_sink_that_fails_tells_whoever_puts_and_is_closed() -> None:
     thread = SinkThread("list", lambda: sink)
     thread.start()
     thread.put(END)
-    error = thread.finish(WAIT_S)
+    error = thread.finish(PATIENCE_S)
     assert "disk full" in str(error)
     assert sink.closed == 1
     with pytest.raises(SinkError, match="disk full"):
@@ -93,7 +92,7 @@ def test_a_sink_that_fails_tells_whoever_puts_and_is_closed() -> None:
 def test_an_error_while_closing_counts() -> None:
     thread = SinkThread("list", lambda: ListSink(fail_on="close"))
     thread.start()
-    assert str(thread.finish(WAIT_S)) == "trailer lost"
+    assert str(thread.finish(PATIENCE_S)) == "trailer lost"
 
 
 def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
@@ -101,10 +100,10 @@ def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
     thread.start()
     thread.put(END)
-    assert entered.wait(WAIT_S)
+    assert entered.wait(PATIENCE_S)
     error = thread.finish(0)
     assert str(error) == "stuck: took nothing more for 0 s; 0 outputs waited"
-    assert thread.finish(WAIT_S) is error  # at once: it has been given up
+    assert thread.finish(PATIENCE_S) is error  # at once: it has been given up
     release.set()
 
 
@@ -120,7 +119,7 @@ def test_a_sink_that_is_slow_but_takes_what_waits_is_waited_for(
             for output in outputs:
                 self.got.append(output)
                 now[0] += 9
-                looked.wait(WAIT_S)
+                looked.wait(PATIENCE_S)
                 looked.clear()
 
     looked = threading.Event()
@@ -143,7 +142,7 @@ def test_a_stuck_sink_is_left_behind_once_that_is_urgent() -> None:
     thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
     thread.start()
     thread.put(END)
-    assert entered.wait(WAIT_S)
+    assert entered.wait(PATIENCE_S)
 
     def is_urgent() -> bool:
         asked.append(len(asked))
@@ -160,7 +159,7 @@ def test_what_a_sink_needs_to_close_is_not_limited() -> None:
     class SlowToClose(ListSink):
         def close(self) -> None:
             entered.set()
-            assert release.wait(WAIT_S)
+            assert release.wait(PATIENCE_S)
             super().close()
 
     sink = SlowToClose()
@@ -168,12 +167,12 @@ def test_what_a_sink_needs_to_close_is_not_limited() -> None:
     thread.start()
     finisher = ThreadPoolExecutor(1)
     thread.seal()
-    assert entered.wait(WAIT_S)
+    assert entered.wait(PATIENCE_S)
     finishing = finisher.submit(thread.finish, 0)
     with pytest.raises(TimeoutError):
         finishing.result(0.2)
     release.set()
-    assert finishing.result(WAIT_S) is None
+    assert finishing.result(PATIENCE_S) is None
     finisher.shutdown()
     assert sink.closed == 1
 
@@ -184,22 +183,22 @@ def test_a_full_queue_waits_until_its_limit_is_lifted() -> None:
     thread = SinkThread("slow", lambda: sink, capacity=1)
     thread.start()
     thread.put(END)
-    assert entered.wait(WAIT_S)
+    assert entered.wait(PATIENCE_S)
     thread.put(END)
     waits = waits_of(thread._outputs)
     putter = threading.Thread(target=thread.put, args=(END,))
     putter.start()
-    assert waits.wait(WAIT_S)
+    assert waits.wait(PATIENCE_S)
     thread.lift_limit()
-    putter.join(WAIT_S)
+    putter.join(PATIENCE_S)
     assert not putter.is_alive()
     release.set()
-    assert thread.finish(WAIT_S) is None
+    assert thread.finish(PATIENCE_S) is None
     assert sink.got == [END] * 3
 
 
 def test_a_finished_sink_takes_nothing_more() -> None:
     thread = SinkThread("list", ListSink)
-    assert thread.finish(WAIT_S) is None  # never started: nothing to wait for
+    assert thread.finish(PATIENCE_S) is None  # never started: nothing to wait for
     with pytest.raises(SinkError, match="closed already"):
         thread.put(END)

@@ -13,6 +13,7 @@ from streamer.frame import Frame, Region
 from streamer.sources.selection import Selection
 from tests.clips import draw, make_clip, write_image
 from tests.sources import opened, read
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_timestamps_stay_exact(tmp_path: Path) -> None:
         (Selection(duration_s=100), 0, 30),
     ],
 )
-def test_selection(
+def test_a_selection_begins_and_ends_at_the_frames_asked_for(
     tmp_path: Path, suffix: str, selection: Selection, first: int, count: int
 ) -> None:
     drawn = make_clip(tmp_path / f"a{suffix}", frames=30, gop=7)
@@ -72,13 +73,13 @@ def test_selection(
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".flv"])
-def test_start_behind_the_end(tmp_path: Path, suffix: str) -> None:
+def test_a_start_behind_the_end_is_an_error(tmp_path: Path, suffix: str) -> None:
     make_clip(tmp_path / f"a{suffix}")
     with pytest.raises(SourceError, match=r"no frame .* after the first 9 s"):
         opened(tmp_path / f"a{suffix}", Selection(start_s=9))
 
 
-def test_region_of_interest(clip: Path) -> None:
+def test_a_region_is_the_networks_input_and_leaves_the_image_whole(clip: Path) -> None:
     (frame,) = read(clip, Selection(roi=(10, 5, 20, 30), max_frames=1))
     assert frame.epoch.region == Region(top=5, left=10, height=30, width=20)
     assert frame.image.shape == (48, 64, 3)
@@ -93,7 +94,9 @@ def test_region_of_interest(clip: Path) -> None:
         ((0, 0, 50, 4), "50x4 is more elongated than 8:1"),
     ],
 )
-def test_region_that_does_not_fit(clip: Path, roi: tuple[int, int, int, int], message: str) -> None:
+def test_a_region_that_does_not_fit_is_refused(
+    clip: Path, roi: tuple[int, int, int, int], message: str
+) -> None:
     with pytest.raises(SourceError, match=message):
         opened(clip, Selection(roi=roi))
 
@@ -124,7 +127,9 @@ def test_a_size_change_inside_a_stream(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1.5])
-def test_loop(clip: Path, start_s: float) -> None:
+def test_a_looped_file_begins_an_epoch_each_time_and_its_clock_goes_on(
+    clip: Path, start_s: float
+) -> None:
     once = round(30 - start_s * 10)
     frames = read(clip, Selection(start_s=start_s, max_frames=2 * once + 1), loop=True)
     assert [frame.epoch.reason for frame in frames[::once]] == ["start", "loop", "loop"]
@@ -164,9 +169,9 @@ def test_realtime_waits_and_can_be_interrupted(tmp_path: Path) -> None:
 
     thread = Thread(target=consume)
     thread.start()
-    assert seen.wait(30)
+    assert seen.wait(PATIENCE_S)
     source.interrupt()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert len(frames) == 1
 

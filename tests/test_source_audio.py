@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import av
 import pytest
 
-from streamer.output import FrameResult, Output
-from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import Mp4Config
-from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.source_options import SourceConfig
-from streamer.sources.container_opening import open_container
+from streamer.output import FrameResult
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
-from streamer.sources.source_spec import SourceSpec
-from tests.clips import beep_begins_s, make_clip, make_sounding_clip, truncate
+from tests.clips import beep_begins_s, frames_of, make_clip, make_sounding_clip, truncate
+from tests.processes import killed_after_writing
 from tests.results import epoch, frame_result
+from tests.sinks import carry_over
 
 CLOSE_S = 0.03  # a frame of AAC lasts 21 ms
-
-
-def carry_over(
-    source: Path,
-    target: Path,
-    selection: Selection | None = None,
-    change: Callable[[int, FrameResult], FrameResult] = lambda _, result: result,
-    sound: Path | None = None,
-) -> Mp4Sink:
-    """Write a file's frames, and its sound (or that of another one), into an MP4 to be closed."""
-    config = SourceConfig()
-    buffer: RingBuffer[Output] = RingBuffer(1000)
-    frames = open_source(str(source), config, selection or Selection(), 32)
-    for index, frame in enumerate(frames):
-        buffer.put(change(index, FrameResult(frame, ())))
-    frames.close()
-    buffer.close()
-    spec = SourceSpec.parse(str(sound or source), config)
-    opener = partial(open_container, spec, config, None)
-    sink = Mp4Sink(str(target), "frame", Mp4Config(), opener)
-    sink.drain(buffer)
-    return sink
 
 
 def streams(path: Path) -> dict[str, tuple[str, float]]:
@@ -148,8 +117,7 @@ def test_sound_whose_time_starts_over_does_not_end_the_run(
     once = (tmp_path / "a.ts").read_bytes()
     (tmp_path / "a.ts").write_bytes(once + once)
     carry_over(tmp_path / "a.ts", tmp_path / "out.mp4").close()
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        assert len(list(container.decode(video=0))) == 200
+    assert len(frames_of(tmp_path / "out.mp4")) == 200
     assert "packets of sound left out" in caplog.text
     assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=2 * CLOSE_S)
 
@@ -183,7 +151,7 @@ def test_a_track_without_sound_is_a_warning(
 KILLED = """
 import sys
 from pathlib import Path
-from tests.test_source_audio import carry_over
+from tests.sinks import carry_over
 sink = carry_over(Path(sys.argv[1]), Path(sys.argv[2]))
 print("written", flush=True)
 sys.stdin.read()
@@ -199,15 +167,7 @@ def test_a_kill_costs_a_second_at_most_with_sound_too(
 ) -> None:
     beep_s = max(0.5, from_s)
     make_sounding_clip(tmp_path / "a.mkv", sound_s=sound_s, beep_s=beep_s, sound_from_s=from_s)
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "a.mkv"), str(tmp_path / "out.mp4")]
-    pipe = subprocess.PIPE
-    root = Path(__file__).parents[1]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=root) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "written\n"
-        writer.kill()
-        writer.wait(30)
-    with av.open(str(tmp_path / "out.mp4")) as container:
-        assert len(list(container.decode(video=0))) >= 75
+    killed_after_writing(KILLED, tmp_path / "a.mkv", tmp_path / "out.mp4")
+    assert len(frames_of(tmp_path / "out.mp4")) >= 75
     if beep_s < 1:
         assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(beep_s, abs=CLOSE_S)

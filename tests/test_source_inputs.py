@@ -21,6 +21,7 @@ from tests.clips import make_clip, make_images
 from tests.descriptors import open_descriptors
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 from tests.tls_front import TlsFront
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -29,13 +30,13 @@ def clip(tmp_path: Path) -> Path:
     return tmp_path / "a.mp4"
 
 
-def test_lavfi() -> None:
+def test_a_filter_graph_is_read_at_its_rate() -> None:
     frames = read("lavfi:testsrc2=size=64x48:rate=5", Selection(max_frames=3))
     assert [frame.time_s for frame in frames] == [0, 0.2, 0.4]
     assert len(read("testsrc2=size=32x32:rate=5:duration=1", format="lavfi")) == 5
 
 
-def test_images(tmp_path: Path) -> None:
+def test_a_folder_and_a_pattern_give_exact_pixels_at_the_rate(tmp_path: Path) -> None:
     drawn = make_images(tmp_path / "f", frames=11)
     for spec in (tmp_path / "f", tmp_path / "f" / "%d.png"):
         frames = read(spec, fps=4)
@@ -45,7 +46,7 @@ def test_images(tmp_path: Path) -> None:
         assert frames[-1].time_s == 2.5
 
 
-def test_a_colon_in_a_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_name_with_colons_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip("file:12:30.mkv", frames=3)
     assert len(read("12:30.mkv")) == 3
@@ -60,7 +61,7 @@ def test_a_colon_in_a_file_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         ("0", None, "/dev/video0: "),
     ],
 )
-def test_cannot_be_opened(
+def test_what_cannot_be_opened_is_named(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
@@ -75,12 +76,12 @@ def test_cannot_be_opened(
     assert "\n" not in str(caught.value)
 
 
-def test_no_frames(tmp_path: Path) -> None:
+def test_a_source_without_a_frame_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no frame that can be decoded"):
         opened("lavfi:testsrc2=duration=0")
 
 
-def test_unknown_format_and_bad_graph(clip: Path) -> None:
+def test_an_unknown_format_and_a_bad_graph_are_errors(clip: Path) -> None:
     with pytest.raises(SourceError, match="no container format 'nosuch'"):
         opened(clip, format="nosuch")
     with pytest.raises(SourceError, match="lavfi:nonsense: Filter not found"):
@@ -105,12 +106,14 @@ def test_a_server_that_never_answers(scheme: str) -> None:
             opened(url, read_timeout_s=0.2, open_timeout_s=5)
 
 
-def test_open_timeout() -> None:
+def test_a_source_that_does_not_open_in_time_is_an_error() -> None:
     with pytest.raises(SourceError, match="no answer in time"):
         opened("udp://127.0.0.1:0", open_timeout_s=0.2, read_timeout_s=60)
 
 
-def test_http_file(http_url: str, clip: Path) -> None:
+def test_a_file_over_http_is_not_live_and_a_missing_one_is_an_error(
+    http_url: str, clip: Path
+) -> None:
     source = opened(f"{http_url}/{clip.name}")
     assert (source.live, source.expected_frames) == (False, 30)
     assert len(list(source)) == 30
@@ -119,7 +122,9 @@ def test_http_file(http_url: str, clip: Path) -> None:
         opened(f"{http_url}/nothere.mp4")
 
 
-def test_https(http_url: str, clip: Path, tmp_path: Path) -> None:
+def test_certificates_are_checked_where_an_authority_is_given(
+    http_url: str, clip: Path, tmp_path: Path
+) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(tmp_path / "stranger.pem")
@@ -183,10 +188,10 @@ def test_a_live_source_that_ends_is_lost(tmp_path: Path) -> None:
                 frames = list(source)
                 source.close()
             assert len(frames) == 30
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
 
-def test_standard_input(tmp_path: Path) -> None:
+def test_standard_input_is_read_from_the_start_asked_for(tmp_path: Path) -> None:
     make_clip(tmp_path / "a.ts", frames=30)
     read_fd, write_fd = os.pipe()
 
@@ -199,7 +204,7 @@ def test_standard_input(tmp_path: Path) -> None:
     source = open_source("-", SourceConfig(), Selection(start_s=0.5), SHORT_SIDE, stdin_fd=read_fd)
     frames = list(source)
     source.close()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     os.close(read_fd)
     assert (len(frames), source.name, source.live) == (25, "standard input", False)
 
@@ -215,7 +220,7 @@ def test_standard_input_that_stays_silent_or_ends() -> None:
     os.close(read_fd)
 
 
-def test_standard_input_stalls_midway(tmp_path: Path) -> None:
+def test_standard_input_that_stalls_is_an_error_after_its_frames(tmp_path: Path) -> None:
     make_clip(tmp_path / "a.ts", frames=20)
     read_fd, write_fd = os.pipe()
     os.write(write_fd, (tmp_path / "a.ts").read_bytes())
@@ -245,10 +250,10 @@ def test_interrupt_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
 
     thread = Thread(target=consume)
     thread.start()
-    assert seen.wait(30)
-    feeder.join(30)
+    assert seen.wait(PATIENCE_S)
+    feeder.join(PATIENCE_S)
     source.interrupt()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
     assert 50 <= len(frames) <= 100
     os.close(read_fd)
@@ -267,7 +272,7 @@ def test_no_descriptor_is_left_behind(clip: Path, tmp_path: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_repr_and_closing_twice(clip: Path) -> None:
+def test_a_source_may_be_closed_twice_and_says_what_it_is(clip: Path) -> None:
     source = opened(clip)
     assert repr(source) == f"Source({str(clip)!r}, live=False)"
     source.close()

@@ -34,7 +34,9 @@ from tests.clips import make_images
         ("missing.png", "file", "missing.png", False),
     ],
 )
-def test_kinds(spec: str, kind: str, target: str, live: bool | None) -> None:
+def test_what_is_named_tells_its_kind_and_whether_it_is_live(
+    spec: str, kind: str, target: str, live: bool | None
+) -> None:
     parsed = SourceSpec.parse(spec, SourceConfig())
     assert (parsed.kind, parsed.target, parsed.live) == (kind, target, live)
 

@@ -203,7 +203,7 @@ def test_duplicates_are_left_out(stride: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5, 35])
-def test_short_clips(count: int) -> None:
+def test_short_clips_give_each_object_one_id(count: int) -> None:
     results = stream(
         ScriptedPredictor(LANES), make_frames(make_epoch(), count), new_stitcher(), stride=18
     )

@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,12 @@ from streamer.client import MaskSubscriber, SilenceError
 from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sink_options import ZmqConfig
-from streamer.sinks.message_writer import MessageWriter
+from tests.messages import OTHER_RUN, writer
+from tests.processes import ROOT
 from tests.publisher import PATIENCE_MS, Publisher
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
+from tests.waits import PATIENCE_S
 
-OTHER_RUN = "0d0a2c55-7e10-4c7e-8f9c-31a7f3f0b6aa"
 SIZE = (12, 16)
 
 
@@ -52,16 +52,8 @@ def sender() -> Iterator[Sender]:
     opened.close()
 
 
-def writer(stream: str = "default", run: str = RUN) -> MessageWriter:
-    made = MessageWriter(stream, run, "coco_rle", with_jpeg=False)
-    made.write(stream_info(stream, run))
-    return made
-
-
 def pull(sender: Sender, stream: str | None = None) -> MaskSubscriber:
-    subscriber = MaskSubscriber(
-        sender.endpoint, stream, pattern="pull", timeout_s=PATIENCE_MS / 1000
-    )
+    subscriber = MaskSubscriber(sender.endpoint, stream, pattern="pull", timeout_s=PATIENCE_S)
     sender.start()
     return subscriber
 
@@ -97,7 +89,7 @@ def test_frames_come_with_their_header_and_masks() -> None:
 
 
 def test_label_maps_are_decoded_once(sender: Sender) -> None:
-    made = MessageWriter("default", RUN, "labelmap_png", with_jpeg=False)
+    made = writer(encoding="labelmap_png")
     sender.send(*made.write(frame_result(0)))
     with pull(sender) as subscriber:
         frame = next(iter(subscriber))
@@ -219,16 +211,23 @@ def test_closing_twice_is_fine(sender: Sender) -> None:
     assert subscriber.lost == 0
 
 
-def test_a_reader_needs_no_torch() -> None:
+ABSENT = (
+    *("torch", "torchvision", "av", "scipy", "PIL", "tqdm", "safetensors", "jsonargparse", "yaml"),
+    "prometheus_client",
+)
+"""What whoever installs a reader alone does not have."""
+
+
+def test_a_reader_and_its_command_need_few_packages() -> None:
     program = (
-        "import sys, streamer.client; "
-        "print([name for name in ('torch', 'torchvision', 'av') if name in sys.modules])"
+        "import sys, streamer.client, streamer.client.command; "
+        f"print([name for name in {ABSENT} if name in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     assert done.stdout.strip() == "[]"

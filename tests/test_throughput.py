@@ -17,7 +17,6 @@ from benchmarks.picture import main as draw_picture
 from benchmarks.stream_speed import steady_fps
 from benchmarks.throughput import main
 from tests.clips import make_clip
-from tests.tiny_vistr import save_tiny_vistr
 
 
 class Works:
@@ -93,19 +92,18 @@ def test_spread_is_in_milliseconds() -> None:
     }
 
 
-def arguments(folder: Path, *more: str) -> list[str]:
-    save_tiny_vistr(folder / "tiny.safetensors", frames=6, slots=3)
-    make_clip(folder / "clip.mp4", frames=20)
-    given = [f"--weights={folder / 'tiny.safetensors'}", f"--input={folder / 'clip.mp4'}"]
-    return [*given, "--rounds=2", "--kept=2", *more]
+@pytest.fixture
+def arguments(tmp_path: Path, weights: str) -> list[str]:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    return [f"--weights={weights}", f"--input={tmp_path}/clip.mp4", "--rounds=2", "--kept=2"]
 
 
 @pytest.mark.slow
 def test_network_and_stream_are_timed_beside_the_reference(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "speed.json"
-    assert main(arguments(tmp_path, "--strides=6,2", f"--out={out}")) == 0
+    assert main([*arguments, "--strides=6,2", f"--out={out}"]) == 0
     report = json.loads(out.read_text())
     network = report["network"]
     assert list(network) == ["stride 6", "stride 2", "reference", "speed_up"]
@@ -144,7 +142,7 @@ def test_a_picture_of_something_else_is_refused(
 
 
 def test_a_stride_longer_than_the_window_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(arguments(tmp_path, "--strides=6,7")) == 2
+    assert main([*arguments, "--strides=6,7"]) == 2
     assert "strides has 7, the window of the weights is 6" in capsys.readouterr().err

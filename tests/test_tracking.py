@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks.tracking import tracking_figures
-from tests.vis_files import SIZE, annotation, box, read, result, rle, write
+from tests.vis_files import SIZE, annotation, box, golden_paths, read, result, rle, write
 
-GOLDEN = Path(__file__).parent / "golden" / "vis_ap"
 FOUR = tuple(box(5 * n, 10) for n in range(4))
 PERFECT = {"HOTA": 1.0, "DetA": 1.0, "AssA": 1.0, "IDF1": 1.0, "IDSW": 0}
 
@@ -63,9 +61,6 @@ def test_empty_masks_and_unlisted_categories_are_nothing(tmp_path: Path) -> None
 
 
 def test_golden_case_as_trackeval_reads_it(tmp_path: Path) -> None:
-    paths = tmp_path / "gt.json", tmp_path / "results.json"
-    for path in paths:
-        path.write_bytes(gzip.decompress((GOLDEN / f"{path.name}.gz").read_bytes()))
     # From TrackEval 1.3.0's YouTubeVIS data set on the same files, all detections together.
     expected = {
         "HOTA": 0.39224625813317965,
@@ -74,5 +69,5 @@ def test_golden_case_as_trackeval_reads_it(tmp_path: Path) -> None:
         "IDF1": 0.3470319634703196,
         "IDSW": 3,
     }
-    figures = tracking_figures(*read((str(paths[0]), str(paths[1]))))
+    figures = tracking_figures(*read(golden_paths(tmp_path)))
     assert figures == pytest.approx(expected, abs=1e-12)

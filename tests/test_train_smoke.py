@@ -15,6 +15,7 @@ import pytest
 
 from model import load_vistr
 from tests.clips import make_clip
+from tests.json_lines import json_lines
 from tests.tiny_vistr import save_tiny_vistr
 from tests.waits import until
 from training.clip import Clip
@@ -55,7 +56,7 @@ def command(folder: Path, out: str) -> list[str]:
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    return json_lines(folder / "losses.jsonl")
 
 
 def interrupt_after_a_step(arguments: list[str], log: Path) -> int:

@@ -13,11 +13,10 @@ import pytest
 from model import load_vistr, save_vistr
 from tests.clips import make_clip
 from tests.evaluated import pictures, sure_vistr, write_assets, write_labels
+from tests.processes import ROOT
 from training.evaluate import main
 from training.state import tensors_sha256
 from training.streaming import stream_results
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass
@@ -134,7 +133,7 @@ def test_what_is_missing_is_said_before_the_work(
 @pytest.mark.parametrize(
     "wrong", [["--parts", "tubes,tub"], ["--clips", "0"], ["--stream_frames", "x"], []]
 )
-def test_wrong_arguments(tmp_path: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_end_with_code_2(tmp_path: Path, wrong: list[str]) -> None:
     out = ["--out", str(tmp_path / "out")] if wrong else []
     with pytest.raises(SystemExit) as exit_:
         main([*out, *wrong])

@@ -6,12 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -19,6 +14,7 @@ import pytest
 from model.categories import YOUTUBE_VIS_2019
 from streamer.errors import SourceError
 from tests.archives import DEB_CONTROL, contents, pack, sums
+from tests.web import files_of, serving
 from training.assets import BACKBONE, VIDEO
 from training.fetch import CHECKSUMS, fetch, read_checksums
 from training.packages import EMOJI, FLUENT_EMOJI, MOBILENET, OPENCV, PACKAGES, Package
@@ -57,7 +53,7 @@ def test_npm_fetches_the_sprites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     files = {member(FLUENT_EMOJI, place): data for place, data in sprites.items()}
     files["package/package.json"] = json.dumps(manifest).encode()
     pack(tmp_path / "emoji.tgz", files)
-    with serving(tmp_path) as address:
+    with serving(files_of(tmp_path)) as address:
         release = {**manifest, "dist": {"tarball": f"{address}/emoji.tgz"}}
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_text(json.dumps({"name": name, "versions": {version: release}}))
@@ -99,22 +95,3 @@ def test_apt_fetches_the_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def member(package: Package, place: str) -> str:
     return package.root + package.files[place]
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder on loopback; yields the address."""
-    handler = partial(QuietHandler, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing about requests."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ import torch
 
 from model import load_vistr
 from streamer.errors import ConfigError, DeviceError, SourceError
+from tests.json_lines import json_lines
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.clip import Clip
@@ -62,10 +62,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return config
 
 
-def logged(folder: Path, name: str) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> None:
@@ -84,10 +80,11 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(whole: TrainConfig) -> No
     torch.testing.assert_close(dict(second["trainee"]), dict(first["trainee"]))
     torch.testing.assert_close(second["optimiser"]["state"], first["optimiser"]["state"])
     for name in ("losses.jsonl", "figures.jsonl"):
-        for one, other in zip(logged(whole.out, name), logged(parts.out, name), strict=True):
+        lines = (json_lines(run.out / name) for run in (whole, parts))
+        for one, other in zip(*lines, strict=True):
             assert one == pytest.approx(other, rel=1e-3)
-    assert [entry["step"] for entry in logged(parts.out, "losses.jsonl")] == [1, 2, 3, 4]
-    (figures,) = logged(parts.out, "figures.jsonl")
+    assert [entry["step"] for entry in json_lines(parts.out / "losses.jsonl")] == [1, 2, 3, 4]
+    (figures,) = json_lines(parts.out / "figures.jsonl")
     assert figures["step"] == 4
     assert "person_AP50" not in figures  # of cats and dogs
 
@@ -161,7 +158,7 @@ def test_an_evaluation_that_is_stopped_is_made_when_the_run_goes_on(whole: Train
         assert read_checkpoint(config.checkpoint)["step"] == 4
         assert not (config.out / "figures.jsonl").exists()
     Run(config).go()
-    assert logged(config.out, "figures.jsonl") == logged(whole.out, "figures.jsonl")
+    assert json_lines(config.out / "figures.jsonl") == json_lines(whole.out / "figures.jsonl")
 
 
 @pytest.mark.slow
@@ -202,7 +199,7 @@ def test_a_gradient_that_is_no_number_is_left_out(
     run = Run(replace(whole, out=whole.out.with_name("spoiled"), evaluate_every=100))
     spoiled = Spoiled(run, range(1, 2))
     run.go()
-    assert [entry["step"] for entry in logged(run.config.out, "losses.jsonl")] == [1, 2, 3, 4]
+    assert [entry["step"] for entry in json_lines(run.config.out / "losses.jsonl")] == [1, 2, 3, 4]
     assert caplog.messages == [
         "categories that the weights do not know begin anew: cat, dog",
         "step 2: the gradient is no number; the step is left out",
@@ -281,7 +278,7 @@ def test_a_run_writes_the_network_that_it_has_trained(whole: TrainConfig) -> Non
 def test_a_run_that_has_its_steps_says_so(
     whole: TrainConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    before = logged(whole.out, "losses.jsonl")
+    before = json_lines(whole.out / "losses.jsonl")
     Run(whole).go()
     assert "has 4 steps already: nothing is left" in caplog.text
-    assert logged(whole.out, "losses.jsonl") == before
+    assert json_lines(whole.out / "losses.jsonl") == before

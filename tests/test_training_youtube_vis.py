@@ -188,7 +188,7 @@ def test_objects_that_the_drawn_frames_do_not_show_are_left_out(root: Path) -> N
 
 
 @pytest.mark.parametrize("size", [(24, 32), (30, 50), (48, 40), (96, 128), (60, 40)])
-def test_scaling(root: Path, size: tuple[int, int]) -> None:
+def test_scaled_masks_keep_pixels_that_are_half_covered(root: Path, size: tuple[int, int]) -> None:
     source = open_set(root)
     native, scaled = draw(source, LONG, 8), draw(source, LONG, 8, size)
     assert scaled.size == size
@@ -454,7 +454,7 @@ def test_files_that_are_no_data_set(root: Path, content: str, message: str) -> N
         open_set(root)
 
 
-def test_wrong_arguments(root: Path) -> None:
+def test_what_cannot_be_opened_or_drawn_is_named(root: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere: is not a folder"):
         YouTubeVis(root / "annotations.json", root / "nowhere", categories=3)
     with pytest.raises(SourceError, match=r"nowhere\.json: No such file"):

@@ -20,7 +20,7 @@ from tests.vis_files import rle
 SIZE = (5, 7)
 Frames = list[NDArray[np.bool_] | None]
 
-FEW = settings(max_examples=100, deadline=None, database=None)
+FEW = settings(max_examples=100)
 OBJECTS = st.integers(1, 4).flatmap(
     lambda frames: st.lists(
         st.lists(st.none() | arrays(np.bool_, SIZE), min_size=frames, max_size=frames),

@@ -8,12 +8,12 @@ from threading import Event, Thread
 
 from tests.camera import transport_stream
 from tests.sources import lose_and_find, opened
+from tests.waits import PATIENCE_S
 
 DATAGRAM = 7 * 188
 """Bytes that senders put into one: as many transport packets as fit into Ethernet's frames."""
 
 INTERVAL_S = 0.002
-WAIT_S = 30
 
 
 class UdpSender:
@@ -40,7 +40,7 @@ class UdpSender:
     def __exit__(self, *_: object) -> None:
         self._done.set()
         self._speaks.set()
-        self._thread.join(WAIT_S)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     def pause(self) -> None:
@@ -53,12 +53,13 @@ class UdpSender:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             while not self._done.is_set():
                 for datagram in self._datagrams:
-                    self._speaks.wait(WAIT_S)
+                    self._speaks.wait(PATIENCE_S)
                     sender.sendto(datagram, ("127.0.0.1", self._port))
                     self._done.wait(INTERVAL_S)
 
 
 def test_a_sender_that_falls_silent_is_lost_and_found_again(tmp_path: Path) -> None:
     with UdpSender(transport_stream(tmp_path, frames=24)) as sender:
-        source = opened(sender.url, read_timeout_s=0.5, reconnect_delay_s=0.01)
+        # Long enough for a busy machine: a pause of it would be a second loss.
+        source = opened(sender.url, read_timeout_s=5, reconnect_delay_s=0.01)
         lose_and_find(source, sender.pause, sender.resume, (30, 30))

@@ -46,7 +46,7 @@ def no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_network_on_cuda_it_is_out_of_the_question(
     codec: VideoCodecContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "streamer")
     for wanted, device in (("auto", torch.device("cpu")), ("none", CUDA)):
         decoding = VideoDecoding("clip", wanted, device)
         assert decoding.hwaccel() is None
@@ -57,7 +57,7 @@ def test_without_the_network_on_cuda_it_is_out_of_the_question(
 def test_each_change_is_logged_once(
     codec: VideoCodecContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "streamer")
     decoding = VideoDecoding("clip", "auto", CUDA)
     for on_device in (True, True, False, False, True):
         decoding.check(on_device, codec)
@@ -87,7 +87,7 @@ def test_an_ffmpeg_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 @without_cuda
 @pytest.mark.usefixtures("no_driver")
 def test_without_a_driver_the_cpu_decodes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "streamer")
     make_clip(tmp_path / "a.mp4", frames=12)
     frames = read(tmp_path / "a.mp4", device="cuda")
     assert len(frames) == 12
@@ -135,7 +135,7 @@ def both(path: Path, selection: Selection | None = None) -> tuple[list[Frame], l
 
 @pytest.mark.gpu
 def test_nvdec_is_really_used(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "streamer")
     torch.zeros(1, device="cuda")  # as the network is there before the source
     for wanted in ("cuda", "auto"):
         config = SourceConfig(hwaccel=wanted)
@@ -203,7 +203,7 @@ def test_kinds_of_video(tmp_path: Path, options: dict[str, object]) -> None:
 def test_what_nvdec_cannot_the_cpu_decodes(
     tmp_path: Path, options: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, "streamer")
     path = tmp_path / "a.mkv"
     make_clip(path, **{"frames": 12, "size": (192, 256), **options})  # type: ignore[arg-type]
     found = read(path, device="cuda")

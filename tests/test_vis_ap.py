@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
 from contextlib import redirect_stdout
@@ -16,18 +15,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from benchmarks.average_precision import AREA_RANGES, STATS, Figures, average_precision
-from tests.vis_files import annotation, box, read, result, video, write
-
-GOLDEN = Path(__file__).parent / "golden" / "vis_ap"
-
-
-@pytest.fixture
-def golden(tmp_path: Path) -> tuple[str, str]:
-    """The paths of the golden ground truth and results."""
-    paths = tmp_path / "gt.json", tmp_path / "results.json"
-    for path in paths:
-        path.write_bytes(gzip.decompress((GOLDEN / f"{path.name}.gz").read_bytes()))
-    return str(paths[0]), str(paths[1])
+from tests.vis_files import GOLDEN, annotation, box, golden_paths, read, result, video, write
 
 
 def evaluate(folder: Path, annotations: list[Any], results: list[Any], **parts: Any) -> Figures:
@@ -138,7 +126,7 @@ def test_videos_have_lengths_of_their_own_and_ids_in_any_order(tmp_path: Path) -
     assert figures.stats["AP"] == pytest.approx(1)  # the object with id 0 counts as well
 
 
-def test_nothing_found(tmp_path: Path) -> None:
+def test_nothing_found_scores_zero(tmp_path: Path) -> None:
     figures = evaluate(tmp_path, [annotation(1, box(0, 10))], [])
     assert [figures.stats[name] for name in ("AP", "AR100", "APl")] == [0, 0, -1]
     assert category_ap(figures) == {1: 0, 2: -1}
@@ -190,9 +178,9 @@ def as_image(entry: dict[str, Any]) -> dict[str, Any]:
     return entry | {"image_id": entry["video_id"], "segmentation": segmentation, "area": area}
 
 
-def test_golden_case(golden: tuple[str, str]) -> None:
+def test_the_golden_case_has_the_official_figures(tmp_path: Path) -> None:
     official = json.loads((GOLDEN / "official.json").read_text())
-    figures = average_precision(*read(golden))
+    figures = average_precision(*read(golden_paths(tmp_path)))
     assert figures.stats == pytest.approx(official["stats"], abs=1e-6)
     by_name = {str(category_id): ap for category_id, ap in category_ap(figures).items()}
     assert by_name == pytest.approx(official["per_category_AP"], abs=1e-6)

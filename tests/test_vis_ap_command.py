@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.vis_ap import main
-from tests.vis_files import annotation, box, result, write
+from tests.processes import ROOT
+from tests.vis_files import GOLDEN, annotation, box, result, write
 
-ROOT = Path(__file__).parents[1]
-GOLDEN = Path(__file__).parent / "golden" / "vis_ap"
 TRUTHS = [annotation(1, box(0, 10), box(5, 10)), annotation(2, box(80, 10), None)]
 
 
@@ -121,7 +120,7 @@ def test_the_figures_need_a_place_of_their_own(
 @pytest.mark.parametrize(
     "wrong", [["--min_score", "nan"], ["--min_score", "high"], ["--score", "1"], ["more"]]
 )
-def test_wrong_arguments(tmp_path: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_end_with_code_2(tmp_path: Path, wrong: list[str]) -> None:
     paths = write(tmp_path, TRUTHS, [])
     with pytest.raises(SystemExit) as exit_:
         main(arguments(paths, *wrong))

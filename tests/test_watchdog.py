@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-
 import pytest
 
-from streamer.pipeline import Pipeline
-from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog
-from tests.fakes import WAIT_S, FakeSink, FakeSource, OneObject
-from tests.test_pipeline import INFO, pipeline
-from tests.waits import until
-
-
-@contextmanager
-def running(whole: Pipeline, *sinks: SinkThread) -> Iterator[None]:
-    """A run on another thread; inside, something must let it end."""
-    for sink in sinks:
-        sink.start()
-    with ThreadPoolExecutor(1) as pool:
-        done = pool.submit(Run(whole, sinks, INFO).execute)
-        yield
-        done.result(WAIT_S)
+from tests.fakes import FakeSink, FakeSource, OneObject
+from tests.pipelines import pipeline, running
+from tests.waits import PATIENCE_S, until
 
 
 def stalls(watchdog: Watchdog) -> list[str]:
@@ -37,7 +20,7 @@ def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
     whole = pipeline(source, OneObject())
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
-        assert source.blocked.wait(WAIT_S)
+        assert source.blocked.wait(PATIENCE_S)
         until(lambda: whole.counts().waiting == 0)
         watchdog.look(0)
         watchdog.look(29)
@@ -59,7 +42,7 @@ def test_a_network_that_takes_nothing() -> None:
     whole = pipeline(FakeSource(40), predictor)
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
-        assert predictor.blocked.wait(WAIT_S)
+        assert predictor.blocked.wait(PATIENCE_S)
         until(lambda: whole.counts().is_source_idle)
         watchdog.look(0)
         watchdog.look(31)

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,26 +26,28 @@ from streamer.wire.messages import (
     InstanceEntry,
 )
 from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
+from tests.messages import frame_message, writer
+from tests.processes import ROOT
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 
-FEW = settings(max_examples=150, deadline=None, database=None)
+FEW = settings(max_examples=150)
 SIZE = (12, 16)
 
 
 def frame_packet(encoding: str = "coco_rle", *, with_jpeg: bool = False) -> list[bytes]:
-    writer = MessageWriter("cam1", RUN, encoding, with_jpeg=with_jpeg)  # type: ignore[arg-type]
+    made = writer("cam1", encoding=encoding, with_jpeg=with_jpeg)  # type: ignore[arg-type]
     masks = {3: box_mask(SIZE, 1, 2, 5, 6), 4: box_mask(SIZE, 4, 4, 8, 12)}
-    return writer.write(frame_result(0, SIZE, masks))[-1]
+    return made.write(frame_result(0, SIZE, masks))[-1]
 
 
 def packets() -> dict[str, list[bytes]]:
-    writer = MessageWriter("cam1", RUN, "coco_rle", with_jpeg=False)
+    made = MessageWriter("cam1", RUN, "coco_rle", with_jpeg=False)
     return {
-        "hello": writer.write(stream_info("cam1"))[0],
+        "hello": made.write(stream_info("cam1"))[0],
         "frame": frame_packet(),
-        "heartbeat": writer.heartbeat(),
-        "gap": writer.write(Gap(epoch(SIZE, 1), "reconnect", None))[0],
-        "eos": writer.write(EndOfStream("stopped", 5, 2))[0],
+        "heartbeat": made.heartbeat(),
+        "gap": made.write(Gap(epoch(SIZE, 1), "reconnect", None))[0],
+        "eos": made.write(EndOfStream("stopped", 5, 2))[0],
     }
 
 
@@ -113,7 +114,7 @@ def test_the_header_is_plain_compact_json() -> None:
 
 
 def test_the_example_of_the_documentation_is_a_packet() -> None:
-    text = (Path(__file__).parents[1] / "docs" / "wire-format.md").read_text("utf-8")
+    text = (ROOT / "docs" / "wire-format.md").read_text("utf-8")
     blocks = dict(re.findall(r"```(\w+)\n(.*?)```", text, flags=re.DOTALL))
     message = parse([b"masks/cam1/", blocks["json"].encode(), bytes.fromhex(blocks["hex"])])
     assert isinstance(message, FrameMessage)
@@ -128,9 +129,7 @@ def test_the_topic_ends_in_a_slash() -> None:
 
 
 def test_a_score_a_hair_over_one_is_one() -> None:
-    writer = MessageWriter("s", RUN, "coco_rle", with_jpeg=False)
-    message = parse(writer.write(frame_result(0, scores={1: 1.0000001}))[-1])
-    assert isinstance(message, FrameMessage)
+    message = frame_message(frame_result(0, scores={1: 1.0000001}))
     assert message.instances[0].score == 1
 
 

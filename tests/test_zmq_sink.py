@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
-from itertools import pairwise
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,12 +14,15 @@ import zmq
 
 from streamer.client.received import ReceivedFrame
 from streamer.errors import ConfigError, SinkError
-from streamer.output import EndOfStream, Gap, Output
+from streamer.option_check import LONGEST_S
+from streamer.output import EndOfStream, FrameResult, Gap, Output
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import ZmqConfig
+from streamer.sinks import zmq_sink
 from streamer.sinks.readers import Readers
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import (
+    AnyMessage,
     EosMessage,
     FrameMessage,
     GapMessage,
@@ -27,6 +33,7 @@ from streamer.wire.packet import topic
 from tests import zmtp
 from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
+from tests.waits import PATIENCE_S
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
 
@@ -48,7 +55,7 @@ def test_a_reader_gets_hello_frames_gap_and_at_last_eos() -> None:
         messages = reader.read_all()
     kinds = [type(message) for message in messages if not isinstance(message, HelloMessage)]
     assert kinds == [FrameMessage, FrameMessage, GapMessage, FrameMessage, EosMessage]
-    assert all(later.seq == earlier.seq + 1 for earlier, later in pairwise(messages))
+    assert all(later.seq == earlier.seq + 1 for earlier, later in itertools.pairwise(messages))
     frames = [message for message in messages if isinstance(message, FrameMessage)]
     assert [frame.frame for frame in frames] == [0, 1, 2]
     assert [frame.epoch for frame in frames] == [0, 0, 1]
@@ -245,27 +252,39 @@ def noise(index: int, size: tuple[int, int] = (160, 240)) -> np.ndarray:
 
 
 def test_a_reader_that_stalls_delays_nobody_and_sees_its_loss(tmp_path: Path) -> None:
-    config = ZmqConfig(wait_subscribers=2, hwm=4, frames="jpeg", linger_s=0.2)
+    config = ZmqConfig(
+        wait_subscribers=2, hwm=4, frames="jpeg", linger_s=0.2, heartbeat_s=LONGEST_S
+    )
     size, count = (480, 640), 40  # 0.5 MB each, which is more than sockets hold
+    arrived: list[AnyMessage] = []
     with Publisher(config, f"ipc://{tmp_path}/s") as publisher:
         quick = publisher.reader()
         stalled = publisher.reader(hwm=1)
-        publisher.inform()
-        for index in range(count):  # in step with the quick one: it has no reason to lose any
-            publisher.put([frame_result(index, size, image=noise(index, size))])
+
+        def publish(result: FrameResult) -> None:
+            """In step with the quick reader: it has no reason to lose any."""
+            publisher.put([result])
             _, frame = quick.read_until(FrameMessage)
-            assert frame.frame == index
-        arrived = []
-        while stalled.socket.poll(500):
-            arrived.append(stalled.read().seq)
-        publisher.put([frame_result(count)])
-        _, later = stalled.read_until(FrameMessage)
+            assert frame.frame == result.frame.index
+
+        publisher.inform()
+        for index in range(count):
+            publish(frame_result(index, size, image=noise(index, size)))
+        # What waits for the stalled one is followed by a later frame as soon as there is room.
+        for index in itertools.count(count):
+            publish(frame_result(index, size))  # of one grey, and small
+            while stalled.socket.poll(10):
+                arrived.append(stalled.read())
+            last = arrived[-1]
+            if isinstance(last, FrameMessage) and last.frame >= count:
+                break
         publisher.end()
-    assert arrived == sorted(set(arrived))
+    seqs = [message.seq for message in arrived]
+    frames = [message.frame for message in arrived if isinstance(message, FrameMessage)]
+    assert seqs == sorted(set(seqs))
+    assert seqs[-1] - seqs[0] + 1 - len(seqs) == frames[-1] + 1 - len(frames) > 0
     # Here and there a message is under way besides those that may wait at either end.
-    assert len(arrived) <= config.hwm + 1 + 3
-    assert later.frame == count
-    assert later.seq > arrived[-1] + 1
+    assert sum(frame < count for frame in frames) <= config.hwm + 1 + 3
 
 
 def test_strangers_change_nothing() -> None:
@@ -275,7 +294,7 @@ def test_strangers_change_nothing() -> None:
         publisher.inform()
         publisher.put([frame_result(0)])
         reader.read_until(FrameMessage)
-        with zmtp.reach(publisher.endpoint, PATIENCE_MS / 1000) as stranger:
+        with zmtp.reach(publisher.endpoint, PATIENCE_S) as stranger:
             stranger.sendall(np.random.default_rng(0).bytes(100_000))
             with zmq.Context() as context, context.socket(zmq.SUB) as long:
                 ended = long.get_monitor_socket(zmq.EVENT_DISCONNECTED)
@@ -327,7 +346,7 @@ def test_push_loses_nothing_and_pushes_back(tmp_path: Path) -> None:
         reader.close()
     assert not thread.is_alive()
     assert rest[-1].seq == 32  # 2 hellos, 30 frames, and the end
-    assert all(later.seq == earlier.seq + 1 for earlier, later in pairwise(rest))
+    assert all(later.seq == earlier.seq + 1 for earlier, later in itertools.pairwise(rest))
 
 
 def test_push_without_a_reader_says_what_it_could_not_deliver() -> None:
@@ -355,23 +374,35 @@ def test_push_to_a_reader_that_stalls_at_the_end_is_an_error(tmp_path: Path) -> 
     assert "did not take all within 0.2 s" in str(error)
 
 
-def test_readers_that_took_all_are_no_loss_however_long_others_take_to_leave(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("jump_s", [31.0, 61.0])
+def test_readers_that_take_all_are_no_loss_however_long_others_take_to_leave(
+    jump_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    late_s = 0.0
+    closed = threading.Event()
     close = Readers.close
 
     def close_slowly(readers: Readers) -> None:
-        threading.Event().wait(0.3)
+        nonlocal late_s
         close(readers)
+        late_s = jump_s
+        closed.set()
 
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late_s)
+    monkeypatch.setattr(zmq_sink, "time", clock)
     monkeypatch.setattr(Readers, "close", close_slowly)
-    with Publisher(ZmqConfig(pattern="push", linger_s=0.4)) as publisher:
-        reader = publisher.reader(zmq.PULL)
+    config = ZmqConfig(pattern="push", linger_s=60, frames="jpeg", hwm=100)
+    size, count = (480, 640), 40  # 20 MB, more than sockets hold: the end waits in ZeroMQ's queue
+    with Publisher(config) as publisher, ThreadPoolExecutor(1) as pool:
+        reader = publisher.reader(zmq.PULL, hwm=1)
         publisher.inform()
-        publisher.put([frame_result(0)])
+        for index in range(count):
+            publisher.put([frame_result(index, size, image=noise(index, size))])
         reader.read_until(FrameMessage)
-        assert publisher.end() is None
+        ending = pool.submit(publisher.end)
+        assert closed.wait(60)
         reader.read_until(EosMessage)
+        assert ending.result(60) is None
 
 
 def test_heartbeats_of_push_wait_for_a_reader() -> None:

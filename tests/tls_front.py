@@ -9,7 +9,7 @@ from threading import Thread
 
 import trustme
 
-WAIT_S = 20
+from tests.waits import PATIENCE_S
 
 
 class TlsFront:
@@ -38,9 +38,9 @@ class TlsFront:
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(WAIT_S)
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(WAIT_S)
+        self._thread.join(PATIENCE_S)
         self._loop.close()
 
     async def _end(self) -> None:

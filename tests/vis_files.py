@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pycocotools import mask as coco_mask
 
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 
+GOLDEN = Path(__file__).parent / "golden" / "vis_ap"
 SIZE = (300, 300)
 CATEGORIES = ({"id": 1, "name": "person"}, {"id": 2, "name": "dog"})
 
@@ -60,6 +62,14 @@ def write(
     (folder / "gt.json").write_text(json.dumps(ground_truth))
     (folder / "results.json").write_text(json.dumps(results))
     return str(folder / "gt.json"), str(folder / "results.json")
+
+
+def golden_paths(folder: Path) -> tuple[str, str]:
+    """Unpack the ground truth and results of the golden case; returns their paths."""
+    paths = folder / "gt.json", folder / "results.json"
+    for path in paths:
+        path.write_bytes(gzip.decompress((GOLDEN / f"{path.name}.gz").read_bytes()))
+    return str(paths[0]), str(paths[1])
 
 
 def read(paths: tuple[str, str]) -> tuple[GroundTruth, list[Result]]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from streamer.ring_buffer import RingBuffer
+if TYPE_CHECKING:  # what `conftest.py` imports must not bring the project before it is measured
+    from streamer.ring_buffer import RingBuffer
+
+PATIENCE_S = 60
+"""Longest wait for what others are about to do, in seconds: only a test that fails gets there."""
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     """Wait for what other threads or processes are about to bring about."""
     deadline = time.monotonic() + timeout_s
     while not condition():

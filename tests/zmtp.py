@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from tests.publisher import PATIENCE_MS
+from tests.waits import PATIENCE_S
 
 MORE, LONG = 1, 2
 """Flags of a frame: parts of its message follow; its length has eight bytes."""
@@ -12,7 +12,7 @@ MORE, LONG = 1, 2
 
 def connect(endpoint: str, kind: bytes = b"SUB") -> socket.socket:
     """A connection to a publisher at ``tcp://HOST:PORT`` that has greeted it as a reader."""
-    stranger = reach(endpoint, PATIENCE_MS / 1000)
+    stranger = reach(endpoint, PATIENCE_S)
     greet(stranger, kind)
     return stranger
 

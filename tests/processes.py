@@ -1,0 +1,41 @@
+"""Programs in processes of their own, which are not there any more afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+"""The project's folder, in which a program finds its modules."""
+
+STREAM = (sys.executable, str(ROOT / "run_stream.py"))
+"""The command that runs the stream, up to its arguments."""
+
+
+@contextmanager
+def started(*command: object, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program whose output goes into pipes, unless `options` of `subprocess.Popen` tell."""
+    pipe = subprocess.PIPE
+    process: subprocess.Popen[str] = subprocess.Popen(
+        [str(word) for word in command],
+        **{"stdout": pipe, "stderr": pipe, "text": True, "cwd": ROOT, **options},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def killed_after_writing(code: str, *arguments: object) -> None:
+    """Kill Python code that says ``written`` in a line, and then waits for its input."""
+    program = (sys.executable, "-c", code, *arguments)
+    with started(*program, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"

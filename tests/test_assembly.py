@@ -1,0 +1,172 @@
+"""`streamer.assembly`: what options become, and what ``auto`` is."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model import VisTR
+from streamer.assembly import assemble, file_sinks, make_stages, publishers
+from streamer.config import StreamConfig
+from streamer.output import EndOfStream, FrameResult
+from streamer.scheduler import WindowScheduler
+from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig
+from streamer.sinks.drawing import color_of
+from streamer.sinks.sink import SinkThread
+from streamer.source_options import SourceConfig
+from streamer.window_options import StitchConfig, WindowConfig
+from tests.clips import frames_of, make_clip
+from tests.frames import make_epoch, make_frame
+from tests.results import RUN, box_mask, frame_result
+from tests.tiny_vistr import tiny_vistr
+from tests.waits import until
+
+ENDLESS = "lavfi:testsrc2=size=64x48:rate=25"
+
+
+@pytest.fixture(scope="module")
+def net() -> VisTR:
+    return tiny_vistr(frames=36)
+
+
+def first_due(scheduler: WindowScheduler) -> int:
+    """The index of the frame with which an epoch's first window is due."""
+    epoch = make_epoch(size=(4, 4))
+    return next(index for index in range(100) if scheduler.add(make_frame(index, epoch)))
+
+
+@pytest.mark.parametrize(
+    ("live", "stride", "longest", "emit_delay", "first"),
+    [(True, 12, 36, 0, 11), (False, 18, 18, 1, 35)],
+)
+def test_auto_is_what_suits_a_live_source_or_a_file(
+    net: VisTR, live: bool, stride: int, longest: int, emit_delay: int, first: int
+) -> None:
+    stages = make_stages(StreamConfig(), net, live=live)
+    assert (stages.scheduler.stride, stages.scheduler.longest_stride) == (stride, longest)
+    assert stages.merger.emit_delay == emit_delay
+    assert first_due(stages.scheduler) == first
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_auto_asks_no_more_than_the_window_of_the_weights(live: bool) -> None:
+    assert make_stages(StreamConfig(), tiny_vistr(frames=6), live=live).scheduler.stride == 6
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_is_asked_for_reaches_the_stages(net: VisTR, live: bool) -> None:
+    config = StreamConfig(
+        window=WindowConfig(stride=6, emit_delay=3, frame_step=2),
+        stitch=StitchConfig(accept=0.4, duplicate_iou=0.7, memory=50),
+    )
+    stages = make_stages(config, net, live=live)
+    scheduler, stitcher = stages.scheduler, stages.stitcher
+    # A stride that is given does not grow.
+    assert (scheduler.stride, scheduler.longest_stride, scheduler.frame_step) == (6, 6, 2)
+    assert stages.merger.emit_delay == 3
+    assert (stitcher.accept, stitcher.duplicate_iou, stitcher.memory) == (0.4, 0.7, 50)
+
+
+def test_only_the_categories_asked_for_are_shown(net: VisTR, tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+
+    def shown(**options: Any) -> set[str]:
+        config = StreamConfig(input=str(tmp_path / "clip.mp4"), threshold=0.0, **options)
+        pipeline = assemble(config, net, RUN).pipeline
+        with closing(pipeline):
+            results = [each for each in pipeline.outputs() if isinstance(each, FrameResult)]
+        return {instance.category for result in results for instance in result.instances}
+
+    known = shown()
+    assert known
+    assert shown(categories=sorted(known)) == known
+    others = set(net.categories[1:]) - known
+    assert others
+    assert shown(categories=sorted(others)) == set()
+
+
+@pytest.mark.parametrize(
+    ("live", "frame_step", "buffer", "most"),
+    [
+        (False, 1, "auto", 18),
+        (False, 2, "auto", 36),
+        (True, 1, "auto", 36),
+        (True, 2, "auto", 72),
+        (True, 1, 7, 7),
+    ],
+)
+def test_as_many_frames_may_wait_as_a_window_takes(
+    net: VisTR, live: bool, frame_step: int, buffer: Any, most: int
+) -> None:
+    config = StreamConfig(
+        input=ENDLESS,
+        source=SourceConfig(live=live, buffer=buffer),
+        window=WindowConfig(frame_step=frame_step),
+    )
+    pipeline = assemble(config, net, RUN).pipeline
+    with closing(pipeline), closing(pipeline.outputs()) as outputs:
+        next(outputs)
+        dropped = pipeline.counts().dropped
+        until(lambda: pipeline.counts().is_source_idle or pipeline.counts().dropped > dropped)
+        assert pipeline.counts().waiting == most
+        assert pipeline.counts().is_source_idle is not live  # a live source is never held up
+
+
+def run(sinks: list[SinkThread], results: list[FrameResult]) -> None:
+    for sink in sinks:
+        sink.start()
+        for result in results:
+            sink.put(result)
+        sink.put(EndOfStream("end", len(results), 0))
+    assert [sink.finish(60) for sink in sinks] == [None] * len(sinks)
+
+
+def test_every_endpoint_has_a_publisher(tmp_path: Path) -> None:
+    endpoints = [f"ipc://{tmp_path}/a", f"ipc://{tmp_path}/b"]
+    sinks = publishers(StreamConfig(publish=endpoints), RUN)
+    assert [sink.name for sink in sinks] == [f"zmq {endpoint}" for endpoint in endpoints]
+    for sink in sinks:
+        sink.start()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+    for sink in sinks:
+        sink.put(EndOfStream("end", 0, 0))
+        assert sink.finish(60) is None
+
+
+def test_every_output_has_its_own_style_or_that_of_its_kind(tmp_path: Path) -> None:
+    own = [f"classes={tmp_path}/own.mp4", f"classes={tmp_path}/own.gif", f"classes={tmp_path}/own/"]
+    config = StreamConfig(
+        output=[f"{tmp_path}/video.mp4", f"{tmp_path}/preview.gif", f"{tmp_path}/images/", *own],
+        mp4=Mp4Config(style="binary", crf=5),
+        images=ImagesConfig(style="instances"),
+        preview=PreviewConfig(width=32),
+    )
+    size = (48, 64)
+    mask = box_mask(size, 0, 0, *size)
+    result = frame_result(0, size, {5: mask}, category_ids={5: 2})
+    run(file_sinks(config, endless=False), [result])
+
+    def colour(name: str) -> list[int]:
+        """In the middle of the first picture of a file."""
+        if name.endswith(".mp4"):
+            picture = frames_of(tmp_path / name)[0].to_ndarray(format="rgb24")
+        else:
+            with Image.open(tmp_path / name) as image:
+                picture = np.asarray(image.convert("RGB"))
+        middle: list[int] = picture[picture.shape[0] // 2, picture.shape[1] // 2].tolist()
+        return middle
+
+    white, track, category = (255, 255, 255), color_of(5), color_of(2)
+    assert colour("video.mp4") == pytest.approx(white, abs=8)
+    assert colour("preview.gif") == pytest.approx(white, abs=8)
+    assert colour("images/0.png") == list(track)
+    assert colour("own.mp4") == pytest.approx(category, abs=8)
+    assert colour("own.gif") == pytest.approx(category, abs=8)
+    assert colour("own/0.png") == list(category)
+    with Image.open(tmp_path / "preview.gif") as preview:
+        assert preview.size == (32, 24)
