@@ -120,9 +120,15 @@ def _full_windows(frames: Sequence[Frame], size: int, stride: int) -> Iterator[W
 def _reference(plain: VisTR, frames: Sequence[Frame], device: torch.device) -> float:
     parameter = next(plain.parameters())
     inputs = [frame.inputs for frame in islice(cycle(frames), plain.frames)]
+    # TF32 as the published code finds it: loading the product has switched it off.
+    cudnn = torch.backends.cudnn
+    rounds, cudnn.allow_tf32 = cudnn.allow_tf32, True
     synchronise(device)
     started = time.perf_counter()
-    with device_errors(device, "in the slow reference", "--no_reference leaves it out"):
-        slow_reference(plain, normalise(stack_inputs(inputs, device), parameter.dtype))
-        synchronise(device)
+    try:
+        with device_errors(device, "in the slow reference", "--no_reference leaves it out"):
+            slow_reference(plain, normalise(stack_inputs(inputs, device), parameter.dtype))
+            synchronise(device)
+    finally:
+        cudnn.allow_tf32 = rounds
     return time.perf_counter() - started

@@ -31,7 +31,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
     """Finished frames of a source, in order; use it in a ``with`` block, on one thread.
 
     Leaving the block in any way stops decoding and releases everything. Inside, PyTorch has
-    `StreamConfig.threads`, outside those that it had before.
+    `StreamConfig.threads`, and convolutions in float32 on CUDA no TF32; outside what it had before.
 
     Args:
         config: What to read and how.
@@ -54,6 +54,8 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             raise StreamError("this stream is over; another begins with streamer.stream(…)")
         with ExitStack() as undo:
             undo.callback(torch.set_num_threads, torch.get_num_threads())
+            cudnn = torch.backends.cudnn
+            undo.callback(setattr, cudnn, "allow_tf32", cudnn.allow_tf32)
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
             undo.callback(self._assembly.pipeline.close)
             undo.callback(self._assembly.pipeline.stop)

@@ -190,29 +190,27 @@ class VistrPredictor:
         votes = F.one_hot(frame_categories, classes).float().mean(dim=0) * self._kept_classes
         wanted = self._kept_classes[slot_categories(frame_categories, classes)]
         slots = self._select(scores, wanted)
-        boxes = state.boxes[:length, slots]
+        # Indexing by a list would wait for the device each time.
+        chosen = torch.tensor(slots, dtype=torch.int64, device=scores.device)
+        boxes = state.boxes[:length].index_select(1, chosen)
+        embeddings = state.embeddings[:length].index_select(1, chosen).float().mean(dim=0)
+        presence = frame_scores.index_select(1, chosen) >= FRAME_SCORE_CUT
+        scores, votes = scores[chosen], votes[chosen]
         if self._masks:
             masks = self._net.segment(state, slots)[:length]
         else:
             height, width = state.features.adapted[-1].shape[-2:]
             masks = box_logits(boxes, (height, width))
-        embeddings = state.embeddings[:length, slots].float().mean(dim=0)
-        arrays = _on_host(
-            scores[slots],
-            votes[slots],
-            F.normalize(embeddings, dim=1),
-            boxes,
-            frame_scores[:, slots] >= FRAME_SCORE_CUT,
-            masks,
+        home = _on_host(
+            scores=scores,
+            class_votes=votes,
+            embeddings=F.normalize(embeddings, dim=1),
+            boxes=boxes,
+            presence=presence,
+            masks=masks,
         )
-        return Prediction(
-            scores=arrays[0],
-            class_votes=arrays[1],
-            embeddings=arrays[2],
-            boxes=arrays[3],
-            presence=arrays[4].astype(np.bool_),
-            masks=arrays[5],
-        )
+        presence_at_home = home.pop("presence").astype(np.bool_)
+        return Prediction(**home, presence=presence_at_home)
 
     def _select(self, scores: Tensor, wanted: Tensor) -> list[int]:
         """Slots to keep, best first, of scores and of whether a slot's category is wanted, [K]."""
@@ -221,12 +219,13 @@ class VistrPredictor:
         return [slot for slot in best_first if ranked[slot] >= 0]
 
 
-def _on_host(*parts: Tensor) -> list[NDArray[np.float32]]:
+def _on_host(**parts: Tensor) -> dict[str, NDArray[np.float32]]:
     """Tensors as float32 arrays in the host's memory."""
-    if not parts[0].is_cuda:
-        return [part.float().contiguous().numpy() for part in parts]
+    if not next(iter(parts.values())).is_cuda:
+        return {name: part.float().contiguous().numpy() for name, part in parts.items()}
     # In one copy, to pinned memory: CUDA copies to other memory at part of the speed.
-    packed = torch.cat([part.float().flatten() for part in parts])
+    packed = torch.cat([part.float().flatten() for part in parts.values()])
     home = torch.empty(packed.shape, pin_memory=True).copy_(packed)
-    split = torch.split(home, [part.numel() for part in parts])
-    return [some.view(part.shape).numpy() for some, part in zip(split, parts, strict=True)]
+    split = torch.split(home, [part.numel() for part in parts.values()])
+    pairs = zip(split, parts.items(), strict=True)
+    return {name: some.view(part.shape).numpy() for some, (name, part) in pairs}

@@ -113,13 +113,17 @@ def test_options_of_groups_are_flat(weights: str) -> None:
         assert [result.interpolated for result in frames][:4] == [False, True, False, True]
 
 
-def test_pytorch_has_as_many_threads_afterwards_as_before(tmp_path: Path, weights: str) -> None:
+def test_pytorch_has_the_threads_and_the_rounding_afterwards_that_it_had_before(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_clip(tmp_path / "clip.mp4", frames=3)
     before = torch.get_num_threads()
     more = before + 1
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "allow_tf32", True)
     with streamer.stream(str(tmp_path / "clip.mp4"), weights=weights, stride=3, threads=more):
-        assert torch.get_num_threads() == more
-    assert torch.get_num_threads() == before
+        assert (torch.get_num_threads(), cudnn.allow_tf32) == (more, False)
+    assert (torch.get_num_threads(), cudnn.allow_tf32) == (before, True)
     with pytest.raises(SourceError):
         streamer.stream(str(tmp_path / "gone"), weights=weights, threads=more).__enter__()
     assert torch.get_num_threads() == before
