@@ -124,7 +124,7 @@ def test_a_recorded_backbone_sees_passes_of_one_length(
         found = list(encode_frames(recorded, inputs))
     assert set(passes) == {6}
     assert len(found) == count
-    assert torch.allclose(FrameFeatures.cat(found).projected, expected.projected, atol=1e-5)
+    assert torch.allclose(FrameFeatures.cat(found).projected, expected.projected, atol=1e-3)
 
 
 def test_frames_are_prepared_while_a_window_fills(
