@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Mapping
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4
 """Parameters of ``mallopt``. Source: glibc's ``malloc.h`` and mallopt(3)."""
 
 LIBC = ctypes.CDLL(None)
@@ -29,12 +30,16 @@ def keep_memory() -> None:
     needed at its peak. Without effect on other C libraries, and where the environment says
     something else.
     """
-    if any(name in os.environ for name in OWN_CHOICES):
-        return
-    mallopt = getattr(LIBC, "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)
-        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    _set({M_MMAP_MAX: 0, M_TRIM_THRESHOLD: 2**31 - 1})
+
+
+def keep_little() -> None:
+    """Let glibc do as it does by itself in such a program: undoes `keep_memory`.
+
+    By itself, its thresholds rise to these values with the blocks that are given back.
+    """
+    _set({M_MMAP_MAX: 65_536, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26})
+    give_memory_back()
 
 
 def give_memory_back() -> None:
@@ -42,3 +47,10 @@ def give_memory_back() -> None:
     malloc_trim = getattr(LIBC, "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)
+
+
+def _set(parameters: Mapping[int, int]) -> None:
+    mallopt = getattr(LIBC, "mallopt", None)
+    if mallopt is not None and not any(name in os.environ for name in OWN_CHOICES):
+        for parameter, value in parameters.items():
+            mallopt(parameter, value)
