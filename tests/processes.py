@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -39,3 +39,22 @@ def killed_after_writing(code: str, *arguments: object) -> None:
     with started(*program, stdin=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
+
+
+def words_of(code: str, chosen: Mapping[str, str], names: Collection[str]) -> list[str]:
+    """What Python code prints where the environment has `chosen` of some variables, and no other.
+
+    Args:
+        code: Run to its end, without an error.
+        chosen: Variables that it finds, besides those of this process.
+        names: Those of this process that it does not find.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=inherited | dict(chosen),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.split()

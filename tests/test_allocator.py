@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
 from streamer.allocator import OWN_CHOICES
+from tests.processes import words_of
 
 PROGRAM = """
 import resource
@@ -38,15 +37,7 @@ print(kept, given_back, faults() - before)
 def test_blocks_are_kept_unless_the_environment_says_otherwise_and_given_back_if_asked(
     chosen: dict[str, str], keeps: bool
 ) -> None:
-    inherited = {name: value for name, value in os.environ.items() if name not in OWN_CHOICES}
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=inherited | chosen,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    faults, given_back, little = map(int, result.stdout.split())
+    faults, given_back, little = map(int, words_of(PROGRAM, chosen, OWN_CHOICES))
     # Pages may be large ones: 2 MiB each, of which a block is 32.
     assert (faults < 64) if keeps else (faults >= 128), faults
     assert min(given_back, little) >= 32

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
+
+from tests.processes import words_of
 
 PROGRAM = """
 import os, sys
@@ -22,12 +20,4 @@ print("torch" in sys.modules, os.environ.get("GOMP_SPINCOUNT"))
 )
 def test_threads_spin_as_chosen_or_little(chosen: dict[str, str], spins: str) -> None:
     names = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
-    inherited = {name: value for name, value in os.environ.items() if name not in names}
-    result = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=inherited | chosen,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert result.stdout.split() == ["False", spins]
+    assert words_of(PROGRAM, chosen, names) == ["False", spins]
