@@ -5,7 +5,9 @@ Source: Dai et al., Deformable Convolutional Networks, ICCV 2017 (v1, without mo
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+from collections.abc import Callable
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +16,11 @@ from torchvision.ops import deform_conv2d
 
 TAPS = 9
 """Of a kernel, row by row."""
+
+Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Of what, by which offsets, with which weight."""
+
+log = logging.getLogger(__name__)
 
 
 class DeformableConv(nn.Module):
@@ -37,11 +44,32 @@ class DeformableConv(nn.Module):
         # Half precision would move the taps too coarsely.
         exact = torch.promote_types(x.dtype, torch.float32)
         shifts = offset.to(exact)
-        if not torch.is_grad_enabled() and min(x.shape[-2:]) >= 2:
-            return convolve_then_gather(x, shifts, self.weight)
-        # Its kernels know no bfloat16.
-        moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
-        return moved.to(x.dtype)
+        if torch.is_grad_enabled() or min(x.shape[-2:]) < 2:
+            # Its kernels know no bfloat16.
+            moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
+            return moved.to(x.dtype)
+        kernel = None
+        if x.is_cuda and exact == torch.float32:
+            kernel = compiled_kernel(x.device, x.dtype, *self.weight.shape[:2])
+        return (kernel or convolve_then_gather)(x, shifts, self.weight)
+
+
+@cache
+def compiled_kernel(
+    device: torch.device, dtype: torch.dtype, outputs: int, inputs: int
+) -> Convolution | None:
+    """A kernel of our own for such a layer; None, and a warning, if it cannot be compiled."""
+    try:
+        from model.deformable_kernel import sample_and_convolve  # noqa: PLC0415 - with Triton only
+
+        x = torch.ones(1, inputs, 2, 2, device=device, dtype=dtype)
+        offset = torch.zeros(1, 18, 2, 2, device=device)
+        sample_and_convolve(x, offset, x.new_ones(outputs, inputs, 3, 3))
+    except Exception as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[-1]  # Triton's come last
+        log.warning("no kernel for deformable convolutions, a slower way is taken: %s", reason)
+        return None
+    return sample_and_convolve
 
 
 def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
@@ -50,8 +78,8 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     Interpolation and convolution are both linear, so they may change places: each tap's products
     with all pixels are a table of short rows, and an output pixel is the weighted sum of 9 taps ×
     4 corners of them, which is what `embedding_bag` calculates: on a CPU in vectorised threads,
-    where torchvision has one; on CUDA on the current stream, where torchvision's kernels run on
-    the default one, so that no CUDA graph can hold them.
+    where torchvision has one; on CUDA, where Triton is missing, on the current stream, while
+    torchvision's kernels run on the default one, so that no CUDA graph can hold them.
 
     Args:
         x: [n, C, h, w], h and w at least 2.

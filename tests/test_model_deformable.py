@@ -1,11 +1,28 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torchvision.ops import deform_conv2d
 
-from model.deformable import DeformableConv, convolve_then_gather
+from model.deformable import DeformableConv, compiled_kernel, convolve_then_gather
+from tests.processes import words_of
+
+INTERPRETED = """
+import torch
+from torchvision.ops import deform_conv2d
+from model.deformable_kernel import sample_and_convolve
+
+torch.manual_seed(0)
+for reach in (0.3, 3, 30, 1e30):
+    x, weight = torch.randn(3, 7, 6, 5), torch.randn(5, 7, 3, 3)
+    offset = torch.randn(3, 18, 6, 5) * reach
+    offset[0] = offset[0].round()
+    expected = deform_conv2d(x, offset, weight, padding=1)
+    print(float((sample_and_convolve(x, offset, weight) - expected).abs().max()))
+"""
 
 
 def test_without_offsets_it_is_a_convolution() -> None:
@@ -59,6 +76,63 @@ def test_the_quick_way_is_the_same_on_cuda() -> None:
     expected = deform_conv2d(x, offset, weight, padding=1)
     actual = convolve_then_gather(x.cuda(), offset.cuda(), weight.cuda())
     torch.testing.assert_close(actual.cpu(), expected)
+
+
+def test_the_kernel_gives_what_torchvision_gives() -> None:
+    pytest.importorskip("triton", reason="PyTorch comes without CUDA here")
+    # Triton's interpreter runs it on a CPU.
+    words = words_of(INTERPRETED, {"TRITON_INTERPRET": "1"}, ())
+    assert max(map(float, words)) < 1e-4
+    assert len(words) == 4
+
+
+@pytest.mark.parametrize(
+    ("dtype", "precision"), [("bf16", "tf32"), ("fp16", "tf32"), ("fp32", "ieee")]
+)
+def test_the_kernel_can_be_compiled_for_cuda(dtype: str, precision: str) -> None:
+    triton = pytest.importorskip("triton", reason="PyTorch comes without CUDA here")
+    from triton.backends.compiler import GPUTarget  # noqa: PLC0415
+    from triton.compiler import ASTSource  # noqa: PLC0415
+
+    from model.deformable_kernel import _kernel  # noqa: PLC0415
+
+    tensors = dict.fromkeys(("x", "weight", "moved"), f"*{dtype}") | {"offset": "*fp32"}
+    sizes = dict.fromkeys(("pixels", "height", "width"), "i32")
+    channels = {"inputs": 48, "outputs": 24, "padded_inputs": 64, "padded_outputs": 32}
+    constants = channels | {"at_once": 64, "precision": precision}
+    signature = tensors | sizes | dict.fromkeys(constants, "constexpr")
+    source = ASTSource(_kernel, {name: signature[name] for name in _kernel.arg_names}, constants)
+    # Of compute capability 9.0, whose instructions need no such device to be written.
+    compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32))
+    assert compiled.asm["cubin"]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("dtype", "error"),
+    [(torch.float32, 1e-6), (torch.float16, 1e-3), (torch.bfloat16, 6e-3)],
+    ids=str,
+)
+@torch.no_grad()
+def test_the_kernel_runs_on_cuda(dtype: torch.dtype, error: float) -> None:
+    torch.manual_seed(0)
+    layer = DeformableConv(48, 24).to("cuda", dtype)
+    x = torch.randn(3, 48, 30, 41, device="cuda", dtype=dtype)
+    offset = torch.randn(3, 18, 30, 41, device="cuda") * 3
+    exact = deform_conv2d(x.double(), offset.double(), layer.weight.double(), padding=1)
+    actual = layer(x, offset)
+    assert compiled_kernel(x.device, dtype, 24, 48) is not None
+    assert actual.dtype == dtype
+    assert (actual - exact).std() < error * exact.std()
+
+
+def test_where_the_kernel_cannot_be_compiled_this_is_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    compiled_kernel.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert compiled_kernel(torch.device("cpu"), torch.float32, 4, 2) is None
+    assert "no kernel for deformable convolutions, a slower way is taken" in caplog.text
 
 
 def test_the_quick_way_is_exact_in_single_precision_too() -> None:
