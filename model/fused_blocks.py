@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.mobilenetv2 import InvertedResidual
-from torchvision.models.resnet import BasicBlock, Bottleneck
+from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import Conv2dNormActivation
 
 _X86 = {"x86_64", "AMD64"}
@@ -61,6 +62,8 @@ class FusedConv(nn.Module):
         stride, padding = conv.stride, cast("tuple[int, ...]", conv.padding)
         geometry: tuple[Sequence[int], Sequence[int], Sequence[int], int]
         geometry = (stride, padding, conv.dilation, conv.groups)
+        if self.activation == "none":
+            return F.conv2d(x, conv.weight, conv.bias, *geometry)
         if self.activation != "relu":
             raise ValueError(f"activation is {self.activation!r}; cuDNN fuses relu only")
         if shortcut is None:
@@ -98,14 +101,20 @@ class FusedBlock(nn.Module):
 
     def __init__(self, block: BasicBlock | Bottleneck) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(
-            FusedConv(conv, "relu")
+        convolutions = [
+            cast("nn.Conv2d", conv)
             for name, conv in block.named_children()
             if name.startswith("conv")
-        )
-        self.downsample = block.downsample
-        if block.downsample is not None and not block.conv1.weight.is_cuda:
-            self.downsample = FusedConv(cast("nn.Conv2d", block.downsample[0]), "none")
+        ]
+        self.downsample: nn.Module | None = None
+        if block.downsample is not None:
+            conv, last = cast("nn.Conv2d", block.downsample[0]), convolutions[-1]
+            # Added once instead of twice: cuDNN adds a bias only together with a ReLU.
+            if conv.bias is not None and last.bias is not None:
+                last.bias = nn.Parameter(last.bias + conv.bias, requires_grad=False)
+                conv.bias = None
+            self.downsample = FusedConv(conv, "none")
+        self.convolutions = nn.ModuleList(FusedConv(conv, "relu") for conv in convolutions)
 
     def forward(self, x: Tensor) -> Tensor:
         """As the block's: [n, C, h, w] in, channels last, and out."""
@@ -158,9 +167,15 @@ def _replace(module: nn.Module, fusions: Mapping[type, Callable[[Any], nn.Module
             setattr(module, name, fuse(child))
 
 
+def _fuse_resnet(body: ResNet) -> ResNet:
+    _replace(body, {BasicBlock: FusedBlock, Bottleneck: FusedBlock})
+    body.conv1, body.relu = FusedConv(body.conv1, "relu"), nn.Identity()
+    return body
+
+
 def _fusions(device: torch.device, dtype: torch.dtype) -> Mapping[type, Callable[[Any], nn.Module]]:
     """What takes the place of which blocks."""
-    resnet = {BasicBlock: FusedBlock, Bottleneck: FusedBlock}
+    resnet = {ResNet: _fuse_resnet}
     if device.type == "cuda":
         is_half = dtype in (torch.bfloat16, torch.float16)
         return resnet if is_half and torch.version.cuda is not None else {}
