@@ -31,6 +31,7 @@ from streamer.predictor import (
     box_logits,
     encode_frames,
     frames_per_pass,
+    pass_length,
     stack_inputs,
 )
 from streamer.scheduler import WindowScheduler
@@ -155,6 +156,33 @@ def test_frames_are_prepared_while_a_window_fills(
 def test_few_frames_go_through_a_light_backbone_at_once(backbone: str, frames: int) -> None:
     net = VisTR(replace(tiny_vistr().architecture, backbone=backbone))
     assert frames_per_pass(net) == frames
+
+
+@pytest.mark.parametrize(
+    ("waiting", "pixels", "frames"),
+    [
+        *((40, 300 * 533, 36), (35, 300 * 533, 12), (11, 300 * 533, 6), (1, 300 * 533, 6)),
+        *((40, 600 * 800, 12), (40, 1080 * 1920, 6)),
+    ],
+)
+def test_on_cuda_a_pass_is_as_long_as_what_waits_and_memory_allow(
+    net: VisTR, waiting: int, pixels: int, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predictor_module, "_is_on_cuda", lambda _: True)
+    assert pass_length(net, waiting, pixels) == frames
+
+
+def test_on_a_cpu_passes_are_short_whatever_waits(net: VisTR) -> None:
+    assert pass_length(net, 40, 300 * 533) == 2
+
+
+def test_frames_that_fill_no_pass_wait(net: VisTR) -> None:
+    (window,) = windows(5)
+    predictor = VistrPredictor(net, threshold=0.0)
+    predictor.prepare(window.new)  # two passes of two
+    assert set(predictor._features) == {0, 1, 2, 3}
+    predictor.predict(window)
+    assert set(predictor._features) == {0, 1, 2, 3, 4}
 
 
 def test_a_short_clip_is_judged_by_its_real_frames(net: VisTR) -> None:
