@@ -45,12 +45,24 @@ def test_blocks_round_the_scores_that_count_least(monkeypatch: pytest.MonkeyPatc
     assert with_peaks < error() / 2
 
 
-def test_a_score_far_above_those_that_are_looked_at_is_no_overflow() -> None:
+def test_a_score_far_above_those_that_are_looked_at_is_no_overflow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     query, key, value = three(torch.bfloat16, 4, 2 * PEAK_STEP)
     key[:, :, 1] = 200 * query[:, :, 0]  # one that the guess of the peak passes over
+    blocks: list[Tensor] = []
+    exp2 = torch.exp2
+
+    def counting(scores: Tensor, *, out: Tensor) -> Tensor:
+        blocks.append(scores)
+        return exp2(scores, out=out)
+
+    monkeypatch.setattr(attention, "BLOCK_SCORES", 2 * PEAK_STEP)  # a row each
+    monkeypatch.setattr(torch, "exp2", counting)
     answers = attend_in_blocks(query, key, value)
     assert answers.isfinite().all()
     assert torch.equal(answers[:, :, 0], value[:, :, 1])
+    assert len(blocks) == 1  # of twelve: none is calculated in vain
 
 
 @pytest.mark.parametrize(
