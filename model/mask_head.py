@@ -19,8 +19,9 @@ from model.group_norm import GroupNorm
 CHUNK_PIXELS, CHUNK_PIXELS_CUDA = 2**17, 2**19
 """Stride-4 pixels, over frames and slots, that pass through the 2-D head at once.
 
-They bound its memory: on CUDA the deformable convolution takes some 1.2 kB for each at D 384, half
-a GB for a slot's 36 frames of 300 by 540 pixels. With fewer, kernels would leave the device idle.
+They bound its memory: on CUDA the deformable convolution takes some 1.2 kB for each at D 384 where
+its kernel cannot be compiled, half a GB for a slot's 36 frames of 300 by 540 pixels. With fewer,
+kernels would leave the device idle.
 """
 
 INSTANCE_CHANNELS = 12
