@@ -48,10 +48,14 @@ class DeformableConv(nn.Module):
             # Its kernels know no bfloat16.
             moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
             return moved.to(x.dtype)
-        kernel = None
-        if x.is_cuda and exact == torch.float32:
-            kernel = compiled_kernel(x.device, x.dtype, *self.weight.shape[:2])
-        return (kernel or convolve_then_gather)(x, shifts, self.weight)
+        return (self.compiled() or convolve_then_gather)(x, shifts, self.weight)
+
+    def compiled(self) -> Convolution | None:
+        """The kernel for inference on CUDA; the first call takes seconds, unless Triton has it."""
+        weight = self.weight
+        if not weight.is_cuda or weight.dtype == torch.float64:
+            return None
+        return compiled_kernel(weight.device, weight.dtype, *weight.shape[:2])
 
 
 @cache
@@ -65,9 +69,15 @@ def compiled_kernel(
         x = torch.ones(1, inputs, 2, 2, device=device, dtype=dtype)
         offset = torch.zeros(1, 18, 2, 2, device=device)
         sample_and_convolve(x, offset, x.new_ones(outputs, inputs, 3, 3))
+    except torch.OutOfMemoryError:
+        raise
     except Exception as error:
         reason = (str(error).strip() or repr(error)).splitlines()[-1]  # Triton's come last
-        log.warning("no kernel for deformable convolutions, a slower way is taken: %s", reason)
+        log.warning(
+            "no kernel for deformable convolutions, a slower way is taken (Triton needs a C "
+            "compiler and Python's headers): %s",
+            reason,
+        )
         return None
     return sample_and_convolve
 

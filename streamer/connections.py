@@ -63,7 +63,7 @@ class Connection:
         """Bytes that came over it so far; 0 where that cannot be told, as of ``ipc``."""
         try:
             told = self._held.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_RECEIVED.stop)
-        except OSError:
+        except (OSError, AttributeError):  # the latter where the kernel is not Linux
             return 0
         return int.from_bytes(told[BYTES_RECEIVED], sys.byteorder)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import stat
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import zmq
@@ -35,8 +36,8 @@ class ReaderKeys:
         publisher: The publisher's ``.key`` file.
     """
 
-    secret: Path
-    publisher: Path
+    secret: str | PathLike[str]
+    publisher: str | PathLike[str]
 
     def apply(self, client: zmq.Socket[bytes]) -> None:
         """Have a socket that is not connected yet prove its key, and talk to this publisher alone.
@@ -44,9 +45,9 @@ class ReaderKeys:
         Raises:
             ConfigError: A file cannot be read, or is no such key.
         """
-        _use_secret(client, self.secret)
+        _use_secret(client, Path(self.secret))
         try:
-            client.curve_serverkey = _read(self.publisher)[0]
+            client.curve_serverkey = _read(Path(self.publisher))[0]
         except zmq.ZMQError as error:
             raise ConfigError(f"{self.publisher}: is no public key: {error}") from error
 

@@ -15,6 +15,7 @@ from torch import nn
 from model import CheckpointError as ModelCheckpointError
 from model import VisTR, load_vistr
 from model.backbone import MobileNetBackbone
+from model.deformable import DeformableConv
 from model.folding import fold_batch_norms
 from model.fused_blocks import fuse_blocks
 from model.layout import store_channels_last
@@ -136,6 +137,8 @@ def load_network(
     torch.backends.cudnn.allow_tf32 = False
     with device_errors(device, "while loading the weights"):
         convert(net, device, dtype)
+        if isinstance(net.mask_head.dcn, DeformableConv):
+            net.mask_head.dcn.compiled()  # now, not when the first object comes into view
         return net
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
+from streamer.option_check import check
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_options import SourceConfig
 from streamer.stats import Summary
@@ -117,23 +118,28 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
         source: As on the command line; None is the clip that ships with the project.
         **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
             `SourceConfig` (``live``, ``loop``, …), and whole groups such as
-            ``stitch=StitchConfig(…)``.
+            ``stitch=StitchConfig(…)``, of `streamer.window_options`.
 
     Raises:
         ConfigError: An option is unknown, of another type or out of range.
     """
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
-    known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}
-    values: dict[str, Any] = {"input": str(source) if isinstance(source, int) else source}
-    for name, value in options.items():
+    known = {field.name for field in fields(StreamConfig)} - {"input", "source", *NOT_HERE}
+    values: dict[str, Any] = {"input": str(source) if isinstance(source, int) else _plain(source)}
+    # Whole groups first: what is said of one of their fields by itself counts.
+    for name, value in sorted(options.items(), key=lambda option: option[0] not in groups):
         group = next((group for group in names if name in names[group]), None)
         if group is None and name not in known:
             allowed = ", ".join(sorted(known.union(*names.values())))
             raise ConfigError(f"stream() has no option {name!r}; allowed: {allowed}")
-        target = values if group is None else values.setdefault(group, {})
-        target[name] = value
-    return FrameStream(configure({name: _plain(value) for name, value in values.items()}))
+        if group is None:
+            values[name] = _plain(value)
+        else:
+            before = values.get(group, {})
+            check(isinstance(before, Mapping), group, before, "fields by their names")
+            values[group] = {**before, name: _plain(value)}
+    return FrameStream(configure(values))
 
 
 def _plain(value: Any) -> Any:

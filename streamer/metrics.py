@@ -73,7 +73,8 @@ class Metrics:
         handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
         server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
         self.address = (config.host, server.server_port)
-        log.info("metrics on http://%s:%d/metrics", *self.address)
+        host = f"[{config.host}]" if ":" in config.host else config.host
+        log.info("metrics on http://%s:%d/metrics", host, server.server_port)
         # Bound, a name has become an address.
         if not ipaddress.ip_address(str(server.server_address[0])).is_loopback:
             log.warning("the metrics are open to whoever reaches this machine")
@@ -141,7 +142,7 @@ class _RunCollector(Collector):
         counts = self._pipeline.counts()
         for name, text, value in (
             ("frames_decoded", "Frames that the source gave.", counts.decoded),
-            ("frames_dropped", "Frames dropped because the network was late.", counts.dropped),
+            ("frames_dropped", "Decoded frames without a result.", counts.dropped),
             ("frames_published", "Results handed over to the outputs.", counts.frames),
             ("packets_corrupt", "Packets that could not be decoded.", counts.corrupt),
             ("source_reconnects", "Times that the source was reached again.", counts.reconnects),

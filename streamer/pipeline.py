@@ -143,10 +143,11 @@ class Pipeline:
                     self._in_hand = 0
                 epoch = frame.epoch
             self._stages.merger.add(frame)
-            window = self._stages.scheduler.add(frame, more=len(self._decoder.frames) > 0)
+            more = len(self._decoder.frames) > 0
+            window = self._stages.scheduler.add(frame, more=more)
             if window is not None:
                 yield from self._process(window)
-            else:
+            elif not more:  # or they go through the network together
                 started = time.perf_counter()
                 self._stages.predictor.prepare(self._stages.scheduler.waiting)
                 self._preparing_s += time.perf_counter() - started

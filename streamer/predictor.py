@@ -31,8 +31,9 @@ LONG_PASSES = (36, 12)
 """Frames in a pass on CUDA where as many are there: few numbers, each of which is recorded once. On
 an H100 36 frames of 300 by 533 pixels take ResNet-50 5.6 ms in one pass, 7.3 ms in passes of 6."""
 
-LONG_PASS_PIXELS = 6_000_000
-"""Of all frames of a long pass: its memory is that of 36 frames of 300 by 540 pixels at most."""
+LONG_PASS_BYTES = 12_000_000
+"""Of a channel of all frames of a long pass: its memory is at most that of 36 frames of 300 by 540
+pixels in half precision."""
 
 FEW_FRAMES_PER_PASS = 2
 """Of MobileNetV2 on a CPU, in whose caches its widest layers then stay."""
@@ -48,7 +49,8 @@ def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
 
 def pass_length(net: VisTR | GraphedVisTR, waiting: int, pixels: int) -> int:
     """Frames in the next pass, of so many that wait, of so many pixels each."""
-    fitting = [n for n in LONG_PASSES if n <= waiting and n * pixels <= LONG_PASS_PIXELS]
+    channel = pixels * next(net.parameters()).dtype.itemsize
+    fitting = [n for n in LONG_PASSES if n <= waiting and n * channel <= LONG_PASS_BYTES]
     return max(fitting) if fitting and _is_on_cuda(net) else frames_per_pass(net)
 
 

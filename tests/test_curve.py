@@ -49,7 +49,7 @@ def alice(keys: Path) -> ReaderKeys:
 
 
 def mallory(keys: Path) -> ReaderKeys:
-    return ReaderKeys(keys / "mallory.key_secret", keys / "camera.key")
+    return ReaderKeys(str(keys / "mallory.key_secret"), str(keys / "camera.key"))
 
 
 def first_frame(subscriber: MaskSubscriber) -> int:

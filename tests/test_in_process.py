@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import torch
 
 import streamer
 from streamer.errors import ConfigError, SourceError, StreamError
-from streamer.window_options import StitchConfig
+from streamer.window_options import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
 
@@ -135,6 +136,24 @@ def test_a_whole_group_is_an_option() -> None:
     assert frames._config.window.stride == 3
 
 
+@pytest.mark.parametrize(
+    "group", [{"emit_delay": 1, "stride": 9}, WindowConfig(stride=9, emit_delay=1)]
+)
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_field_by_itself_counts_more_than_its_group(
+    group: dict[str, int] | WindowConfig, is_first: bool
+) -> None:
+    options: dict[str, Any] = {"window": group, "stride": 3}
+    if is_first:
+        options = dict(reversed(options.items()))
+    window = streamer.stream("a.mp4", **options)._config.window
+    assert (window.stride, window.emit_delay) == (3, 1)
+    assert group in (
+        {"emit_delay": 1, "stride": 9},
+        WindowConfig(stride=9, emit_delay=1),
+    )  # as it was
+
+
 def test_an_overloaded_live_source_drops_frames_and_counts_each(weights: str) -> None:
     # Decoded as fast as it goes and never waited for: more frames than any network could take.
     source = "lavfi:testsrc2=size=64x48:rate=25:duration=40"
@@ -167,6 +186,8 @@ def test_bad_options_are_named(tmp_path: Path) -> None:
     for name in ("output", "metrics", "zmq", "log"):  # what only the command line does
         with pytest.raises(ConfigError, match=f"no option '{name}'"):
             streamer.stream("x.mp4", **{name: "o.mp4"})
+    with pytest.raises(ConfigError, match="window is 3; allowed: fields by their names"):
+        streamer.stream("x.mp4", window=3, stride=3)
     for options, message in [
         ({"stride": 0}, "window.stride is 0"),
         ({"stride": "x"}, "window.stride is 'x'"),

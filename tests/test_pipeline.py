@@ -28,6 +28,13 @@ def run_to_end(whole: Pipeline) -> list[FrameResult | Gap]:
         whole.close()
 
 
+@pytest.fixture
+def _as_of_a_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever the network takes a frame, no other one waits."""
+    monkeypatch.setattr(RingBuffer, "__len__", lambda _: 0)
+
+
+@pytest.mark.usefixtures("_as_of_a_camera")
 def test_what_waits_for_a_window_is_prepared() -> None:
     predictor = OneObject()
     run_to_end(pipeline(FakeSource(13), predictor, stride=3, step=2))
@@ -39,6 +46,20 @@ def test_what_waits_for_a_window_is_prepared() -> None:
     ]
 
 
+def test_frames_that_are_there_together_go_through_the_network_together() -> None:
+    predictor, source = OneObject("blocks", at=0), FakeSource(12)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run_to_end, pipeline(source, predictor))
+        assert predictor.blocked.wait(PATIENCE_S)
+        assert source.closed.wait(PATIENCE_S)  # the last four wait
+        before = len(predictor.prepared)
+        predictor.release.set()
+        assert len(running.result(PATIENCE_S)) == 12
+    assert len(predictor.windows) == 2
+    assert len(predictor.prepared) == before
+
+
+@pytest.mark.usefixtures("_as_of_a_camera")
 def test_a_window_s_time_has_what_was_prepared_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
 

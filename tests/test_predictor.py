@@ -161,8 +161,8 @@ def test_few_frames_go_through_a_light_backbone_at_once(backbone: str, frames: i
 @pytest.mark.parametrize(
     ("waiting", "pixels", "frames"),
     [
-        *((40, 300 * 533, 36), (35, 300 * 533, 12), (11, 300 * 533, 6), (1, 300 * 533, 6)),
-        *((40, 600 * 800, 12), (40, 1080 * 1920, 6)),
+        *((40, 300 * 266, 36), (35, 300 * 266, 12), (11, 300 * 266, 6), (1, 300 * 266, 6)),
+        *((40, 300 * 800, 12), (40, 600 * 800, 6)),
     ],
 )
 def test_on_cuda_a_pass_is_as_long_as_what_waits_and_memory_allow(

@@ -236,6 +236,8 @@ def test_lines_lie_beside_the_results_file() -> None:
     assert lines_path("results") == "results.jsonl"
     with pytest.raises(SinkError, match=r"r\.jsonl: is where the JSON lines go"):
         lines_path("r.jsonl")
+    with pytest.raises(SinkError, match="not go to standard output; name a file"):
+        lines_path("-")
 
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 import zmq
 
 from streamer.client import MaskSubscriber, SilenceError
+from streamer.client import subscriber as subscriber_module
 from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sink_options import ZmqConfig
@@ -40,6 +42,7 @@ class Sender:
         """Send it all, once a reader is there to take it."""
         for packet in self._packets:
             self._socket.send_multipart(packet)
+        self._packets = []
 
     def close(self) -> None:
         self._context.destroy(linger=0)
@@ -169,7 +172,46 @@ def test_silence_is_an_error_that_says_for_how_long(sender: Sender) -> None:
     assert isinstance(caught.value, TimeoutError)
 
 
-@pytest.mark.parametrize("endpoint", ["", "5555", "tcp://127.0.0.1", "bogus://x"])
+def test_a_reader_that_has_not_heard_anything_says_what_may_be_wrong(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(subscriber_module, "HINT_S", 0.0)
+    hint = "is the publisher there, and are pattern, stream and keys its own"
+    with MaskSubscriber(sender.endpoint, pattern="pull", timeout_s=0.5) as subscriber:
+        with pytest.raises(SilenceError, match=hint):
+            next(iter(subscriber))
+        assert caplog.text.count(hint) == 1
+        sender.send(*writer("cam1").write(frame_result(0)))
+        sender.start()
+        next(iter(subscriber))
+        with pytest.raises(SilenceError, match=r"nothing came for 0\.5 s$"):
+            next(iter(subscriber))
+    assert caplog.text.count(hint) == 1
+
+
+def test_a_closed_reader_says_so(sender: Sender) -> None:
+    subscriber = pull(sender)
+    subscriber.close()
+    with pytest.raises(StreamError, match="this reader is closed"):
+        next(iter(subscriber))
+
+
+def test_where_the_kernel_does_not_tell_what_came_frames_come_all_the_same(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "TCP_INFO")  # as on other systems than Linux
+    with MaskSubscriber(sender.endpoint, pattern="pull", timeout_s=0.3) as subscriber:
+        with pytest.raises(SilenceError):
+            next(iter(subscriber))
+        sender.send(*writer("cam1").write(frame_result(0)))
+        sender.start()
+        assert next(iter(subscriber)).frame == 0
+
+
+MALFORMED = ["", "5555", "tcp://127.0.0.1", "bogus://x", "tcp://127.0.0.1:80x"]
+
+
+@pytest.mark.parametrize("endpoint", [*MALFORMED, *(f"tcp://h:{port}" for port in ("0", 99999))])
 def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="is malformed; allowed") as caught:
         MaskSubscriber(endpoint)
@@ -178,7 +220,11 @@ def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"pattern": "pub"}, "pattern is 'pub'; allowed: sub or pull"), ({"hwm": -1}, "hwm is -1")],
+    [
+        ({"pattern": "pub"}, "pattern is 'pub'; allowed: sub or pull"),
+        *(({"hwm": hwm}, f"hwm is {hwm}") for hwm in (-1, 1.5)),
+        *(({"timeout_s": time}, f"timeout_s is {time!r}") for time in (0, -1, "5")),
+    ],
 )
 def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):

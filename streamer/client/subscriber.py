@@ -14,6 +14,7 @@ from streamer.connections import CHECK_S, Connection, Connections
 from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.option_check import check
+from streamer.sinks.endpoint import check_connectable, malformed
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
 
@@ -34,6 +35,11 @@ KEEPALIVE = {
 After a minute without an answer (times in seconds) ZeroMQ connects anew."""
 
 PATTERNS = {"sub": zmq.SUB, "pull": zmq.PULL}
+
+HINT_S = 10.0
+"""From a silence that long on, before anything came, what may be wrong is said."""
+
+NOTHING_YET = "is the publisher there, and are pattern, stream and keys its own?"
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +62,9 @@ class MaskSubscriber:
         keys: For a publisher with ``zmq.curve_key``; without the right ones nothing comes.
 
     Attributes:
-        lost: Messages that did not arrive since this reader's first. With several ``pull`` readers
-            each takes a part, and the others' parts are counted as lost.
+        lost: Messages that did not arrive since this reader's first, as the next one tells: what a
+            reader that is late misses at the end, `EosMessage` too, nothing tells. With several
+            ``pull`` readers each takes a part, and the others' parts are counted as lost.
         malformed: Packets that were not as the wire format says; each is logged and passed over.
             One without an end ends its connection, too; ZeroMQ makes another.
         hello: The latest hello.
@@ -78,7 +85,11 @@ class MaskSubscriber:
         keys: ReaderKeys | None = None,
     ) -> None:
         check(pattern in PATTERNS, "pattern", pattern, " or ".join(PATTERNS))
-        check(0 <= hwm < 2**31, "hwm", hwm, "0 (no limit) to 2147483647")
+        is_whole = isinstance(hwm, int) and 0 <= hwm < 2**31
+        check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
+        is_time = timeout_s is None or (isinstance(timeout_s, int | float) and timeout_s > 0)
+        check(is_time, "timeout_s", timeout_s, "seconds above 0, or None")
+        check_connectable(endpoint)
         self.endpoint = endpoint
         self.lost = 0
         self.malformed = 0
@@ -89,6 +100,7 @@ class MaskSubscriber:
         self._run: str | None = None
         self._expected_seq = 0
         self._unreported = 0
+        self._hinted = False
         self._context = zmq.Context()
         self._socket = self._context.socket(PATTERNS[pattern])
         self._socket.setsockopt(zmq.RCVHWM, hwm)
@@ -110,9 +122,7 @@ class MaskSubscriber:
             raise
         except zmq.ZMQError as error:
             self.close()
-            raise ConfigError(
-                f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: tcp://HOST:PORT or ipc://PATH"
-            ) from error
+            raise malformed(endpoint) from error
 
     def __enter__(self) -> Self:
         return self
@@ -132,6 +142,7 @@ class MaskSubscriber:
 
         Raises:
             SilenceError: Nothing came for `timeout_s`.
+            StreamError: The reader is closed.
         """
         while True:
             message = self._receive()
@@ -165,7 +176,10 @@ class MaskSubscriber:
 
         Raises:
             SilenceError: None came for `timeout_s`.
+            StreamError: The reader is closed.
         """
+        if self._socket.closed:
+            raise StreamError(f"{self.endpoint}: this reader is closed")
         began = time.monotonic()
         left_s = CHECK_S
         while True:
@@ -175,8 +189,13 @@ class MaskSubscriber:
                 self._before = {}
                 return
             self._end_endless()
+            nothing_yet = self._run is None
             if left_s < CHECK_S:
-                raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s")
+                hint = f": {NOTHING_YET}" if nothing_yet else ""
+                raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s{hint}")
+            if nothing_yet and not self._hinted and time.monotonic() > began + HINT_S:
+                self._hinted = True
+                log.warning("%s: nothing has come yet: %s", self.endpoint, NOTHING_YET)
 
     def _end_endless(self) -> None:
         self._connections.update()

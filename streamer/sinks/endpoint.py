@@ -1,4 +1,4 @@
-"""ZeroMQ endpoints: what may be bound, and binding it without surprises."""
+"""ZeroMQ endpoints: what may be bound or read from, and binding it without surprises."""
 
 from __future__ import annotations
 
@@ -35,6 +35,24 @@ def check_endpoint(endpoint: str) -> None:
     if path != endpoint and path and "\0" not in path and len(os.fsencode(path)) <= longest:
         return
     raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {ALLOWED}")
+
+
+def check_connectable(endpoint: str) -> None:
+    """Refuse a TCP endpoint that is malformed; of others ZeroMQ tells.
+
+    Raises:
+        ConfigError: It is not of a form that can be read from.
+    """
+    if endpoint.startswith("tcp://"):
+        tcp = TCP.fullmatch(endpoint)
+        if tcp is None or tcp["port"] == "*" or not 1 <= int(tcp["port"]) <= 65_535:
+            raise malformed(endpoint)
+
+
+def malformed(endpoint: str) -> ConfigError:
+    """The error of an endpoint that cannot be read from."""
+    allowed = "tcp://HOST:PORT (port 1 to 65535) or ipc://PATH"
+    return ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
 def bind(server: zmq.Socket[bytes], endpoint: str) -> str:

@@ -28,8 +28,13 @@ def lines_path(path: str) -> str:
     """Where the JSON lines of a results file lie: beside it, as ``.jsonl``.
 
     Raises:
-        SinkError: That would be the results file itself.
+        SinkError: That would be the results file itself, or standard output.
     """
+    if path == "-":
+        raise SinkError(
+            "-: results do not go to standard output; name a file r.json, and follow r.jsonl "
+            "(tail -F)"
+        )
     lines = str(Path(path).with_suffix(".jsonl"))
     if lines == str(Path(path)):
         raise SinkError(f"{path}: is where the JSON lines go; name the results file otherwise")
