@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -106,8 +107,10 @@ def _survey_video(line: Line, videos: dict[int, VideoLines]) -> None:
     schema = (line.record["schema"], line.record["version"])
     if schema != (SCHEMA, VERSION):
         raise ValueError(f"schema {schema}; known: {(SCHEMA, VERSION)}")
-    has_masks = line.record.get("masks", True)
-    videos[line.record["video_id"]] = VideoLines(line.record["size"], has_masks)
+    video_id = line.record["video_id"]
+    if video_id in videos:
+        raise ValueError(f"video_id {video_id!r} is announced twice: these are lines of two runs")
+    videos[video_id] = VideoLines(line.record["size"], line.record.get("masks", True))
 
 
 def _survey_frame(
@@ -132,7 +135,10 @@ def _survey_frame(
             raise ValueError(f"track_id {track.track_id}: not an RLE of size {video.size}")
         track.last_frame = video.frames
         track.end = line.end
-        track.scores += float(instance["score"])
+        score = float(instance["score"])
+        if not math.isfinite(score):
+            raise ValueError(f"track_id {track.track_id}: score is {score}")
+        track.scores += score
         track.appearances += 1
         track.categories[int(instance["category_id"])] += 1
     video.frames += 1
@@ -147,7 +153,7 @@ def _read(lines: BufferedReader, name: str) -> Iterator[Line]:
             record = json.loads(text, parse_constant=_refuse)
             if not isinstance(record, dict):
                 raise ValueError("not an object")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if lines.peek(1):
                 raise SourceError(f"{name}: line {number} is not JSON: {error}") from error
             _log.warning("%s: the last line, %d, is torn and left out", name, number)

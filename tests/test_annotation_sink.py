@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from streamer.errors import SinkError
 from streamer.output import Output
 from streamer.sinks.annotation_sink import AnnotationSink
 from tests.results import epoch, frame_result
-from tests.sinks import run_sink
+from tests.sinks import filled, run_sink
 
 
 def run(path: Path, outputs: list[Output], image_format: str = "jpg") -> dict[str, object]:
@@ -45,6 +46,24 @@ def test_a_new_size_is_a_new_video_and_names_go_on(tmp_path: Path) -> None:
 
 def test_a_run_without_frames_lists_none(tmp_path: Path) -> None:
     assert run(tmp_path / "a.json", []) == {"videos": []}
+
+
+def test_after_a_part_was_lost_no_file_appears(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = AnnotationSink(str(tmp_path / "a.json"), "jpg")
+    outputs = filled([frame_result(0), frame_result(1)])
+    write = sink._file.write
+
+    def full(text: str) -> int:
+        monkeypatch.setattr(sink._file, "write", write)  # others give way meanwhile
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sink._file, "write", full)
+    with pytest.raises(SinkError, match=r"a\.json: No space left"):
+        sink.drain(outputs)
+    sink.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ def spoiled(**fields: Any) -> dict[str, Any]:
         ({"type": "picture"}, "type 'picture'; known: video, frame, gap, end"),
         (video() | {"version": 2}, r"schema \('vistr-results', 2\); known: .*1"),
         (frame(video_id=5), "video_id 5 was not announced"),
+        (video(), "video_id 1 is announced twice"),
         (frame(instance(1), instance(1)), "track_id 1 appears twice"),
         (spoiled(score="high"), "could not convert string to float: 'high'"),
         (spoiled(segmentation={"size": [9, 9], "counts": "0"}), r"not an RLE of size \[4, 6\]"),
@@ -175,7 +176,14 @@ def test_a_malformed_line_is_named_by_its_number(
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\xff\xfe", "17"])
+def test_a_score_too_large_for_a_number_is_named(tmp_path: Path) -> None:
+    lines, results = write(tmp_path, [video(), frame(instance(1, score=0.125)), frame()])
+    Path(lines).write_text(Path(lines).read_text().replace("0.125", "1e999"))
+    with pytest.raises(SourceError, match="line 2: track_id 1: score is inf"):
+        assemble(lines, results)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff\xfe", "17", "[" * 10**5])
 def test_broken_json_before_the_last_line(tmp_path: Path, text: str) -> None:
     lines, results = write(tmp_path, [video()])
     with Path(lines).open("a", encoding="latin-1") as file:

@@ -13,6 +13,7 @@ from streamer.output import FrameResult
 from streamer.scheduler import WindowScheduler
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
+from streamer.stitching.untangling import untangle
 from streamer.window import Window
 from tests.scripted_predictor import (
     SceneObject,
@@ -51,8 +52,9 @@ def stream(
     *,
     stride: int,
     emit_delay: int = 1,
+    untangled: bool = True,
 ) -> list[FrameResult]:
-    """Run one epoch through windows of 36, stitcher and merger."""
+    """Run one epoch through windows of 36, untangling, stitcher and merger."""
     scheduler = WindowScheduler(36, stride)
     merger = FrameMerger(emit_delay, NAMES)
     results: list[FrameResult] = []
@@ -60,6 +62,8 @@ def stream(
     def process(window: Window | None) -> None:
         if window is not None:
             prediction = predictor.predict(window)
+            if untangled:
+                prediction = untangle(prediction)
             identities = stitcher.identify(window, prediction)
             results.extend(merger.merge(window, prediction, identities))
 
@@ -172,6 +176,19 @@ def test_an_object_that_was_away_is_known_again_within_memory_only(stride: int) 
 
 
 @pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("speed", [0, 0.002])
+def test_who_is_hidden_for_part_of_a_window_stays_one_track(stride: int, speed: float) -> None:
+    """Such a window has it in two rows, and the next ones may see little of the first."""
+    hidden = SceneObject((0.3, 0.5), (speed, 0), visible=((0, 39), (49, 93), (108, 220)))
+    stitcher = new_stitcher()
+    results = stream(
+        ScriptedPredictor([hidden]), make_frames(make_epoch(), 220), stitcher, stride=stride
+    )
+    assert_no_switch([hidden], results)
+    assert stitcher.tracks == 1
+
+
+@pytest.mark.parametrize("stride", STRIDES)
 def test_more_objects_than_slots(stride: int) -> None:
     objects = [
         SceneObject((0.1 + 0.12 * column, row), (0.0002, 0), (0.08, 0.2))
@@ -195,7 +212,9 @@ def test_more_objects_than_slots(stride: int) -> None:
 def test_duplicates_are_left_out(stride: int) -> None:
     stitcher = new_stitcher()
     predictor = ScriptedPredictor(LANES, duplicates=3)
-    results = stream(predictor, make_frames(make_epoch(), FRAMES), stitcher, stride=stride)
+    frames = make_frames(make_epoch(), FRAMES)
+    # Untangling would have left some of them out.
+    results = stream(predictor, frames, stitcher, stride=stride, untangled=False)
 
     assert_no_switch(LANES, results, share=1)
     assert stitcher.tracks == len(LANES)

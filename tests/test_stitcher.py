@@ -127,6 +127,33 @@ def test_who_was_hidden_within_a_window_comes_back_as_the_same() -> None:
     assert track_ids(stitcher.identify(hand_window(epoch, 10, 30, 10, 10), later)) == [2, 1]
 
 
+def test_both_parts_of_who_was_hidden_stay_the_same_while_the_window_moves_on() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    one = hand_prediction([(2, 2, 6, 6)] * 2, frames=36, looks=[0, 0])
+    seen = range(15), range(25, 36)
+    stitcher.identify(hand_window(epoch, 0, 36, 36, 12), in_turn(one, *seen))
+
+    # What came back covers most of the overlap, what was before it little.
+    later = in_turn(one, range(3), range(13, 36))
+    identities = stitcher.identify(hand_window(epoch, 12, 36, 12, 12), later)
+    assert identities == (Identity(1, 1), Identity(1, 1))
+    assert stitcher.tracks == 1
+    frames = stitcher._live[1].frames
+    assert frames.tolist() == [*range(2, 15), *range(25, 48)]  # as many as a window's
+
+
+def test_who_is_seen_at_the_same_time_is_no_other_part() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    wide = hand_prediction([(2, 2, 6, 12)])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), wide)
+
+    halves = hand_prediction([(2, 2, 6, 6), (2, 8, 6, 6)], looks=[0, 0])
+    first, second = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), halves)
+    assert first is not None
+    assert second is not None
+    assert {first.track_id, second.track_id} == {1, 2}
+
+
 @pytest.mark.parametrize(
     ("box", "looks", "frames"),
     [((2, 2, 6, 6), 5, range(55, 60)), ((12, 32, 6, 6), 0, range(10, 30)),

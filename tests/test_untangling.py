@@ -103,6 +103,26 @@ def test_slots_that_swap_their_objects_are_swapped_back() -> None:
     assert np.array_equal(found.boxes[5:7, 0], given.boxes[[5, 6], [0, 1]])
 
 
+def test_what_a_steady_slot_says_of_frames_without_its_object_stays() -> None:
+    """Whether others swap meanwhile is no matter."""
+
+    def leaves(frame: int) -> Place:
+        return (2, 15, 6, 6) if frame < 5 else None
+
+    def swaps(frame: int) -> Place:
+        return (left_walker, right_walker)[frame >= 4](frame)
+
+    def swaps_back(frame: int) -> Place:
+        return (right_walker, left_walker)[frame >= 4](frame)
+
+    tangled = prediction(swaps, swaps_back, leaves)
+    found = untangle(tangled)
+    assert found is not tangled
+    (row,) = np.flatnonzero((found.masks[:5, :, 2:8, 15:21] > 0).all(axis=(0, 2, 3)))
+    assert np.array_equal(found.masks[:, row], tangled.masks[:, 2])
+    assert found.presence[:, row].all()
+
+
 def test_a_slot_that_comes_back_goes_on_with_its_object() -> None:
     given = prediction(lambda t: right_walker(t) if t in (4, 5) else left_walker(t))
     # Two frames somewhere else are not worth a row.

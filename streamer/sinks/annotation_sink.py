@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from streamer.errors import SinkError
@@ -17,8 +17,9 @@ class AnnotationSink:
     """Writes ``{"videos": [{"id", "width", "height", "file_names", "length"}]}``.
 
     File names are those of `ImagesSink`. A new frame size begins a new video entry, with the ids of
-    the results file. The file appears under its name once the run has ended; one of an earlier run
-    is removed at once.
+    the results file (of a live source whose JSON lines are split, each part has entries of its own
+    besides). The file appears under its name once the run has ended, if all could be written; one
+    of an earlier run is removed at once.
 
     Args:
         path: The JSON file.
@@ -35,6 +36,7 @@ class AnnotationSink:
         self._size: tuple[int, int] | None = None
         self._videos = 0
         self._length = 0
+        self._is_torn = False
         with ExitStack() as opened:
             # Written as the frames come, so that memory does not grow with the video.
             partial = opened.enter_context(replacing(self._path))
@@ -54,14 +56,19 @@ class AnnotationSink:
                 if isinstance(output, FrameResult):
                     self._add(output)
         except OSError as error:
+            self._is_torn = True
             raise SinkError(f"{self._path}: {error.strerror}") from error
 
     def close(self) -> None:
-        """Finish the file.
+        """Finish the file, or leave none where a part of it is lost.
 
         Raises:
             SinkError: It cannot be written.
         """
+        if self._is_torn:
+            with suppress(SinkError), self._opened:
+                raise SinkError(f"{self._path}: a part is lost")  # as `drain` has told
+            return
         with self._opened:
             self._end_video()
             self._file.write("]}\n")

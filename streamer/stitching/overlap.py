@@ -32,8 +32,11 @@ def soft_masks(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def visibility(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where soft masks [n, T, h·w] have a pixel over 0.5: bool [n, T]."""
-    visible: NDArray[np.bool_] = masks.max(axis=2, initial=0) > 0.5
+    """Where soft masks [n, T, h·w] have a pixel from 0.5 on: bool [n, T].
+
+    A logit just above 0, which counts as inside elsewhere, may be a probability of 0.5 by rounding.
+    """
+    visible: NDArray[np.bool_] = masks.max(axis=2, initial=0) >= 0.5
     return visible
 
 

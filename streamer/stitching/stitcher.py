@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,9 +37,10 @@ class Stitcher:
 
     Slots that repeat a better one are left out. The others and the known tracks are paired by one
     assignment: by mask IoU, class and embedding where a shared frame shows both, by embedding,
-    class and the expected place where none does. A slot that stays alone goes on, likewise, with a
-    track that ended before it, also in the same window: an object that was hidden for a while. Who
-    is alone then is a new track.
+    class and the expected place where none does. An object that is hidden for a while in the middle
+    of a window is two slots: a slot that stays alone has the track that masks speak for if another
+    one shows that at other times only, or else goes on with a track that ended before it, also in
+    the same window. Who is alone then is a new track.
 
     Source: the assignment over the overlap follows IFC (Hwang et al., NeurIPS 2021); the rule for
     duplicates and the bounded memory follow MDQE (Li et al., CVPR 2023).
@@ -102,6 +104,7 @@ class Stitcher:
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             if likeness[row, column] > 0:
                 track_by_row[row] = known[column]
+        _join_parts(sightings, track_by_row, likeness, known)
         self._settle(sightings, track_by_row, iou, indices)
         self.duplicates += len(prediction) - len(track_by_row)
 
@@ -174,7 +177,9 @@ class Stitcher:
         """
         taken = [track_id in track_by_row.values() for track_id in self._live]
         repeats = np.logical_or.reduce(iou[:, taken] >= self.duplicate_iou, axis=1)
-        for row, track_id in track_by_row.items():
+        # In order: what a track is seen at replaces what it was seen at from there on.
+        for row in sorted(track_by_row, key=lambda row: int(sightings[row].frames[0])):
+            track_id = track_by_row[row]
             self._live[track_id] = self._live[track_id].seen(sightings[row], len(indices))
         by_coming = np.argsort([sighting.frames[0] for sighting in sightings], kind="stable")
         for row in by_coming.tolist():
@@ -215,6 +220,25 @@ class Stitcher:
         ]
         for track_id in dead:
             del self._live[track_id]
+
+
+def _join_parts(
+    sightings: Sequence[Sighting],
+    track_by_row: dict[int, int],
+    likeness: NDArray[np.float32],
+    known: Sequence[int],
+) -> None:
+    """Give slots that are alone the tracks of which masks say that they are another part."""
+    frames_by_track = {track_id: sightings[row].frames for row, track_id in track_by_row.items()}
+    for row in range(len(sightings)):
+        column = int(likeness[row].argmax()) if row not in track_by_row and known else -1
+        if column < 0 or likeness[row, column] <= SEEN_TOGETHER:
+            continue
+        # Masks that speak for a pair of two who are alone would have paired them.
+        shown, frames = frames_by_track[known[column]], sightings[row].frames
+        if not np.isin(frames, shown).any():
+            track_by_row[row] = known[column]
+            frames_by_track[known[column]] = np.concatenate((shown, frames))
 
 
 def _sightings(

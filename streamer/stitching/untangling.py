@@ -94,7 +94,7 @@ def untangle(prediction: Prediction) -> Prediction:
     `SHORTEST` frames, or of less than all in a shorter window.
 
     Returns:
-        `prediction` itself where no slot jumps or repeats another.
+        `prediction` itself where no slot jumps or repeats another, with what is short left in.
     """
     masks = prediction.masks > 0
     masks[~prediction.presence] = False
@@ -105,7 +105,7 @@ def untangle(prediction: Prediction) -> Prediction:
     if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
     lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(masks))
-    return _joined(prediction, objects[lasting])
+    return _joined(prediction, _with_absences(objects[lasting], shapes.areas > 0))
 
 
 def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -222,6 +222,21 @@ def _repeated(shapes: _Shapes) -> NDArray[np.bool_]:
     for slot in range(1, areas.shape[1]):
         repeated[:, slot] = (alike[:, slot, :slot] & ~repeated[:, :slot]).any(axis=1)
     return repeated
+
+
+def _with_absences(objects: NDArray[np.int64], shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The same objects [objects, T], those with a slot to themselves also where it shows nothing.
+
+    What a slot says of such a frame is evidence, as it is where no slot jumps.
+
+    Args:
+        objects: As `_follow` gives them.
+        shown: Which slots show something, [T, n].
+    """
+    shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)  # [objects, n]
+    alone = (shows.sum(axis=1) == 1) & shows[:, shows.sum(axis=0) == 1].any(axis=1)
+    slot = shows.argmax(axis=1)
+    return np.where(alone[:, None] & ~shown[:, slot].T, slot[:, None], objects)
 
 
 def _joined(prediction: Prediction, objects: NDArray[np.int64]) -> Prediction:
