@@ -223,7 +223,7 @@ def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
     [
         ({"pattern": "pub"}, "pattern is 'pub'; allowed: sub or pull"),
         *(({"hwm": hwm}, f"hwm is {hwm}") for hwm in (-1, 1.5)),
-        *(({"timeout_s": time}, f"timeout_s is {time!r}") for time in (0, -1, "5")),
+        *(({"timeout_s": time}, f"timeout_s is {time!r}") for time in (-1, "5")),
     ],
 )
 def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:

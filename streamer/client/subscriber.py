@@ -87,8 +87,8 @@ class MaskSubscriber:
         check(pattern in PATTERNS, "pattern", pattern, " or ".join(PATTERNS))
         is_whole = isinstance(hwm, int) and 0 <= hwm < 2**31
         check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
-        is_time = timeout_s is None or (isinstance(timeout_s, int | float) and timeout_s > 0)
-        check(is_time, "timeout_s", timeout_s, "seconds above 0, or None")
+        is_time = timeout_s is None or (isinstance(timeout_s, int | float) and timeout_s >= 0)
+        check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
         check_connectable(endpoint)
         self.endpoint = endpoint
         self.lost = 0
