@@ -24,6 +24,10 @@ class SourceError(StreamError):
     """The input cannot be opened, read or decoded."""
 
 
+class UnforeseenError(SourceError):
+    """Reading failed in a way that says nothing of the input: an error of ours, or no memory."""
+
+
 class CheckpointError(StreamError):
     """The weights cannot be loaded (raised by `model`, translated at its border)."""
 

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from streamer.dataset import images as images_module
 from streamer.dataset.annotations import Video
 from streamer.dataset.command import main
 from streamer.dataset.segmenter import VideoSegmenter
@@ -187,6 +188,37 @@ def test_bad_videos_are_left_out_and_listed(
         f"skipped videos[1] (id 5): {gone}: no such file",
         f"skipped video 30: {broken}: damaged JPEG data",
     ]
+
+
+def test_results_stay_where_no_video_can_be_read_any_more(
+    dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset.save_path.write_text("of before")
+    for video in dataset.content()["videos"]:
+        damage(dataset.image(video["id"], 0))
+    last = fails(capsys, 1, *dataset.arguments(weights, "--skip_bad"))
+    assert "damaged JPEG data (and 3 more); no good one is left" in last
+    assert dataset.save_path.read_text() == "of before"
+
+
+@pytest.mark.parametrize("options", [[], ["--restart"]])
+def test_no_memory_makes_no_video_a_bad_one(
+    dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, options: list[str],
+) -> None:  # fmt: skip
+    broken, read = dataset.image(30, 9), images_module.read_image
+
+    def starved(path: Path, size: tuple[int, int]) -> object:
+        if path == broken:  # of the video that is longer than a window
+            raise MemoryError
+        return read(path, size)
+
+    monkeypatch.setattr(images_module, "read_image", starved)
+    arguments = dataset.arguments(weights, "--skip_bad", *options)
+    assert "video 30: MemoryError" in fails(capsys, 1, *arguments)
+    advice = "the same command without --restart goes on" if options else "the same command goes on"
+    assert advice in caplog.text
+    assert not dataset.save_path.exists()
 
 
 def test_all_bad_videos_are_named(

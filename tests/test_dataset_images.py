@@ -69,6 +69,12 @@ def test_16_bits_of_grey_are_scaled(tmp_path: Path) -> None:
     assert np.array_equal(found, np.repeat((grey >> 8)[..., None], 3, axis=2))
 
 
+def test_more_bits_of_grey_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.full((6, 8), 130, np.int32)).save(tmp_path / "a.tiff")
+    with pytest.raises(SourceError, match=r"a\.tiff: is grey of 32 bits, expected 8 or 16"):
+        read_image(tmp_path / "a.tiff", (6, 8))
+
+
 def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(jpeg(IMAGE))

@@ -93,8 +93,26 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "r.json").exists()
     assert not (tmp_path / "r.json.part").exists()
     (parts.folder / "run.json").write_text("")
-    with pytest.raises(SourceError, match=r"run\.json: is not JSON"):
-        open_parts(tmp_path)
+    for text, reason in (("", "is not JSON: .*"), ("5", "is no record of a job")):
+        (parts.folder / "run.json").write_text(text)
+        with pytest.raises(SourceError, match=rf"run\.json: {reason}; use --restart$"):
+            open_parts(tmp_path)
+
+
+def test_a_file_of_somebody_else_in_the_locks_place_stays(tmp_path: Path) -> None:
+    (tmp_path / "r.lock").write_text("mine")
+    with (
+        pytest.raises(SinkError, match=r"r\.lock: is no lock of this job"),
+        only_job(str(tmp_path / "r")),
+    ):
+        pass
+    assert (tmp_path / "r.lock").read_text() == "mine"
+
+
+def test_what_fails_inside_is_not_called_the_locks(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="of a log"), only_job(str(tmp_path / "r")):
+        raise OSError("of a log")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_named_and_leaves_nothing_torn(tmp_path: Path) -> None:

@@ -18,6 +18,9 @@ from model.preprocess import network_size, resize
 from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame, Region
 
+DEEP_FORMATS = ("PNG", "PPM")
+"""What may hold 16 bits of grey of which PIL makes 32-bit numbers, in some of its versions."""
+
 JPEG_FORMATS = ("JPEG", "MPO")
 """What PIL calls JPEG files; the second is what some cameras write."""
 
@@ -57,6 +60,8 @@ def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             _check_size(image, size)
             if image.format in JPEG_FORMATS:
                 _check_jpeg(data)
+            if image.mode == "I" and image.format not in DEEP_FORMATS:
+                raise SourceError("is grey of 32 bits, expected 8 or 16")
             if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip and not scale
                 grey = np.asarray(image).astype(np.uint16) >> 8
                 return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)

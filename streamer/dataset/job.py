@@ -12,7 +12,7 @@ import torch
 from streamer.dataset.annotations import Video
 from streamer.dataset.memory import MemoryGauge
 from streamer.dataset.progress import DatasetProgress
-from streamer.errors import DeviceError, SourceError
+from streamer.errors import DeviceError, SourceError, UnforeseenError
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,8 @@ class DatasetJob:
 
         try:
             self._segment(video, count_frame)
+        except UnforeseenError as error:
+            raise UnforeseenError(f"video {video.video_id}: {error}") from error
         except SourceError as error:
             line = f"video {video.video_id}: {error}"
             if not self._skip_bad:

@@ -56,8 +56,14 @@ def _launch(options: DatasetOptions) -> int:
     if job.signal is not None:
         return 128 + job.signal
     done = _finished(annotations, parts)
+    if not done and job.skipped:
+        # An earlier results file stays: that all are bad may be the disk's fault.
+        more = f" (and {len(job.skipped) - 1} more)" if len(job.skipped) > 1 else ""
+        raise SourceError(f"{job.skipped[0]}{more}; no good one is left")
     instances = parts.collect(video.video_id for video in done)
     skipped = [*annotations.bad, *job.skipped]
+    for line in skipped:
+        log.warning("skipped %s", line)
     if not options.quiet:
         kept = f" ({len(before)} from before)" if before else ""
         frames = sum(len(video.images) for video in done)
@@ -66,8 +72,6 @@ def _launch(options: DatasetOptions) -> int:
             f"in {time.monotonic() - started_s:.1f} s, {len(skipped)} skipped\n"
             f"wrote {options.save_path}"
         )
-    for line in skipped:
-        log.warning("skipped %s", line)
     return 0
 
 
@@ -130,17 +134,18 @@ def _work(
             with handled(job.stop):
                 job.run(remaining, options.parallel, net.frames)
         except StreamError:
-            _say_what_stays(annotations, parts)
+            _say_what_stays(options, annotations, parts)
             raise
     if job.signal is not None:
-        _say_what_stays(annotations, parts)
+        _say_what_stays(options, annotations, parts)
     return job
 
 
-def _say_what_stays(annotations: Annotations, parts: PartsFolder) -> None:
+def _say_what_stays(options: DatasetOptions, annotations: Annotations, parts: PartsFolder) -> None:
     log.warning(
-        "%d of %d videos are finished and stay in %s; the same command goes on from there",
+        "%d of %d videos are finished and stay in %s; the same command%s goes on from there",
         *(len(_finished(annotations, parts)), len(annotations.videos), parts.folder),
+        " without --restart" if options.restart else "",
     )
 
 

@@ -99,13 +99,15 @@ class PartsFolder:
         shutil.rmtree(self.folder)
 
     def _entries(self, video_id: int) -> list[Mapping[str, Any]]:
-        return list(_load(self.path(video_id)))
+        return list(_load(self.path(video_id), "remove it, or use --restart"))
 
     def _any_finished(self) -> bool:
         return any(path.name != RECORD for path in self.folder.glob("*.json"))
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
-        before = dict(_load(self.folder / RECORD))
+        before = _load(self.folder / RECORD, "use --restart")
+        if not isinstance(before, dict):
+            raise SourceError(f"{self.folder / RECORD}: is no record of a job; use --restart")
         for name, value in settings.items():
             if before.get(name) != value:
                 raise ConfigError(
@@ -119,17 +121,22 @@ def only_job(save_path: str) -> Iterator[None]:
     """Keep other jobs away from a results file and its parts.
 
     Raises:
-        SinkError: Another job is at work there, or the lock beside the file cannot be made.
+        SinkError: Another job is at work there, or the lock beside the file cannot be made, or is
+            a file with a content, of somebody else.
     """
     lock = Path(save_path + ".lock")
-    with _written(lock), ExitStack() as held:
-        file = held.enter_context(lock.open("w"))
-        while not _locked(file, save_path):
-            file = held.enter_context(lock.open("w"))
+    with ExitStack() as held:
+        with _written(lock):
+            file = held.enter_context(lock.open("a"))
+            while not _locked(file, save_path):
+                file = held.enter_context(lock.open("a"))
+            if os.fstat(file.fileno()).st_size:
+                raise SinkError(f"{lock}: is no lock of this job, it has a content; move it away")
         try:
             yield
         finally:
-            lock.unlink(missing_ok=True)
+            with _written(lock):
+                lock.unlink(missing_ok=True)
 
 
 def _locked(file: TextIO, save_path: str) -> bool:
@@ -142,11 +149,11 @@ def _locked(file: TextIO, save_path: str) -> bool:
     return os.fstat(file.fileno()).st_nlink > 0
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, advice: str) -> Any:
     try:
         return read_json(path)[0]
     except SourceError as error:
-        raise SourceError(f"{error}; remove it, or use --restart") from error
+        raise SourceError(f"{error}; {advice}") from error
 
 
 def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from threading import Thread
 from typing import Protocol
 
-from streamer.errors import SourceError, StreamError
+from streamer.errors import StreamError, UnforeseenError
 from streamer.frame import Frame
 from streamer.ring_buffer import Closed, RingBuffer
 
@@ -108,7 +108,7 @@ class DecoderThread:
         except StreamError as known:
             error = known
         except Exception as unknown:
-            error = SourceError(f"{self.source.name}: {type(unknown).__name__}: {unknown}")
+            error = UnforeseenError(f"{self.source.name}: {type(unknown).__name__}: {unknown}")
             error.__cause__ = unknown
         finally:
             try:
