@@ -10,6 +10,8 @@ import pytest
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
+from streamer.sources.container_opening import choose_video
+from streamer.sources.pace import Pace
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import Image, corrupt, draw, make_clip, truncate
 
@@ -41,6 +43,87 @@ def noisy() -> list[Image]:
         np.clip(draw(i, (96, 128)) + rng.integers(-20, 20, (96, 128, 3)), 0, 255).astype(np.uint8)
         for i in range(60)
     ]
+
+
+@pytest.mark.parametrize(("later_s", "start", "count"), [(10, 0, 80), (99, 0, 80), (100, 1, 55)])
+def test_timestamps_that_begin_anew_lose_no_picture(
+    tmp_path: Path, later_s: int, start: int, count: int
+) -> None:
+    """As of joined recordings; only what comes before the start that was asked for is left out."""
+    parts = []
+    for begin_s in (100, later_s):
+        path = tmp_path / f"{begin_s}.ts"
+        make_clip(path, frames=40, fps=25, pts=[25 * begin_s + i for i in range(40)],
+                  time_base=Fraction(1, 25), container_options={"muxdelay": "0"})  # fmt: skip
+        parts.append(path.read_bytes())
+    (tmp_path / "a.ts").write_bytes(b"".join(parts))
+    media = media_of(tmp_path / "a.ts")
+    assert sum(1 for _ in media.pictures(Fraction(start))) == count
+    media.close()
+
+
+def test_the_largest_of_several_videos_is_read(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "two.mp4"), "w") as out:
+        for side in (32, 96, 64):
+            stream = out.add_stream("mpeg4", rate=10)
+            stream.width = stream.height = side
+            stream.pix_fmt = "yuv420p"
+        for stream in out.streams.video:
+            image = np.zeros((stream.height, stream.width, 3), np.uint8)
+            out.mux([*stream.encode(av.VideoFrame.from_ndarray(image)), *stream.encode(None)])
+    media = media_of(tmp_path / "two.mp4")
+    assert [picture.frame.width for picture in media.pictures(Fraction(0))] == [96]
+    media.close()
+
+
+@pytest.mark.parametrize("codec", ["mpeg2video", "mpeg4", "libx264"])
+def test_live_pictures_come_in_the_order_in_which_they_are_shown(
+    tmp_path: Path, codec: str
+) -> None:
+    make_clip(tmp_path / "a.ts", frames=30, fps=25, codec=codec, codec_options={"bf": "2"})
+    with av.open(str(tmp_path / "a.ts")) as container:
+        stream = choose_video(container, "a.ts", live=True)
+        shown = [frame.pts for frame in container.decode(stream) if frame.pts is not None]
+    assert len(shown) == 30
+    assert shown == sorted(shown)
+
+
+def test_a_last_picture_that_is_shown_for_long_is_no_break(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        image = np.zeros((64, 64, 3), np.uint8)
+        packets = [
+            packet
+            for frame in (*(av.VideoFrame.from_ndarray(image) for _ in range(5)), None)
+            for packet in stream.encode(frame)
+        ]
+        packets[-1].duration = round(6 / packets[-1].time_base)
+        out.mux(packets)
+    count, _, error = decode(tmp_path / "a.mkv")
+    assert (count, error) == (5, "")
+
+
+@pytest.mark.parametrize("is_live", [True, False])
+def test_a_live_playlist_s_pictures_are_spread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_live: bool
+) -> None:
+    make_clip(tmp_path / "a.m3u8", frames=10, format="hls")
+    playlist = tmp_path / "a.m3u8"
+    if is_live:
+        playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST", ""))
+    waits: list[float] = []
+    monkeypatch.setattr(Pace, "wait", lambda _, position_s: waits.append(position_s))
+    media = media_of(playlist)
+    pictures = media.pictures(Fraction(0))
+    for _ in range(5):
+        next(pictures)
+    media.interrupt()
+    pictures.close()
+    media.close()
+    assert media.live == is_live
+    assert waits == (pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) if is_live else [])
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".flv"])

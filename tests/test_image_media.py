@@ -40,6 +40,13 @@ def test_a_place_without_images_is_an_error(tmp_path: Path, target: str) -> None
         list_images(str(tmp_path / target))
 
 
+def test_hidden_files_of_other_systems_are_no_images(tmp_path: Path) -> None:
+    make_images(tmp_path, frames=2)
+    before = list_images(str(tmp_path))
+    (tmp_path / f"._{before[0].name}").write_bytes(b"of a Mac")
+    assert list_images(str(tmp_path)) == before
+
+
 def test_pictures_are_timed_by_the_rate(tmp_path: Path) -> None:
     make_images(tmp_path / "f", frames=5)
     media = ImageMedia(str(tmp_path / "f"), fps=5)

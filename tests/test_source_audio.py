@@ -34,6 +34,8 @@ def streams(path: Path) -> dict[str, tuple[str, float]]:
         ("a.mp4", "libmp3lame", "mp3"),
         ("a.mkv", "libopus", "opus"),
         ("a.mkv", "pcm_s16le", "aac"),
+        ("a.mkv", "ac3", "aac"),
+        ("a.ts", "aac", "aac"),
         ("a.mov", "pcm_s16le", "aac"),
     ],
 )
@@ -108,6 +110,19 @@ def test_damaged_sound_is_passed_over(tmp_path: Path, caplog: pytest.LogCaptureF
     assert kept["video"][1] == 4
     assert kept["audio"][1] == pytest.approx(4, abs=0.2)
     assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=CLOSE_S)
+
+
+def test_damage_to_sound_of_a_transport_stream_is_passed_over(tmp_path: Path) -> None:
+    """Copied, it would be parsed while it is written."""
+    make_sounding_clip(tmp_path / "a.ts")
+    data = bytearray((tmp_path / "a.ts").read_bytes())
+    headers = [at for at in range(len(data) // 3, len(data)) if data[at : at + 2] == b"\xff\xf1"]
+    data[headers[0] : headers[0] + 2] = b"\xaa\xaa"
+    (tmp_path / "a.ts").write_bytes(data)
+    carry_over(tmp_path / "a.ts", tmp_path / "out.mp4").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["video"] == ("h264", pytest.approx(4, abs=1e-3))
+    assert kept["audio"][1] > 3.5
 
 
 def test_sound_whose_time_starts_over_does_not_end_the_run(

@@ -15,8 +15,14 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 
-COPIED_CODECS = frozenset({"aac", "mp3", "ac3", "eac3", "alac", "opus"})
-"""Codecs that players expect in an MP4; others are encoded anew, as AAC."""
+COPIED_CODECS = frozenset({"aac", "mp3", "alac", "opus"})
+"""Codecs that players expect in an MP4; others are encoded anew, as AAC.
+
+Not AC-3: FFmpeg parses it while it writes, so that damage in it would end the video.
+"""
+
+MIN_MP3_RATE = 16_000
+"""Samples per second that MP3 in an MP4 has at least, for FFmpeg."""
 
 AAC_RATE = 48_000
 """Samples per second of what is encoded anew: a rate that every player knows."""
@@ -65,7 +71,13 @@ class SourceAudio:
         self._first = self._find_first()
         self._late_s = ((self._first.pts or 0) - self._start) * time_base
         name = context.codec.canonical_name
-        self._is_copied = name in COPIED_CODECS and self._late_s < LATE_S
+        fits = name in COPIED_CODECS and self._late_s < LATE_S
+        if name == "aac":
+            # Without a header of its own, as in MPEG-TS, it would be parsed, too.
+            fits = fits and bool(context.extradata)
+        if name == "mp3":
+            fits = fits and context.sample_rate >= MIN_MP3_RATE
+        self._is_copied = fits
         self._layout = "mono" if context.channels == 1 else "stereo"
         if self._is_copied:
             self._target = container.add_stream_from_template(self._source)

@@ -71,6 +71,7 @@ class ContainerExtent:
         self._packets = 0
         self._first_dts: int | None = None
         self._last_tick: int | None = None
+        self._last_duration = 0
         self._longest_gap = 0
 
     def add(self, packet: Packet[VideoStream]) -> None:
@@ -85,6 +86,7 @@ class ContainerExtent:
             if self._last_tick is not None:
                 self._longest_gap = max(self._longest_gap, tick - self._last_tick)
             self._last_tick = tick
+            self._last_duration = packet.duration or 0
 
     def falls_short(self) -> bool:
         """Whether the reading ended before the promised end."""
@@ -102,6 +104,7 @@ class ContainerExtent:
             return False
         first_tick = self._stream.start_time or 0
         last_s = ((self._last_tick or first_tick) - first_tick) * self._stream.time_base
-        # The last frame is shown for a while too; no longer than any other, as far as one knows.
-        tolerance_s = max(MIN_TOLERANCE_S, self._longest_gap * self._stream.time_base)
+        # The last frame is shown for a while too: as its packet says, or no longer than any other.
+        shown = max(self._longest_gap, self._last_duration)
+        tolerance_s = max(MIN_TOLERANCE_S, shown * self._stream.time_base)
         return last_s + tolerance_s < promise.duration_s

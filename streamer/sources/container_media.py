@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from math import floor
+from threading import Event
 from typing import cast
 
 import av
@@ -18,6 +19,7 @@ from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import choose_video, open_container, translate
+from streamer.sources.pace import Pace
 from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
@@ -57,7 +59,7 @@ class ContainerMedia:
         self._config = config
         self._pipe = pipe
         self._is_fresh = True
-        self._interrupted = False
+        self._interrupted = Event()
         self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
         try:
             self._container = open_container(spec, config, pipe, self._decoding.hwaccel())
@@ -87,17 +89,22 @@ class ContainerMedia:
         self._is_fresh = False
         frames = self._frames_near(start_s) if start_s > 0 else self._frames()
         position_s = Fraction(-1) / (self.rate or 1)
+        has_begun = self.live or start_s <= 0  # for good: later timestamps may lie before
+        pace = Pace(self._interrupted) if self._comes_in_bursts else None
         for frame in frames:
             if frame.pts is not None:
                 position_s = self._position_s(frame.pts)
             else:
                 position_s += 1 / (self.rate or Fraction(1))
-            if position_s >= start_s or self.live:
+            has_begun = has_begun or position_s >= start_s
+            if pace is not None:
+                pace.wait(float(position_s))
+            if has_begun:
                 yield self._picture(frame)
 
     def interrupt(self) -> None:
         """Wake a waiting read of standard input; one of a network ends with what comes next."""
-        self._interrupted = True
+        self._interrupted.set()
         if self._pipe is not None:
             self._pipe.interrupt()
 
@@ -144,6 +151,11 @@ class ContainerMedia:
         return self.live and bool(self._container.format.flags & without)
 
     @property
+    def _comes_in_bursts(self) -> bool:
+        """Whether it is a live playlist, whose segments of seconds come at once."""
+        return self.live and bool({"hls", "dash"} & set(self._container.format.name.split(",")))
+
+    @property
     def _is_rtsp(self) -> bool:
         return self._spec.target.lower().startswith(("rtsp:", "rtsps:"))
 
@@ -186,6 +198,8 @@ class ContainerMedia:
             if packet is None:
                 break
             extent.add(packet)
+            if not packet.size:
+                continue  # the frame before is shown on; the decoder would end
             decoded = self._decode(packet)
             failures = failures + 1 if decoded is None else 0
             yield from decoded or ()
@@ -204,23 +218,27 @@ class ContainerMedia:
             raise broken
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The stream's packets, without the empty ones, which would end the decoder."""
+        """The stream's packets, empty ones too, but not the last, which has no time."""
         is_timed = self.live and self._spec.kind == "url"
         # Sound comes too: PyAV would pass over it, waiting for pictures that may never come.
         packets = self._container.demux(*(() if is_timed else (self._stream,)))
         began = time.monotonic()
         try:
-            while not self._interrupted:
+            while not self._interrupted.is_set():
                 packet = next(packets, None)
                 if packet is None:
                     break
                 waited_s = time.monotonic() - began
-                if packet.size and packet.stream.index == self._stream.index:
+                counts = packet.size or packet.dts is not None
+                if counts and packet.stream.index == self._stream.index:
                     yield cast("Packet[VideoStream]", packet)
                     began = time.monotonic()
                 if is_timed and waited_s >= self._config.read_timeout_s:
                     # At its time-out FFmpeg gives what its parser holds, and would then wait again.
-                    raise SourceError(f"{self.name}: no picture in time")
+                    raise SourceError(
+                        f"{self.name}: no picture for {self._config.read_timeout_s:g} s "
+                        "(source.read_timeout_s)"
+                    )
         except av.FFmpegError as error:
             raise translate(self._spec, error) from error
         if self._pipe is not None and self._pipe.failure is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.stream import Discard
 from av.video.stream import VideoStream
 
 from streamer.errors import ConfigError, SourceError
@@ -17,6 +18,9 @@ from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
 
 TLS_SCHEMES = ("rtsps", "https")
+
+REORDERED_IF_LOW = {"mpeg1video", "mpeg2video", "mpeg4"}
+"""Decoders that give frames in the order in which they are sent, if they are to delay none."""
 
 BUSY_S = 0.5
 """Beyond the read time-out, in seconds, for a read to which something comes that is no packet.
@@ -60,7 +64,12 @@ def open_container(
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
-        raise (pipe and pipe.failure) or translate(spec, error) from error
+        failure = translate(spec, error)
+        if spec.kind == "stdin" and config.format is None:
+            failure = SourceError(
+                f"{failure} (it is read as MPEG-TS; source.format says otherwise)"
+            )
+        raise (pipe and pipe.failure) or failure from error
     except ValueError as error:  # PyAV's own: no such format
         raise SourceError(f"{spec.name}: {error}") from error
 
@@ -132,18 +141,30 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
     Raises:
         SourceError: It has none (a cover picture is none), or FFmpeg has no decoder for it.
     """
-    stream = container.streams.best("video")
-    if not isinstance(stream, VideoStream) or stream.disposition & stream.disposition.attached_pic:
+    best = container.streams.best("video")
+    moving = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    # The largest, as of a playlist's variants; FFmpeg's choice among equals.
+    stream = max(moving, key=lambda s: (_area(s), s is best), default=None)
+    if stream is None:
         kinds = sorted({each.type for each in container.streams})
         raise SourceError(f"{name}: no video stream; it holds: {', '.join(kinds) or 'nothing'}")
     if stream.codec_context is None:
         raise SourceError(f"{name}: FFmpeg knows no decoder for its video")
+    for other in moving:
+        if other is not stream:
+            other.discard = Discard.all  # variants are not even fetched then
     # Threads per frame would delay a live picture by as many frames, and at the end of a broken
     # file FFmpeg's drop both the frames that they hold and the error that tells of it.
     stream.thread_type = "SLICE"
-    if live:
+    if live and stream.codec_context.name not in REORDERED_IF_LOW:
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
     return stream
+
+
+def _area(stream: VideoStream) -> int:
+    # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
+    context = stream.codec_context
+    return 0 if context is None else context.width * context.height
 
 
 def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:

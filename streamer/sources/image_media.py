@@ -81,7 +81,12 @@ def list_images(target: str) -> list[Path]:
     """
     path = Path(target)
     if path.is_dir():
-        found = [file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        # What begins with a dot is another system's, such as a Mac's "._1.png" beside "1.png".
+        found = [
+            file
+            for file in path.iterdir()
+            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+        ]
         if not found:
             allowed = ", ".join(sorted(IMAGE_SUFFIXES))
             raise SourceError(f"{target}: a folder without images; known endings: {allowed}")
