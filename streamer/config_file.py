@@ -22,7 +22,7 @@ def holds_anything(text: str) -> bool:
 
     Raises:
         ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
-            or a number that is none.
+            or a number that is none, or a key twice, of which YAML would take the last.
         yaml.YAMLError: It is not YAML.
     """
     depth = 0
@@ -48,6 +48,12 @@ def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.Scal
         for item in node.value:
             yield from _scalars(item, name)
     elif isinstance(node, yaml.MappingNode):
+        keys = [str(key.value) for key, _ in node.value]
+        for key in keys:
+            full = f"{name}.{key}" if name else key
+            check(keys.count(key) == 1, full, "there twice", "once, several values as a list")
+            apart = [other for other in keys if other.startswith(f"{key}.")]
+            check(not apart, full, f"there beside {', '.join(apart)}", "one of both")
         for key, value in node.value:
             yield from _scalars(value, f"{name}.{key.value}" if name else str(key.value))
 

@@ -53,6 +53,10 @@ def check_paths(config: StreamConfig) -> None:
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
+    for spec in config.outputs("images"):
+        if (spec.style or config.images.style) == "tracks":
+            others = [("another output", other) for other in folders if other != spec.path]
+            _check_track_folders(Path(spec.path).resolve(), [*read.items(), *others])
     # MP4s go on in numbered files, and so do an endless run's lines if segments are asked for.
     split = [spec.path for spec in config.outputs("video")]
     if config.mp4.segment_s is not None or config.mp4.segment_mb is not None:
@@ -60,6 +64,17 @@ def check_paths(config: StreamConfig) -> None:
     for path in split:
         others = [("another output", other) for other in files if other != path]
         _check_later_parts(Path(path).resolve(), [*read.items(), *others])
+
+
+def _check_track_folders(folder: Path, taken: Iterable[tuple[str, str | None]]) -> None:
+    """Refuse a folder of tracks that has one of its own folders, ``1``, ``2``, …, in a place."""
+    for name, path in taken:
+        place = None if path is None else Path(path).resolve()
+        if place is not None and place.parent == folder and place.name.isdecimal():
+            raise ConfigError(
+                f"{folder} gets a folder for each track, such as {place.name}, which is {name}; "
+                "allowed: another name"
+            )
 
 
 def _check_later_parts(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:

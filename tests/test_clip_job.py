@@ -194,6 +194,11 @@ def test_cleaning_reaches_just_the_two_folders(job: Job) -> None:
         ("file:clip.mp4 --output clip.mp4", 2, "clip.mp4 is also the source"),
         ("file:images/1.png --masks_results_path images --clean", 2, "the folder of the source"),
         ("clip.mp4 --output linked.mp4", 2, "linked.mp4 is also the source"),
+        (
+            "--output tracks=t/ --output frame=t/1/",
+            2,
+            "gets a folder for each track, such as 1, which",
+        ),
         ("clip.1.mp4 --output clip.mp4", 2, "would go on in clip.1.mp4, as a new segment or where"),
         (
             "clip.mp4 --output a.mp4 --output a.1.mp4",

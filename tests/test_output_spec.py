@@ -36,7 +36,17 @@ def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
         OutputSpec.parse(str(tmp_path / "other"))
 
 
-@pytest.mark.parametrize("text", ["neon=a.mp4", "cutout=a.mp4", "tracks=a.webp", "neon=a/"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "neon=a.mp4",
+        "Binary=a.mp4",
+        "side-by-side=a.mp4",
+        "cutout=a.mp4",
+        "tracks=a.webp",
+        "neon=a/",
+    ],
+)
 def test_a_style_that_does_not_fit_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=rf"output is '{text}'; allowed styles here: overlay"):
         OutputSpec.parse(text)

@@ -24,3 +24,14 @@ def test_a_reader_that_has_left_is_no_failure() -> None:
     finally:
         os.close(right)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_full_disk_is_a_warning() -> None:
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (
+        0,
+        b"nothing can be printed: No space left on device\n",
+    )
