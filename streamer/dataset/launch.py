@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from streamer.errors import SourceError, StreamError
 from streamer.signals import handled
 from streamer.sinks.output_path import check_apart, check_writable
 from streamer.standard_output import say
+
+NONE_LEFT = "no good one is left"
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +61,7 @@ def _launch(options: DatasetOptions) -> int:
     done = _finished(annotations, parts)
     if not done and job.skipped:
         # An earlier results file stays: that all are bad may be the disk's fault.
-        more = f" (and {len(job.skipped) - 1} more)" if len(job.skipped) > 1 else ""
-        raise SourceError(f"{job.skipped[0]}{more}; no good one is left")
+        raise SourceError(f"{_first_of(job.skipped)}; {NONE_LEFT}")
     instances = parts.collect(video.video_id for video in done)
     skipped = [*annotations.bad, *job.skipped]
     for line in skipped:
@@ -92,9 +94,13 @@ def _refuse_bad(options: DatasetOptions, annotations: Annotations) -> None:
         return
     for line in bad[1:]:
         log.error("also %s", line)
-    more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-    advice = "no good one is left" if options.skip_bad else "--skip_bad leaves bad videos out"
-    raise SourceError(f"{bad[0]}{more}; {advice}")
+    advice = NONE_LEFT if options.skip_bad else "--skip_bad leaves bad videos out"
+    raise SourceError(f"{_first_of(bad)}; {advice}")
+
+
+def _first_of(lines: Sequence[str]) -> str:
+    more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+    return f"{lines[0]}{more}"
 
 
 def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> dict[str, Any]:
