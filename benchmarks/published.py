@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from model import VisTR
-from streamer.assembly import assemble, publishers
+from streamer.assembly import assemble
 from streamer.client import MaskSubscriber
 from streamer.client.received import ReceivedFrame
 from streamer.config import StreamConfig
 from streamer.run import Run
+from streamer.sink_assembly import publishers
 from streamer.stats import Summary
 
 

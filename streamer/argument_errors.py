@@ -26,6 +26,7 @@ TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", s
 _WRONG_TYPE = re.compile(
     r'Parser key "(?P<name>[\w.]+)": (Does not|Expected).*(Given|Got) value: (?P<value>.*)'
 )
+_NO_OPTIONS = re.compile(r"Unexpected config: (?P<text>.*)")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --(?P<name>[^ =]+)")
 
 
@@ -42,6 +43,8 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
         elif unknown := _UNKNOWN_OPTION.match(text):
             close = _similar_options(parser, unknown["name"])
             text += f"; did you mean {' or '.join(close)}?" if close else ""
+        elif nothing := _NO_OPTIONS.search(text):
+            text = f"a config holds only {nothing['text']!r}; allowed: options with their values"
         elif "Unable to load config" in text:
             text += "; expected a YAML file (SOURCE stands without a flag)"
         raise ConfigError(text) from error

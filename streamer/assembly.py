@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
-from av.container import InputContainer
 
 from model import VisTR
 from streamer.config import StreamConfig
@@ -22,20 +19,9 @@ from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import VistrPredictor, frames_per_pass
 from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
-from streamer.sinks.annotation_sink import AnnotationSink
-from streamer.sinks.images_sink import ImagesSink, image_format
-from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.sinks.output_spec import PictureStyle
-from streamer.sinks.preview_sink import PreviewSink
-from streamer.sinks.results_sink import ResultsSink
-from streamer.sinks.segments import Segments
-from streamer.sinks.sink import Sink, SinkThread
-from streamer.sinks.zmq_sink import ZmqSink
-from streamer.sources.container_opening import open_container
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
-from streamer.sources.source_spec import SourceSpec
 from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
@@ -120,7 +106,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
-        _input_of(config),
+        input_of(config),
         config.source,
         selection,
         config.short_side or net.short_side,
@@ -192,64 +178,9 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
     )
 
 
-def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
-    """The ZeroMQ sinks asked for, not started."""
-    return [
-        SinkThread(f"zmq {endpoint}", partial(ZmqSink, endpoint, config.stream, run, config.zmq))
-        for endpoint in config.publish
-    ]
-
-
-def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
-    """The sinks that write files and folders, as asked for, not started.
-
-    Args:
-        config: What the user asked for.
-        endless: Whether the source is (`Assembly`): results then stay JSON lines.
-    """
-    open_sound = None if endless else _sound_source(config)
-    segments = Segments(config.mp4.segment_s, config.mp4.segment_mb)
-    sinks: list[tuple[str, Callable[[], Sink]]] = []
-    for spec in config.outputs("video"):
-        style = cast(PictureStyle, spec.style or config.mp4.style)
-        open_sink: Callable[[], Sink] = partial(
-            Mp4Sink, spec.path, style, config.mp4, open_sound, segments
-        )
-        sinks.append((f"mp4 {spec.path}", open_sink))
-    for spec in config.outputs("preview"):
-        style = cast(PictureStyle, spec.style or config.mp4.style)
-        sinks.append(
-            (f"preview {spec.path}", partial(PreviewSink, spec.path, style, config.preview))
-        )
-    cleaned = {Path(folder) for folder in config.cleaned_folders}
-    for spec in config.outputs("images"):
-        clean = Path(spec.path) in cleaned
-        image_style = spec.style or config.images.style
-        open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
-        sinks.append((f"images {spec.path}", open_sink))
-    for path in config.results:
-        open_sink = partial(ResultsSink, path, assemble=not endless, segments=segments)
-        sinks.append((f"results {path}", open_sink))
-    if config.annotations is not None:
-        path, ending = config.annotations, image_format("frame", config.images)
-        sinks.append((f"annotations {path}", partial(AnnotationSink, path, ending)))
-    return [SinkThread(name, opener) for name, opener in sinks]
-
-
-def _input_of(config: StreamConfig) -> str:
+def input_of(config: StreamConfig) -> str:
     """What is to be read: the shipped clip where nothing is named."""
     return str(SHIPPED_CLIP) if config.input is None else config.input
-
-
-def _sound_source(config: StreamConfig) -> Callable[[], InputContainer] | None:
-    """Opens an input that is read once a second time, for its sound, if it is a file."""
-    spec = SourceSpec.parse(_input_of(config), config.source)
-    if not config.mp4.audio or spec.kind != "file":
-        return None
-    # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.
-    if not Path(spec.target).is_file():
-        return None
-    return partial(open_container, spec, config.source, None)
 
 
 def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:

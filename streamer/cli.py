@@ -5,18 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.allocator import keep_memory
 from streamer.arguments import parse
-from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.json_log import JsonFormatter
 from streamer.openmp import share_cores
 from streamer.path_check import check_paths
 from streamer.signals import exit_code
 from streamer.sources.credentials import hide_all_credentials, shows_password
+from streamer.standard_output import prepare_streams
 
 log = logging.getLogger("streamer")
 
@@ -27,17 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: The command line without the program's name; None takes the process's own.
     """
+    prepare_streams()
     console = logging.StreamHandler()
     logging.basicConfig(
         level=logging.WARNING, format="%(levelname)s: %(message)s", handlers=[console]
     )
-    config: StreamConfig | None = None
+    given = sys.argv[1:] if arguments is None else arguments
+    is_json = "--log=json" in given or ("--log", "json") in pairwise(given)
     try:
         config = parse(arguments)
         log.setLevel(logging.WARNING if config.quiet else logging.INFO)
-        if config.log == "json":
+        is_json = config.log == "json"
+        if is_json:
             console.setFormatter(JsonFormatter())
-        if any(map(shows_password, sys.argv[1:] if arguments is None else arguments)):
+        if any(map(shows_password, given)):
             log.warning(
                 "other users of this machine can see the password in the arguments; "
                 "--source.credentials FILE takes it from a file"
@@ -54,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except StreamError as error:
         # A URL may have come where none belongs, and is then quoted as it stands.
         text = hide_all_credentials(str(error))
-        if config is not None and config.log == "json":
+        if is_json:
+            console.setFormatter(JsonFormatter())  # the arguments may have been at fault
             log.error("%s", text)
         else:
             print(f"vistr-stream: error: {text}", file=sys.stderr)

@@ -8,6 +8,7 @@ from functools import wraps
 
 from streamer.errors import StreamError
 from streamer.signals import exit_code, handled, interrupt
+from streamer.standard_output import prepare_streams
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
@@ -23,6 +24,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
 
     @wraps(main)
     def run(arguments: Sequence[str] | None = None) -> int:
+        prepare_streams()
         try:
             with handled(interrupt):
                 return main(arguments)

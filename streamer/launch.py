@@ -8,20 +8,19 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import TypeVar
 
-from streamer.assembly import assemble, file_sinks, load, publishers
+from streamer.assembly import assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import SinkError, StreamError
 from streamer.metrics import Metrics
 from streamer.output import EndOfStream
-from streamer.path_check import written_files, written_folders
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.signals import handled, interrupt
+from streamer.sink_assembly import file_sinks, publishers
 from streamer.sinks.sink import SinkThread
-from streamer.standard_output import say
+from streamer.standard_output import say, say_written
 from streamer.watchdog import Watchdog
 
 T = TypeVar("T")
@@ -69,9 +68,8 @@ def launch(config: StreamConfig) -> int:
         log.warning("%d packets or images could not be decoded and were left out", corrupt)
     if not config.quiet:
         say(str(assembly.pipeline.summary()))
-        for path in written_files(config, endless=assembly.endless) + written_folders(config):
-            if Path(path).exists():  # not so for a video without frames
-                say(f"wrote {path}")
+        for sink in sinks:
+            say_written(sink.written)
     return 128 + signals[0] if signals else 0
 
 

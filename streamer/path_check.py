@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
-from streamer.sinks.output_path import check_apart, check_folder, check_writable
+from streamer.sinks.output_path import check_apart, check_folder, check_writable, parts_of
 from streamer.sinks.results_sink import lines_path
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
 
-def written_files(config: StreamConfig, *, endless: bool) -> list[str]:
-    """The files that a run writes; an endless one leaves its results as JSON lines."""
+def _written_files(config: StreamConfig) -> list[str]:
+    """The files that a run may write."""
     videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
     lines = [lines_path(path) for path in config.results]
     annotations = [] if config.annotations is None else [config.annotations]
-    return [*videos, *lines, *([] if endless else config.results), *annotations]
-
-
-def written_folders(config: StreamConfig) -> list[str]:
-    """The folders that a run fills with images."""
-    return [spec.path for spec in config.outputs("images")]
+    return [*videos, *lines, *config.results, *annotations]
 
 
 def check_paths(config: StreamConfig) -> None:
@@ -34,20 +28,22 @@ def check_paths(config: StreamConfig) -> None:
         SinkError: An output's path cannot be written.
         ConfigError: An output is an input too, or another output.
     """
+    local: Path | None = None
     if config.input is not None:
-        SourceSpec.parse(config.input, config.source).check_exists()
-    # The file that a `file:` URL means.
-    local = None if config.input is None else re.sub("^file:(//)?", "", config.input)
+        source = SourceSpec.parse(config.input, config.source)
+        source.check_exists()
+        local = source.local_path
     read = {
-        "the source": local,
+        "the source": None if local is None else str(local),
         "the weights": config.weights,
         "the category file": config.category_file,
     }
-    if local is not None and Path(local).suffix.lower() in IMAGE_SUFFIXES:
-        read["the folder of the source"] = str(Path(local).parent)
+    if local is not None and local.suffix.lower() in IMAGE_SUFFIXES:
+        read["the folder of the source"] = str(local.parent)
     for path in config.results:
         check_writable(path)  # before asking where its lines go
-    files, folders = written_files(config, endless=False), written_folders(config)
+    files = _written_files(config)
+    folders = [spec.path for spec in config.outputs("images")]
     for path in files:
         check_writable(path)
     for path in folders:
@@ -79,7 +75,7 @@ def _check_track_folders(folder: Path, taken: Iterable[tuple[str, str | None]]) 
 
 def _check_later_parts(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:
     """Refuse an output that would go on, in its numbered files, in a place that is taken."""
-    later = re.compile(rf"{re.escape(output.stem)}\.[0-9]+{re.escape(output.suffix)}")
+    later = parts_of(output)
     for name, path in taken:
         place = None if path is None else Path(path).resolve()
         if place is not None and place.parent == output.parent and later.fullmatch(place.name):

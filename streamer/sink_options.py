@@ -86,7 +86,7 @@ class Mp4Config:
     colour per category on black; binary: white on black; frame: the video alone."""
 
     crf: int = 23
-    """x264's quality: 0 is lossless, 51 the worst."""
+    """x264's quality: 1 the best, 51 the worst; 0 is lossless, which browsers do not play."""
 
     preset: X264Preset = "veryfast"
     """x264's preset: slower presets make smaller files."""
@@ -95,12 +95,13 @@ class Mp4Config:
     """Seconds between key frames: what a kill can cost at most."""
 
     audio: bool = True
-    """Keep the sound of a file."""
+    """Keep the sound of a file that is read once; that of live sources and URLs is not kept."""
 
     segment_s: float | None = None
     """Seconds of the run after which a file ends and the next begins: out.mp4, out.1.mp4, …; the
-    JSON lines of a live source or a looped file with it. Without either limit, only a new frame
-    size begins one."""
+    JSON lines of a live source or a looped file with it. A later run of such a source replaces
+    none of them: it goes on behind the highest number. Without either limit, only a new frame size
+    begins one."""
 
     segment_mb: float | None = None
     """Megabytes of any MP4, or of such JSON lines, after which all of them end and the

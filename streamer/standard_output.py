@@ -1,12 +1,36 @@
-"""What is printed for whoever reads the standard output."""
+"""What is printed, and where to: standard streams that lack a reader, a place or a letter."""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+MOST_NAMED = 3
+"""Files of one output that are named one by one."""
 
 log = logging.getLogger(__name__)
+
+
+def prepare_streams() -> None:
+    """Let whatever is written to the standard streams arrive, or go nowhere; for a process's start.
+
+    A process may begin without them. The files that it opens then get their numbers, and
+    everything that a library complains of would go into an output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "r" if number == 0 else "w"))  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every encoding has every letter
 
 
 def say(text: str) -> None:
@@ -17,6 +41,15 @@ def say(text: str) -> None:
         forget_reader()
         if not isinstance(error, BrokenPipeError):  # such as of a full disk
             log.warning("nothing can be printed: %s", error.strerror)
+
+
+def say_written(paths: Sequence[Path]) -> None:
+    """Print what an output has written; of many files the first and the last."""
+    if len(paths) > MOST_NAMED:
+        say(f"wrote {paths[0]} to {paths[-1]} ({len(paths)} files)")
+        return
+    for path in paths:
+        say(f"wrote {path}")
 
 
 def forget_reader() -> None:

@@ -6,23 +6,18 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from model import VisTR
-from streamer.assembly import assemble, file_sinks, make_stages, publishers
+from streamer.assembly import assemble, make_stages
 from streamer.config import StreamConfig
-from streamer.output import EndOfStream, FrameResult
+from streamer.output import FrameResult
 from streamer.scheduler import WindowScheduler
-from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig
-from streamer.sinks.drawing import color_of
-from streamer.sinks.sink import SinkThread
 from streamer.source_options import SourceConfig
 from streamer.window_options import StitchConfig, WindowConfig
-from tests.clips import frames_of, make_clip
+from tests.clips import make_clip
 from tests.frames import make_epoch, make_frame
-from tests.results import RUN, box_mask, frame_result
+from tests.results import RUN
 from tests.tiny_vistr import tiny_vistr
 from tests.waits import until
 
@@ -115,58 +110,3 @@ def test_as_many_frames_may_wait_as_a_window_takes(
         until(lambda: pipeline.counts().is_source_idle or pipeline.counts().dropped > dropped)
         assert pipeline.counts().waiting == most
         assert pipeline.counts().is_source_idle is not live  # a live source is never held up
-
-
-def run(sinks: list[SinkThread], results: list[FrameResult]) -> None:
-    for sink in sinks:
-        sink.start()
-        for result in results:
-            sink.put(result)
-        sink.put(EndOfStream("end", len(results), 0))
-    assert [sink.finish(60) for sink in sinks] == [None] * len(sinks)
-
-
-def test_every_endpoint_has_a_publisher(tmp_path: Path) -> None:
-    endpoints = [f"ipc://{tmp_path}/a", f"ipc://{tmp_path}/b"]
-    sinks = publishers(StreamConfig(publish=endpoints), RUN)
-    assert [sink.name for sink in sinks] == [f"zmq {endpoint}" for endpoint in endpoints]
-    for sink in sinks:
-        sink.start()
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
-    for sink in sinks:
-        sink.put(EndOfStream("end", 0, 0))
-        assert sink.finish(60) is None
-
-
-def test_every_output_has_its_own_style_or_that_of_its_kind(tmp_path: Path) -> None:
-    own = [f"classes={tmp_path}/own.mp4", f"classes={tmp_path}/own.gif", f"classes={tmp_path}/own/"]
-    config = StreamConfig(
-        output=[f"{tmp_path}/video.mp4", f"{tmp_path}/preview.gif", f"{tmp_path}/images/", *own],
-        mp4=Mp4Config(style="binary", crf=5),
-        images=ImagesConfig(style="instances"),
-        preview=PreviewConfig(width=32),
-    )
-    size = (48, 64)
-    mask = box_mask(size, 0, 0, *size)
-    result = frame_result(0, size, {5: mask}, category_ids={5: 2})
-    run(file_sinks(config, endless=False), [result])
-
-    def colour(name: str) -> list[int]:
-        """In the middle of the first picture of a file."""
-        if name.endswith(".mp4"):
-            picture = frames_of(tmp_path / name)[0].to_ndarray(format="rgb24")
-        else:
-            with Image.open(tmp_path / name) as image:
-                picture = np.asarray(image.convert("RGB"))
-        middle: list[int] = picture[picture.shape[0] // 2, picture.shape[1] // 2].tolist()
-        return middle
-
-    white, track, category = (255, 255, 255), color_of(5), color_of(2)
-    assert colour("video.mp4") == pytest.approx(white, abs=8)
-    assert colour("preview.gif") == pytest.approx(white, abs=8)
-    assert colour("images/0.png") == list(track)
-    assert colour("own.mp4") == pytest.approx(category, abs=8)
-    assert colour("own.gif") == pytest.approx(category, abs=8)
-    assert colour("own/0.png") == list(category)
-    with Image.open(tmp_path / "preview.gif") as preview:
-        assert preview.size == (32, 24)

@@ -31,6 +31,13 @@ def test_a_run_writes_nothing_else_to_standard_error(tmp_path: Path, weights: st
     assert abs(datetime.now(UTC) - written) < timedelta(minutes=10)
 
 
+def test_a_wrong_argument_is_an_object_too() -> None:
+    code, lines = run("--strid", "7")
+    assert code == 2
+    assert [line["level"] for line in lines] == ["error"]
+    assert "--strid" in lines[0]["message"]
+
+
 def test_an_error_is_an_object_too(tmp_path: Path) -> None:
     code, lines = run(str(tmp_path / "nothing.mp4"))
     assert code == 1

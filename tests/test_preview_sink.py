@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,31 @@ def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> No
     _, times, _ = read(tmp_path / "p.webp")
     assert len(times) == 24
     assert abs(sum(times) - 2000) <= 20
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_no_frame_is_so_short_that_browsers_would_show_it_for_longer(
+    tmp_path: Path, ending: str
+) -> None:
+    write(tmp_path / f"p.{ending}", levels(60, fps=60), fps=40)
+    _, times, _ = read(tmp_path / f"p.{ending}")
+    assert min(times) >= 20
+    assert abs(sum(times) - 1000) <= 30
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+@pytest.mark.parametrize(
+    ("aspect", "width", "size"),
+    [("2", 480, (128, 48)), ("2", 64, (64, 24)), ("1/2", 480, (32, 48))],
+)
+def test_oblong_pixels_become_square(
+    tmp_path: Path, ending: str, aspect: str, width: int, size: tuple[int, int]
+) -> None:
+    oblong = replace(epoch(SIZE), pixel_aspect=Fraction(aspect))
+    path = tmp_path / f"p.{ending}"
+    write(path, [frame_result(0, masks={}, within=oblong)], width=width)
+    with Image.open(path) as picture:
+        assert picture.size == size
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])

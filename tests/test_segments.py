@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer.assembly import file_sinks
 from streamer.config import StreamConfig
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
+from streamer.sink_assembly import file_sinks
 from streamer.sink_options import Mp4Config
 from streamer.sinks.segments import Segments
 from tests.clips import frames_of

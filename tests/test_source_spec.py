@@ -73,8 +73,10 @@ def test_a_webcam_is_asked_for_what_it_shall_give() -> None:
 def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"gone\.mp4: no such file"):
         SourceSpec.parse("gone.mp4", SourceConfig()).check_exists()
+    with pytest.raises(SourceError, match=r"file:gone\.mp4: no such file"):
+        SourceSpec.parse("file:gone.mp4", SourceConfig()).check_exists()
     (tmp_path / "here.mp4").touch()
-    for spec in (str(tmp_path / "here.mp4"), "rtsp://cam/1", "-", "concat:a.ts|b.ts"):
+    for spec in (str(tmp_path / "here.mp4"), "rtsp://cam/1", "-", f"file:{tmp_path}/here.mp4"):
         SourceSpec.parse(spec, SourceConfig()).check_exists()
 
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from tests.clips import frames_of, make_clip
+from tests.json_lines import json_lines
+from tests.processes import STREAM
 
 SCRIPT = "from streamer.standard_output import say; say('one'); say('two')"
 
@@ -24,6 +32,30 @@ def test_a_reader_that_has_left_is_no_failure() -> None:
     finally:
         os.close(right)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_letters_that_the_encoding_lacks_are_spelled(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    command = [*STREAM, "--help"]
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=100, check=True)
+    assert b"\\u2026" in done.stdout  # …
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_process_without_a_standard_stream_runs_and_spoils_no_file(
+    tmp_path: Path, weights: str, closed: str
+) -> None:
+    make_clip(tmp_path / "in.mp4", frames=7)
+    arguments = ["in.mp4", "--weights", weights, "--output", "out.mp4", "--results", "r.json"]
+    command = shlex.join([*STREAM, *arguments]) + " " + closed
+    done = subprocess.run(
+        command, shell=True, cwd=tmp_path, capture_output=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(frames_of(tmp_path / "out.mp4")) == 7
+    kinds = [line["type"] for line in json_lines(tmp_path / "r.jsonl")]
+    assert kinds == ["video", *["frame"] * 7, "end"]
 
 
 def test_a_full_disk_is_a_warning() -> None:

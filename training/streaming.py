@@ -15,12 +15,13 @@ from tqdm import tqdm
 from benchmarks.annotations import GroundTruth, Result, Truth, Video, read_results
 from benchmarks.tracking import tracking_figures
 from model import VisTR
-from streamer.assembly import assemble, file_sinks
+from streamer.assembly import assemble
 from streamer.config import StreamConfig
 from streamer.errors import SinkError
 from streamer.output import FrameResult
 from streamer.result_lines import survey
 from streamer.run import Run
+from streamer.sink_assembly import file_sinks
 from streamer.sinks.results_sink import lines_path
 from streamer.source_options import Auto
 from streamer.stats import Summary

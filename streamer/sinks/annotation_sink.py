@@ -25,6 +25,9 @@ class AnnotationSink:
         path: The JSON file.
         image_format: Ending of the file names.
 
+    Attributes:
+        written: The file, once it is complete.
+
     Raises:
         SinkError: The file cannot be written.
     """
@@ -37,6 +40,7 @@ class AnnotationSink:
         self._videos = 0
         self._length = 0
         self._is_torn = False
+        self.written: list[Path] = []
         with ExitStack() as opened:
             # Written as the frames come, so that memory does not grow with the video.
             partial = opened.enter_context(replacing(self._path))
@@ -72,6 +76,7 @@ class AnnotationSink:
         with self._opened:
             self._end_video()
             self._file.write("]}\n")
+        self.written.append(self._path)
 
     def _add(self, result: FrameResult) -> None:
         size = result.frame.epoch.size

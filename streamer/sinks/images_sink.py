@@ -41,6 +41,9 @@ class ImagesSink:
         clean: Whether the folder's numbered images of earlier runs are removed first. Otherwise
             they stay, with a warning.
 
+    Attributes:
+        written: The folder, once it holds an image of this run.
+
     Raises:
         SinkError: The folder cannot be made, or an image not be removed.
     """
@@ -50,6 +53,7 @@ class ImagesSink:
         self._style = style
         self._quality = config.quality
         self._format = image_format(style, config)
+        self.written: list[Path] = []
         make_folder(self._folder)
         try:
             pattern = "*/*" if style == "tracks" else "*"
@@ -88,6 +92,7 @@ class ImagesSink:
     def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
         is_jpeg = self._format == "jpg"
         write_whole(path, encode_jpeg(image, self._quality) if is_jpeg else encode_png(image))
+        self.written = [self._folder]
 
 
 def image_format(style: ImageStyle, config: ImagesConfig) -> ImageFormat:

@@ -38,6 +38,9 @@ class Mp4Sink:
             silence.
         segments: The run's, which number the files.
 
+    Attributes:
+        written: The files so far.
+
     Raises:
         SinkError: The file cannot be written.
     """
@@ -58,6 +61,7 @@ class Mp4Sink:
         self._segments = segments or Segments()
         self._number = 0
         self._file: Mp4File | None = None
+        self.written: list[Path] = []
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write the frames among the outputs until the buffer ends.
@@ -90,6 +94,7 @@ class Mp4Sink:
             path = part_of(self._path, number)
             size, aspect = (image.shape[0], image.shape[1]), frame.epoch.pixel_aspect
             self._file = Mp4File(str(path), size, self._config, aspect)
+            self.written.append(path)
             if self._open_source is not None and frame.pts is not None:
                 try:
                     self._file.add_audio(self._open_source(), frame.pts * frame.time_base)

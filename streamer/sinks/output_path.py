@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -108,6 +109,18 @@ def _place(path: str) -> object:
 def part_of(path: Path, number: int) -> Path:
     """Part `number` of an output that goes on in other files: 2 of ``out.mp4`` is ``out.2.mp4``."""
     return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
+
+
+def parts_of(path: Path) -> re.Pattern[str]:
+    """The names of an output's numbered parts, the number as the first group."""
+    return re.compile(rf"{re.escape(path.stem)}\.([0-9]+){re.escape(path.suffix)}")
+
+
+def next_part(path: Path) -> int:
+    """The number behind those of an output's parts that are there; 0 where there is none."""
+    names = [parts_of(path).fullmatch(other.name) for other in path.parent.iterdir()]
+    numbers = [int(name[1]) for name in names if name]
+    return max([*numbers, 0 if path.exists() else -1]) + 1
 
 
 @contextmanager

@@ -31,6 +31,9 @@ from streamer.sinks.output_spec import PictureStyle
 TICKS_PER_S = 100
 """Resolution of the timestamps: GIF's own."""
 
+SHORTEST_TICKS = 2
+"""Shortest time for a frame: browsers show what lasts a tick for ten."""
+
 
 class PreviewSink:
     """The beginning of the results as an animation that repeats for ever.
@@ -42,6 +45,9 @@ class PreviewSink:
         path: The file, ``.gif`` or ``.webp``; it appears, or is replaced, once it is complete.
         style: How frames are shown.
         config: Size, rate and duration.
+
+    Attributes:
+        written: The file, once it is complete.
 
     Raises:
         SinkError: The file cannot be written.
@@ -55,6 +61,7 @@ class PreviewSink:
         self._start_s: float | None = None
         self._due_s = 0.0
         self._animation: _Animation | None = None
+        self.written: list[Path] = []
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Draw frames until the preview is long enough, and finish it; take the others, too.
@@ -75,6 +82,7 @@ class PreviewSink:
         animation, self._animation = self._animation, None
         if animation is not None:
             animation.close()
+            self.written.append(Path(self._path))
 
     def _add(self, result: FrameResult) -> None:
         if self._start_s is None:
@@ -92,7 +100,8 @@ class PreviewSink:
             self._due_s += interval_s
             if self._due_s <= time_s:
                 self._due_s = time_s + interval_s
-            self._animation.add(render(result, self._style), round(time_s * TICKS_PER_S))
+            aspect = float(result.frame.epoch.pixel_aspect)
+            self._animation.add(render(result, self._style), aspect, round(time_s * TICKS_PER_S))
 
 
 class _Animation:
@@ -108,6 +117,7 @@ class _Animation:
         self._width = config.width
         self._is_gif = self._path.suffix.lower() == ".gif"
         self._palette: Graph | None = None
+        self._last_pts = -SHORTEST_TICKS
         self._stream: VideoStream | None = None
         name, options = "webp", {"loop": "0"}
         if self._is_gif:
@@ -118,17 +128,19 @@ class _Animation:
             opened.enter_context(self._container)
             self._opened = opened.pop_all()
 
-    def add(self, picture: NDArray[np.uint8], pts: int) -> None:
-        """Append a uint8 [H, W, 3] RGB picture, shown from `pts` ticks on.
+    def add(self, picture: NDArray[np.uint8], aspect: float, pts: int) -> None:
+        """Append a uint8 [H, W, 3] RGB picture, shown from `pts` ticks on, unless it is too early.
 
-        The first one decides the size.
+        The first one decides the size. Pixels become square: `aspect` is their width by height.
         """
+        if pts - self._last_pts < SHORTEST_TICKS:
+            return
+        self._last_pts = pts
         with self._translating():
             if self._stream is None:
-                height, width = picture.shape[:2]
-                scaled_width = min(width, self._width)
-                scaled_height = max(1, round(height * scaled_width / width))
-                self._stream = self._begin((scaled_height, scaled_width))
+                height, width = picture.shape[0], picture.shape[1] * aspect
+                scale = min(1.0, self._width / width)
+                self._stream = self._begin((_pixels(height * scale), _pixels(width * scale)))
             size = (self._stream.width, self._stream.height)
             scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
             frame = VideoFrame.from_ndarray(np.asarray(scaled, np.uint8), format="rgb24")
@@ -166,6 +178,10 @@ class _Animation:
             yield
         except (FFmpegError, OSError) as error:
             raise SinkError(f"{self._path}: {error.strerror or error}") from error
+
+
+def _pixels(length: float) -> int:
+    return max(1, round(length))
 
 
 def _palette_graph(size: tuple[int, int]) -> Graph:

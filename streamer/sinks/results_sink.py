@@ -55,6 +55,9 @@ class ResultsSink:
             numbers of the segments, ``.1.jsonl``, ``.2.jsonl``, …, each of which begins with a
             ``video``; None for never. Not where the results file is assembled from them.
 
+    Attributes:
+        written: The files of lines so far, and the results file once it is complete.
+
     Raises:
         SinkError: A file cannot be written.
     """
@@ -70,10 +73,9 @@ class ResultsSink:
         check_writable(path)
         self._path = path
         self._assemble = assemble
-        self._lines_path = lines_path(path)
         is_split = segments is not None and segments.is_limited and not assemble
         self._segments = segments if is_split else None
-        self._number = 0
+        self._number = 0 if self._segments is None else self._segments.first
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
         self._video_id = first_video_id - 1
@@ -81,6 +83,7 @@ class ResultsSink:
             Path(path).unlink(missing_ok=True)
         except OSError as error:
             raise SinkError(f"{path}: {error.strerror}") from error
+        self.written: list[Path] = []
         self._lines = self._open()
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
@@ -118,13 +121,17 @@ class ResultsSink:
         """
         self._close()
         if self._assemble:
-            assemble(self._lines_path, self._path)
+            assemble(str(self._lines_path), self._path)
+            self.written.append(Path(self._path))
 
     def _open(self) -> TextIO:
+        self._lines_path = part_of(Path(lines_path(self._path)), self._number)
         try:
-            return Path(self._lines_path).open("w", encoding="utf-8", newline="\n")
+            lines = self._lines_path.open("w", encoding="utf-8", newline="\n")
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+        self.written.append(self._lines_path)
+        return lines
 
     def _close(self) -> None:
         try:
@@ -135,7 +142,6 @@ class ResultsSink:
     def _go_on(self, number: int) -> None:
         self._close()
         self._number = number
-        self._lines_path = str(part_of(Path(lines_path(self._path)), number))
         self._lines = self._open()
         self._size = None  # for a new video entry
 

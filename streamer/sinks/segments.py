@@ -25,13 +25,17 @@ class Segments:
     Args:
         segment_s: Seconds of the run; the boundaries are its multiples, whatever else ends a file.
         segment_mb: Megabytes (10^6 bytes) that a file has when it is full.
+        first: Number of the first file.
     """
 
-    def __init__(self, segment_s: float | None = None, segment_mb: float | None = None) -> None:
+    def __init__(
+        self, segment_s: float | None = None, segment_mb: float | None = None, first: int = 0
+    ) -> None:
+        self.first = first
         self._segment_s = segment_s
         self._most_bytes = None if segment_mb is None else segment_mb * 1e6
         self._lock = threading.Lock()
-        self._firsts: list[int] = []  # indices of the frames that begin files 1, 2, …
+        self._firsts: list[int] = []  # indices of the frames that begin another file
         self._latest = -1  # index of a frame
         self._latest_s = 0.0  # its time
         self._kind: tuple[object, ...] = ()  # what frames of one file have in common
@@ -43,7 +47,7 @@ class Segments:
         return self._segment_s is not None or self._most_bytes is not None
 
     def number(self, frame: Frame) -> int:
-        """Which file a frame belongs into, from 0 on; each output asks for its frames in order."""
+        """Which file a frame belongs into; each output asks for its frames in order."""
         with self._lock:
             if frame.index > self._latest:
                 kind = (frame.epoch.size, self._time_segment(frame))
@@ -52,14 +56,14 @@ class Segments:
                     self._firsts.append(frame.index)
                     self._is_full = False
                 self._latest, self._latest_s, self._kind = frame.index, frame.time_s, kind
-            return bisect_right(self._firsts, frame.index)
+            return self.first + bisect_right(self._firsts, frame.index)
 
     def report(self, number: int, written_bytes: int) -> None:
         """Say how large the file with a number is by now."""
         if self._most_bytes is not None and written_bytes >= self._most_bytes:
             with self._lock:
                 # What is ahead of this output has begun another one already, or is about to.
-                self._is_full |= number == len(self._firsts)
+                self._is_full |= number == self.first + len(self._firsts)
 
     def _time_segment(self, frame: Frame) -> int:
         return 0 if self._segment_s is None else int(frame.time_s // self._segment_s)

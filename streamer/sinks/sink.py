@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from streamer.errors import SinkError, StreamError
@@ -17,6 +18,11 @@ LOOK_S = 0.2
 
 class Sink(Protocol):
     """Where results go. Created, used and closed on one thread: its own."""
+
+    @property
+    def written(self) -> Sequence[Path]:
+        """Files and folders that hold results of this run by now, in the order of their frames."""
+        ...
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Take outputs until the buffer ends, and pass them on.
@@ -44,6 +50,7 @@ class SinkThread:
     def __init__(self, name: str, open_sink: Callable[[], Sink], capacity: int = 32) -> None:
         self.name = name
         self._open_sink = open_sink
+        self._sink: Sink | None = None
         self._outputs: RingBuffer[Output] = RingBuffer(capacity)
         self._given = 0
         self._opened = threading.Event()
@@ -57,6 +64,11 @@ class SinkThread:
     def taken(self) -> int:
         """Outputs that the sink has taken so far."""
         return self._given - len(self._outputs)
+
+    @property
+    def written(self) -> Sequence[Path]:
+        """What the sink has written, once it has finished (`Sink.written`)."""
+        return () if self._sink is None else self._sink.written
 
     @property
     def waiting(self) -> int:
@@ -137,7 +149,7 @@ class SinkThread:
 
     def _run(self) -> None:
         try:
-            sink = self._open_sink()
+            sink = self._sink = self._open_sink()
         except Exception as error:
             self._fail(error)
             self._drained.set()

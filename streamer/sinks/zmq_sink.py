@@ -75,6 +75,11 @@ class ZmqSink:
             self._open(endpoint)
             undo.pop_all()
 
+    @property
+    def written(self) -> tuple[()]:
+        """No files."""
+        return ()
+
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Publish outputs until the buffer ends; the last message is an eos.
 

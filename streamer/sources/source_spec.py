@@ -69,14 +69,20 @@ class SourceSpec:
             return cls(kind, target, name, None)
         return cls(kind, target, name, live or (kind == "url" and config.live is True))
 
+    @property
+    def local_path(self) -> Path | None:
+        """The file or folder, also that of a ``file:`` URL; None for what is none."""
+        is_local = self.kind in {"file", "images"}
+        return Path(self.target.removeprefix("file:")) if is_local else None
+
     def check_exists(self) -> None:
         """Look whether a file is there at all; other kinds show when they are opened.
 
         Raises:
             SourceError: It is not.
         """
-        # FFmpeg's protocols (file:, concat:, …) have a colon and ways of their own.
-        if self.kind == "file" and ":" not in self.target and not Path(self.target).exists():
+        path = self.local_path
+        if self.kind == "file" and path is not None and not path.exists():
             raise SourceError(f"{self.name}: no such file")
 
     def __repr__(self) -> str:

@@ -1,0 +1,91 @@
+"""The sinks of a run, as its configuration asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from av.container import InputContainer
+
+from streamer.assembly import input_of
+from streamer.config import StreamConfig
+from streamer.sinks.annotation_sink import AnnotationSink
+from streamer.sinks.images_sink import ImagesSink, image_format
+from streamer.sinks.mp4_sink import Mp4Sink
+from streamer.sinks.output_path import next_part
+from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.preview_sink import PreviewSink
+from streamer.sinks.results_sink import ResultsSink, lines_path
+from streamer.sinks.segments import Segments
+from streamer.sinks.sink import Sink, SinkThread
+from streamer.sinks.zmq_sink import ZmqSink
+from streamer.sources.container_opening import open_container
+from streamer.sources.source_spec import SourceSpec
+
+
+def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
+    """The ZeroMQ sinks asked for, not started."""
+    return [
+        SinkThread(f"zmq {endpoint}", partial(ZmqSink, endpoint, config.stream, run, config.zmq))
+        for endpoint in config.publish
+    ]
+
+
+def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
+    """The sinks that write files and folders, as asked for, not started.
+
+    Args:
+        config: What the user asked for.
+        endless: Whether the source is (`Assembly`): results then stay JSON lines.
+    """
+    open_sound = _sound_source(config, endless=endless)
+    segments = _segments(config, endless=endless)
+    sinks: list[tuple[str, Callable[[], Sink]]] = []
+    for spec in config.outputs("video"):
+        style = cast(PictureStyle, spec.style or config.mp4.style)
+        open_sink: Callable[[], Sink] = partial(
+            Mp4Sink, spec.path, style, config.mp4, open_sound, segments
+        )
+        sinks.append((f"mp4 {spec.path}", open_sink))
+    for spec in config.outputs("preview"):
+        style = cast(PictureStyle, spec.style or config.mp4.style)
+        sinks.append(
+            (f"preview {spec.path}", partial(PreviewSink, spec.path, style, config.preview))
+        )
+    cleaned = {Path(folder) for folder in config.cleaned_folders}
+    for spec in config.outputs("images"):
+        clean = Path(spec.path) in cleaned
+        image_style = spec.style or config.images.style
+        open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
+        sinks.append((f"images {spec.path}", open_sink))
+    for path in config.results:
+        open_sink = partial(ResultsSink, path, assemble=not endless, segments=segments)
+        sinks.append((f"results {path}", open_sink))
+    if config.annotations is not None:
+        path, ending = config.annotations, image_format("frame", config.images)
+        sinks.append((f"annotations {path}", partial(AnnotationSink, path, ending)))
+    return [SinkThread(name, opener) for name, opener in sinks]
+
+
+def _segments(config: StreamConfig, *, endless: bool) -> Segments:
+    """What numbers the files; where they go on for ever, behind those of the run before."""
+    limits = config.mp4.segment_s, config.mp4.segment_mb
+    segments = Segments(*limits)
+    if not (endless and segments.is_limited):
+        return segments
+    lines = [lines_path(path) for path in config.results]
+    paths = [spec.path for spec in config.outputs("video")] + lines
+    return Segments(*limits, first=max((next_part(Path(path)) for path in paths), default=0))
+
+
+def _sound_source(config: StreamConfig, *, endless: bool) -> Callable[[], InputContainer] | None:
+    """Opens an input a second time, for its sound, if it is a file that is read once."""
+    spec = SourceSpec.parse(input_of(config), config.source)
+    # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.
+    is_file = spec.local_path is not None and spec.local_path.is_file()
+    is_endless_playlist = endless and spec.live is None
+    if not (config.mp4.audio and is_file) or config.source.loop or is_endless_playlist:
+        return None
+    return partial(open_container, spec, config.source, None)
