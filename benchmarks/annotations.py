@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any, TypeGuard
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
 from streamer.errors import SourceError
-from streamer.json_file import read_json
+from streamer.json_file import count_ids, read_json
 from streamer.wire.fields import MAX_FLOAT, MAX_PIXELS
 
 NAMING_KEYS = ("id", "video_id", "category_id")
@@ -80,9 +81,10 @@ def read_ground_truth(path: str, bad: list[str] | None = None) -> GroundTruth:
         if not isinstance(parts.get(key), list):
             raise SourceError(f"{path}: {key} is {parts.get(key)!r:.60}, expected a list")
     videos: dict[int, Video] = {}
+    ids = count_ids(parts["videos"])
     for entry in _entries(path, "videos", parts["videos"]):
         with entry.checked(bad):
-            videos[entry.new_id(videos)] = _video(entry)
+            videos[entry.own_id(ids)] = _video(entry)
     if not videos:
         raise SourceError(f"{path}: there is no video to evaluate")
     categories: dict[int, str] = {}
@@ -144,6 +146,13 @@ class _Entry:
         value = self.record.get(key)
         if type(value) is not int or abs(value) > MAX_INTEGER:
             raise ValueError(f"{key} is {value!r:.60}, expected a whole number of 64 bits")
+        return value
+
+    def own_id(self, ids: Counter[str]) -> int:
+        """The id of a video, which no other has: whose their objects are cannot be known."""
+        value = self.integer("id")
+        if ids[repr(value)] > 1:
+            raise ValueError(f"{ids[repr(value)]} videos have this id")
         return value
 
     def new_id(self, taken: Mapping[int, object]) -> int:

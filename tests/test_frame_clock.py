@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,6 +50,13 @@ def test_a_file_that_leaps_by_hours_is_damaged_and_goes_on() -> None:
     assert seen[:3] == [0, 0.1, 0.2]  # an interval later, not forty days
     assert seen == sorted(set(seen))
     assert seen[-1] < 1
+
+
+def test_a_leap_that_is_taken_back_is_not_added_again() -> None:
+    stamps = in_tenths(0, 1, 2, 600, 3, 4, 5, 6, 7)
+    seen = times(FrameClock(False, TENTH), stamps, [0] * 9)
+    assert seen[3] == 60
+    assert seen[-2:] == [pytest.approx(60.1, abs=0.01), pytest.approx(60.2, abs=0.01)]
 
 
 def test_restart_goes_on_one_interval_later() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import urlsplit
@@ -17,11 +18,13 @@ from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
-from tests.clips import make_clip, make_images
+from tests.camera import transport_stream
+from tests.clips import frames_of, make_clip, make_images
 from tests.descriptors import open_descriptors
 from tests.sources import SHORT_SIDE, opened, read, read_broken
 from tests.tls_front import TlsFront
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
+from tests.web import FileHandler, files_of, serving
 
 
 @pytest.fixture
@@ -120,6 +123,46 @@ def test_a_file_over_http_is_not_live_and_a_missing_one_is_an_error(
     source.close()
     with pytest.raises(SourceError, match="nothere"):
         opened(f"{http_url}/nothere.mp4")
+
+
+def test_a_stop_does_not_wait_for_a_web_server_that_stalls(tmp_path: Path) -> None:
+    whole = transport_stream(tmp_path, frames=200)
+    (tmp_path / "half.ts").write_bytes(whole[: len(whole) // 2])
+    there = len(frames_of(tmp_path / "half.ts"))
+    released = Event()
+
+    class Stalling(FileHandler):
+        def do_GET(self) -> None:  # noqa: N802 - its base class's name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write(whole[: len(whole) // 2])
+            released.wait(PATIENCE_S)
+
+    with serving(files_of(tmp_path, Stalling)) as url:
+        source = opened(f"{url}/a.ts", read_timeout_s=10 * PATIENCE_S)
+        frames: list[object] = []
+
+        def consume() -> None:
+            for frame in source:
+                frames.append(frame)
+            source.close()
+
+        def stands_still() -> bool:
+            """Whether it has come to the stall; the last frames before that wait in the decoder."""
+            before = len(frames)
+            time.sleep(0.2)
+            return there - 5 <= before == len(frames)
+
+        thread = Thread(target=consume, daemon=True)
+        thread.start()
+        try:
+            until(stands_still)
+            source.interrupt()
+            thread.join(PATIENCE_S / 2)
+            assert not thread.is_alive()
+        finally:
+            released.set()
 
 
 def test_certificates_are_checked_where_an_authority_is_given(

@@ -262,7 +262,6 @@ BAD_ENTRIES = [
     (put("videos", 1, height="48"), "malformed video", r"videos\[1\] \(id 2\): height is '48'"),
     (put("videos", 1, width=0), "malformed video", r"\(id 2\): 0x48 pixels, allowed are 1"),
     (put("videos", 1, width=2**40), "malformed video", r"\(id 2\): 1099511627776x48 pixels"),
-    (put("videos", 1, id=1), "malformed video", r"videos\[1\] \(id 1\): id 1 is taken"),
     (put("videos", 1, file_names=[]), "malformed video", r"file_names is \[\], expected a list"),
     (put("videos", 1, file_names=["../a.jpg"], length=1), "malformed video", r"has '\.\./a\.jpg'"),
     (put("videos", 1, file_names=[7], length=1), "malformed video", r"file_names has 7"),
@@ -329,6 +328,16 @@ def test_bad_entries_are_named_or_left_out(
     assert len(source) == 3 - gone - without
     expected = {(True, 0): [3, 1], (False, 0): [3], (False, 1): [2]}[gone, without]
     assert draw(source, 0, 8).category_ids.tolist() == expected
+
+
+def test_of_videos_with_one_id_none_is_trained_on(root: Path) -> None:
+    edited(root, put("videos", 1, id=1))
+    with pytest.raises(SourceError, match=r"videos\[0\] \(id 1\): 2 videos have this id"):
+        open_set(root)
+    source = open_set(root, skip_bad=True)
+    assert source.skipped == {"malformed video": 2, "no such video": 3}
+    assert len(source) == 1
+    assert len(draw(source, 0, 4).category_ids) == 0  # the one without objects
 
 
 @pytest.mark.parametrize("segmentations", [[None, [], None], [rle(np.zeros(SIZE))] * 3])

@@ -28,10 +28,6 @@ def gt_parts(**parts: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("parts", "line"),
     [
-        (
-            {"videos": [video(), video() | {"height": 9}]},
-            r"videos\[1\] \(id 1\): id 1 is taken by an earlier entry",
-        ),
         ({"videos": [video(), video(2, 0)]}, r"videos\[1\] \(id 2\): 0 frames, expected 1 or more"),
         (
             {"videos": [video(), without(video(2), "length") | {"file_names": []}]},
@@ -67,6 +63,19 @@ def test_a_bad_list_entry_is_named(tmp_path: Path, parts: dict[str, Any], line: 
     truth = read_ground_truth(gt, bad)
     assert (len(bad), len(truth.videos), len(truth.truths)) == (1, 1, 1)
     assert bad[0].startswith(f"{gt}: ")
+
+
+def test_of_videos_with_one_id_none_is_evaluated(tmp_path: Path) -> None:
+    videos = [video(), video() | {"height": 9}, video(2)]
+    gt, _ = write(tmp_path, results=[], **gt_parts(videos=videos))
+    with pytest.raises(SourceError, match=r"videos\[0\] \(id 1\): 2 videos have this id"):
+        read_ground_truth(gt)
+    bad: list[str] = []
+    truth = read_ground_truth(gt, bad)
+    assert list(truth.videos) == [2]
+    assert [line.partition(gt)[2][:11] for line in bad] == [
+        *(": videos[0]", ": videos[1]", ": annotatio")
+    ]
 
 
 SPOILED: list[tuple[dict[str, Any], str]] = [

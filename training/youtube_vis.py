@@ -19,7 +19,7 @@ from benchmarks.annotations import NAMING_KEYS
 from model.preprocess import resize
 from streamer.dataset.images import read_image
 from streamer.errors import ConfigError, SourceError
-from streamer.json_file import read_json
+from streamer.json_file import count_ids, read_json
 from streamer.output import Rle
 from training.clip import Clip
 from training.youtube_vis_entries import LabelledVideo, UnusableError, read_object, read_video
@@ -169,9 +169,11 @@ class YouTubeVis:
         if not isinstance(content, dict):
             raise SourceError(f"{self._path}: expected an object, found {type(content).__name__}")
         videos: dict[int, LabelledVideo] = {}
-        for name, record in self._entries(content, "videos"):
+        listed = list(self._entries(content, "videos"))
+        ids = count_ids(record for _, record in listed)
+        for name, record in listed:
             try:
-                video = read_video(record, images, videos)
+                video = read_video(record, images, ids)
                 videos[video.video_id] = LabelledVideo(video)
             except UnusableError as error:
                 self._refuse(name, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -42,18 +43,20 @@ class UnusableError(ValueError):
         self.reason = reason
 
 
-def read_video(record: Any, images: Path, taken: Container[int]) -> Video:
+def read_video(record: Any, images: Path, ids: Counter[str]) -> Video:
     """A video whose images are all there; they are not opened.
 
     Args:
         record: The entry.
         images: The folder that ``file_names`` start from.
-        taken: Ids of earlier entries.
+        ids: Of all videos, counted.
 
     Raises:
-        UnusableError: It is malformed, or an image is missing.
+        UnusableError: It is malformed, its id is another's, too, or an image is missing.
     """
-    video_id = _new_id(record, MALFORMED_VIDEO, taken)
+    video_id = _integer(record, "id", MALFORMED_VIDEO)
+    if ids[repr(video_id)] > 1:
+        raise UnusableError(MALFORMED_VIDEO, f"{ids[repr(video_id)]} videos have this id")
     height, width = (_integer(record, key, MALFORMED_VIDEO) for key in ("height", "width"))
     if min(height, width) < 1 or height * width > MAX_PIXELS:
         message = f"{width}x{height} pixels, allowed are 1 to {MAX_PIXELS}"
@@ -82,7 +85,10 @@ def read_object(
     Raises:
         UnusableError: It is malformed, a crowd or empty, or does not fit its video.
     """
-    _new_id(record, MALFORMED_ANNOTATION, taken)
+    annotation_id = _integer(record, "id", MALFORMED_ANNOTATION)
+    if annotation_id in taken:
+        message = f"id {annotation_id} is taken by an earlier entry"
+        raise UnusableError(MALFORMED_ANNOTATION, message)
     video_id = _integer(record, "video_id", MALFORMED_ANNOTATION)
     category_id = _integer(record, "category_id", MALFORMED_ANNOTATION)
     if video_id not in videos:
@@ -132,13 +138,6 @@ def _check_lists(record: Mapping[str, Any], frames: int) -> None:
         if len(values) != frames:
             message = f"{len(values)} {key}, the video has {frames} frames"
             raise UnusableError(WRONG_LENGTH, message)
-
-
-def _new_id(record: Any, reason: str, taken: Container[int]) -> int:
-    value = _integer(record, "id", reason)
-    if value in taken:
-        raise UnusableError(reason, f"id {value} is taken by an earlier entry")
-    return value
 
 
 def _integer(record: Any, key: str, reason: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from streamer.dataset.images import check_header
 from streamer.errors import SourceError
-from streamer.json_file import read_json
+from streamer.json_file import count_ids, read_json
 from streamer.source_options import MAX_ASPECT
 
 
@@ -65,7 +65,7 @@ def read_annotations(ann_path: str, img_path: str) -> Annotations:
     entries = content.get("videos") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
         raise SourceError(f"{ann_path}: has no list of videos, expected a YouTube-VIS JSON")
-    ids = Counter(repr(entry.get("id")) for entry in entries if isinstance(entry, dict))
+    ids = count_ids(entries)
     videos, bad = [], []
     for position, entry in enumerate(entries):
         try:

@@ -37,6 +37,7 @@ class FrameClock:
         self._live = live
         self._max_jump_s = MAX_LIVE_JUMP_S if live else MAX_FILE_JUMP_S
         self._interval_s = interval_s
+        self._interval_before_s = interval_s
         self._last_s: Fraction | None = None
         self._last_arrival_ns = 0
         self._zero_s: Fraction | None = None
@@ -73,11 +74,14 @@ class FrameClock:
             return expected_s
         time_s = stamp_s - self._zero_s
         self._behind = self._behind + 1 if time_s <= last_s else 0
+        if self._behind == 1:
+            # The frame before may have leapt; that is then no interval.
+            self._interval_s = self._interval_before_s
         if 0 < self._behind < BEHIND_LIMIT:
             return last_s + NUDGE_S
         if self._behind or time_s - expected_s > self._max_jump_s:
             self._behind = 0
             self._zero_s = stamp_s - expected_s
             return expected_s
-        self._interval_s = time_s - last_s
+        self._interval_before_s, self._interval_s = self._interval_s, time_s - last_s
         return time_s

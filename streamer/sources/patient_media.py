@@ -1,4 +1,4 @@
-"""A live source whose reads may never return: left behind after a while, and opened again."""
+"""A source whose reads may never return: left behind after a while, and opened again."""
 
 from __future__ import annotations
 

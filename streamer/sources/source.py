@@ -256,7 +256,8 @@ def _open_container(
     attempts = Reconnection(spec.name, config, Event())
     while True:
         try:
-            if spec.live is not False:
+            # Those of a network may never return from a read.
+            if spec.live is not False or spec.kind == "url":
                 return PatientMedia(lambda: ContainerMedia(spec, config, device=device), config)
             return ContainerMedia(spec, config, device=device)
         except SourceError as error:
