@@ -78,6 +78,7 @@ def test_hello_is_sent_when_the_info_comes_and_again_when_the_size_is_known() ->
         before, hello = reader.read_until(HelloMessage)
         assert all(isinstance(message, HeartbeatMessage) for message in before)
         assert hello.size is None
+        assert hello.masks
         assert hello.categories == stream_info().categories
         assert (hello.window, hello.stride, hello.encoding) == (36, 18, "coco_rle")
         publisher.put([frame_result(0)])

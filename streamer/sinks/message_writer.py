@@ -85,6 +85,7 @@ class MessageWriter:
             encoding=self._encoding,
             stride=self._info.stride,
             window=self._info.window,
+            masks=self._info.masks,
         )
         return [encode(hello)]
 

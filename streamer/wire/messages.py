@@ -103,6 +103,7 @@ class HelloMessage(Message):
         encoding: How masks travel.
         stride: New frames per window.
         window: Frames in a window.
+        masks: Whether there are masks; otherwise those of the frames are filled boxes.
     """
 
     size: tuple[int, int] | None
@@ -110,6 +111,7 @@ class HelloMessage(Message):
     encoding: Encoding
     stride: int
     window: int
+    masks: bool
 
 
 @dataclass(frozen=True, slots=True)

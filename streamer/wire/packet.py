@@ -202,6 +202,7 @@ def _hello(envelope: Message, fields: Fields, _: Sequence[bytes]) -> HelloMessag
         encoding=cast("Encoding", fields.choice("encoding", ENCODINGS)),
         stride=fields.integer("stride", low=1),
         window=fields.integer("window", low=1),
+        masks=fields.flag("masks"),
     )
 
 
