@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.clip import Clip
 from training.divergence import DivergedError
+from training.feed import FeedError
 from training.run import Run
 from training.run_config import DataConfig, TrainConfig
 from training.sources import DrawnVideos
@@ -240,6 +242,25 @@ def test_what_was_learnt_before_an_image_that_cannot_be_read_is_kept(
 
     run._learn = damage_all  # type: ignore[method-assign]
     with pytest.raises(SourceError, match="video"):
+        run.go()
+    assert 1 <= run.step < 40
+    assert read_checkpoint(run.config.checkpoint)["step"] == run.step
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_was_learnt_before_a_process_is_gone_is_kept(whole: TrainConfig) -> None:
+    out = whole.out.with_name("gone")
+    run = Run(replace(whole, out=out, steps=40, checkpoint_every=100))
+    learn = run._learn
+
+    def kill_the_others(batch: Batch) -> dict[str, float]:
+        for process in multiprocessing.active_children():
+            process.kill()
+        return learn(batch)
+
+    run._learn = kill_the_others  # type: ignore[method-assign]
+    with pytest.raises(FeedError, match="a process that makes the batches failed"):
         run.go()
     assert 1 <= run.step < 40
     assert read_checkpoint(run.config.checkpoint)["step"] == run.step

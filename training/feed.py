@@ -26,6 +26,10 @@ AHEAD = 4
 FAILED = "a process that makes the batches failed"
 
 
+class FeedError(StreamError):
+    """A process that makes the batches failed, as for want of memory."""
+
+
 class ClipSource(Protocol):
     """Where clips come from."""
 
@@ -143,7 +147,7 @@ class _Sender(Dataset[_Sent]):
         except StreamError as error:
             batch = error
         except (RuntimeError, MemoryError) as error:
-            batch = StreamError(f"{FAILED}: {str(error).strip() or type(error).__name__}")
+            batch = FeedError(f"{FAILED}: {str(error).strip() or type(error).__name__}")
         source = self._steps.source
         found = source.left_out if isinstance(source, LeavingOut) else ()
         new, self._told = found[self._told :], len(found)
@@ -156,7 +160,8 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
     What these leave out, `dataset.source` counts here.
 
     Raises:
-        StreamError: The next batch cannot be made, or a process ended, as for want of memory.
+        StreamError: The next batch cannot be made.
+        FeedError: A process failed.
     """
     loader = DataLoader(
         _Sender(dataset),
@@ -204,7 +209,7 @@ def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
     try:
         yield from sending
     except RuntimeError as error:  # of PyTorch, for a process that is gone
-        raise StreamError(f"{FAILED}: {error}") from error
+        raise FeedError(f"{FAILED}: {error}") from error
 
 
 def _prepare(_: int) -> None:

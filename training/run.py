@@ -21,7 +21,7 @@ from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
 from training.divergence import DivergedError, Divergence
-from training.feed import BatchShape, LeavingOut, StepBatches, batches, frame_size
+from training.feed import BatchShape, FeedError, LeavingOut, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
 from training.resume import check_fits
@@ -127,7 +127,13 @@ class Run:
         return fresh_network(Assets(config.data.assets).backbone, config.seed)
 
     def go(self) -> None:
-        """Train up to the last step, or until `stopping` is set."""
+        """Train up to the last step, or until `stopping` is set.
+
+        Raises:
+            FeedError: A process that makes the batches failed; what was learnt before is kept.
+            StreamError: As of the class. What was learnt before an error of the data, or of
+                diverging losses, is kept.
+        """
         config = self.config
         if self._figures_are_due():
             self._evaluate()
@@ -137,7 +143,7 @@ class Run:
             log.warning("%s has %d steps already: nothing is left", config.out, self.step)
         try:
             self._train()
-        except (SourceError, DivergedError):
+        except (SourceError, FeedError, DivergedError):
             self._keep()  # what was learnt before: a step that fails leaves the weights alone
             raise
         self._say_left_out()
