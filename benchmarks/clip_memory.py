@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ import av
 import numpy as np
 
 from benchmarks.machine import describe
+from benchmarks.report import show_report
 from model import Architecture, VisTR, save_vistr
 from model.initialise import random_tensors
-from streamer.argument_types import output_file
+from streamer.argument_types import finite_number, output_file, whole_number
+from streamer.command import command
+from streamer.errors import StreamError
 
 FPS = 25
 SIZE = (720, 1280)
@@ -43,11 +47,13 @@ TINY = Architecture(
 )
 
 
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0, or 1 where memory grew too much or a result is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clip_memory", description=__doc__)
-    parser.add_argument("--seconds", type=int, default=600, help="length of the long clip")
-    parser.add_argument("--limit_mib", type=int, default=300, help="growth allowed")
+    longer = partial(whole_number, first=SHORT_S + 1)
+    parser.add_argument("--seconds", type=longer, default=600, help="length of the long clip")
+    parser.add_argument("--limit_mib", type=finite_number, default=300, help="growth allowed")
     parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures there")
     options = parser.parse_args(arguments)
     machine = describe()
@@ -57,13 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         net.load_state_dict(random_tensors(TINY, 0))
         save_vistr(net, weights)
         runs = [_measure(Path(folder), weights, seconds) for seconds in (SHORT_S, options.seconds)]
-    growth = runs[1]["peak_rss_mib"] - runs[0]["peak_rss_mib"]
-    report = {"machine": machine, "runs": runs, "growth_mib": round(growth, 1)}
-    print(json.dumps(report, indent=1))
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="ascii")
-    complete = all(run["complete"] for run in runs)
-    return 0 if complete and growth <= options.limit_mib else 1
+    growth = round(runs[1]["peak_rss_mib"] - runs[0]["peak_rss_mib"], 1)
+    show_report({"machine": machine, "runs": runs, "growth_mib": growth}, options.json)
+    if not all(run["complete"] for run in runs):
+        raise StreamError("a frame is missing in a result")
+    if growth > options.limit_mib:
+        raise StreamError(f"memory grew by {growth} MiB, allowed are {options.limit_mib}")
+    return 0
 
 
 def _measure(folder: Path, weights: Path, seconds: int) -> dict[str, Any]:
@@ -80,10 +86,14 @@ def _measure(folder: Path, weights: Path, seconds: int) -> dict[str, Any]:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     began = time.monotonic()
     process = subprocess.Popen(command, cwd=place, env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    finally:
+        process.kill()  # where this command is ended meanwhile
+        process.wait()
     if process.returncode:
-        raise SystemExit(f"the job on {seconds} s ended with exit code {process.returncode}")
+        raise StreamError(f"the job on {seconds} s ended with exit code {process.returncode}")
     frames = seconds * FPS
     return {
         "seconds": seconds,

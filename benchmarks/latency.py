@@ -1,6 +1,7 @@
 """``python -m benchmarks.latency``: how long after its frame a mask is with a reader.
 
-A clip is replayed at a camera's pace, over and over, as a live source, to a reader on loopback.
+A clip is replayed at a camera's pace, over and over, as a live source, to a reader in the same
+process.
 """
 
 from __future__ import annotations

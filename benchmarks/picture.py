@@ -10,18 +10,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
+from typing import TYPE_CHECKING, Any
 
 from streamer.command import command
-from streamer.errors import SourceError
-from streamer.sinks.output_path import replacing
+from streamer.errors import ConfigError, SourceError
+from streamer.sinks.output_path import check_apart, replacing
 
-mpl.use("Agg")  # no screen is needed
-
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_costs(out: Path, results: Sequence[Path]) -> None:
@@ -34,7 +30,16 @@ def draw_costs(out: Path, results: Sequence[Path]) -> None:
     Raises:
         SourceError: One of them is none.
         SinkError: The picture cannot be written.
+        ConfigError: It would replace one of them, or Matplotlib is not installed.
     """
+    check_apart([str(out)], {f"the result {path}": str(path) for path in results})
+    try:
+        import matplotlib as mpl  # noqa: PLC0415 - not every installation has it
+    except ImportError as error:
+        raise ConfigError("pictures need Matplotlib: pip install -e '.[train]'") from error
+    mpl.use("Agg")  # no screen is needed
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after that choice
+
     figure, panels = plt.subplots(
         1, len(results), figsize=(4.5 * len(results), 3.6), layout="constrained", squeeze=False
     )

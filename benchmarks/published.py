@@ -1,10 +1,10 @@
-"""A stream with a reader on loopback, as the command line and `streamer.client` run it."""
+"""A stream and a reader of it, on a thread of the same process, over a Unix socket (``ipc``)."""
 
 from __future__ import annotations
 
-import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +28,9 @@ def run_published(
         net: As the product runs it.
         config: What to read, and how; it is published on a socket of its own.
         receive: Called with each frame that the reader gets, on the reader's thread.
+
+    Raises:
+        StreamError: The stream or its reader failed.
     """
     with TemporaryDirectory() as folder:
         endpoint = f"ipc://{Path(folder) / 'stream'}"
@@ -37,12 +40,11 @@ def run_published(
         sinks = publishers(published, run)
         for sink in sinks:
             sink.start()
-        reader = threading.Thread(target=_read, args=(endpoint, receive))
-        reader.start()
-        try:
-            return Run(assembly.pipeline, sinks, assembly.info).execute()
-        finally:
-            reader.join()
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(_read, endpoint, receive)
+            summary = Run(assembly.pipeline, sinks, assembly.info).execute()
+            reading.result()
+            return summary
 
 
 def _read(endpoint: str, receive: Callable[[ReceivedFrame], None]) -> None:

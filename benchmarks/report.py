@@ -14,6 +14,7 @@ from streamer.argument_types import output_file, whole_number
 from streamer.assembly import SHIPPED_CLIP
 from streamer.client.received import ReceivedFrame
 from streamer.sinks.output_path import write_whole
+from streamer.standard_output import say
 
 PERCENTILES = (50, 95, 99)
 
@@ -45,13 +46,13 @@ def by_percentile(found: Sequence[float]) -> dict[str, float]:
 
 
 def show_report(report: Mapping[str, Any], out: Path | None) -> None:
-    """Print a report, and keep it where a file was named.
+    """Keep a report where a file was named, and print it.
 
     Raises:
         SinkError: It cannot be written.
     """
-    print(as_json(report), end="")
     keep_report(report, out)
+    say(as_json(report).rstrip())
 
 
 def as_json(report: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from benchmarks.report import (
     show_report,
     since_capture_ms,
 )
-from streamer.argument_types import whole_number
+from streamer.argument_types import finite_number, whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
 from streamer.command import command
@@ -190,9 +190,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--stride", type=whole_number, default=36, metavar="S", help="new frames a window")
     camera_help = "play the input at its own pace, as a live source"
     add("--camera", action="store_true", help=camera_help)
-    add("--limit_mib", type=float, default=50, metavar="M", help="growth allowed (default: 50)")
+    add(
+        "--limit_mib",
+        type=finite_number,
+        default=50,
+        metavar="M",
+        help="growth allowed (default: 50)",
+    )
     slack_help = "that a camera's p99 may exceed what is promised by (default: 250)"
-    add("--slack_ms", type=float, default=250, metavar="MS", help=slack_help)
+    add("--slack_ms", type=finite_number, default=250, metavar="MS", help=slack_help)
     return parser
 
 

@@ -34,6 +34,7 @@ from streamer.errors import ConfigError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
+from streamer.standard_output import say
 
 ARCHITECTURES = {"light": LIGHT, "r50": RESNET50, "r101": RESNET101}
 
@@ -44,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with _weights(options) as weights:
         report = _measure(options, weights)
-    print("\n".join(_table(report)))
     keep_report(report, options.out)
+    say("\n".join(_table(report)))
     return 0
 
 

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 from benchmarks.average_precision import Figures, average_precision
 from benchmarks.tracking import trackeval, tracking_figures
+from streamer.argument_types import finite_number
 from streamer.command import command
 from streamer.sinks.output_path import check_apart, check_writable, write_whole
+from streamer.standard_output import say
 
 CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
 """The figures of each category that are printed."""
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
     results = read_results(options.results, truth.videos, bad)
     _warn_of_unlisted(truth, results)
     figures = average_precision(truth, results)
-    print(*_tables(truth, results, figures), sep="\n")
+    lines = [*_tables(truth, results, figures)]
     report: dict[str, Any] = {
         "stats": figures.stats,
         "per_category_AP": {key: each["AP"] for key, each in figures.categories.items()},
@@ -73,11 +73,12 @@ def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
     if options.tracking:
         kept = [result for result in results if result.score >= options.min_score]
         report["tracking"] = tracking_figures(truth, kept)
-        print(f"\ntracking, {len(kept)} results with a score from {options.min_score:g}")
-        print(*_columns(report["tracking"]), sep="\n")
+        lines.append(f"\ntracking, {len(kept)} results with a score from {options.min_score:g}")
+        lines += _columns(report["tracking"])
     if options.json is not None:
         text = json.dumps(report, indent=1) + "\n"
         write_whole(Path(options.json), text.encode("ascii"))
+    say("\n".join(lines))
 
 
 def _check_output(options: argparse.Namespace) -> None:
@@ -134,19 +135,12 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--min_score",
         metavar="S",
-        type=_score,
+        type=finite_number,
         default=DEFAULT_MIN_SCORE,
         help=f"score that a result needs to count in tracking (default: {DEFAULT_MIN_SCORE})",
     )
     add("--skip_bad", action="store_true", help="leave bad entries out and list them at the end")
     return parser
-
-
-def _score(text: str) -> float:
-    with suppress(ValueError):
-        if math.isfinite(score := float(text)):
-            return score
-    raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
 
 
 if __name__ == "__main__":

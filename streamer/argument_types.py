@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,18 @@ def whole_number(text: str, first: int = 1) -> int:
         if (count := int(text)) >= first:
             return count
     raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {first} on")
+
+
+def finite_number(text: str) -> float:
+    """A number that is neither infinite nor none, for argparse.
+
+    Raises:
+        ArgumentTypeError: `text` is none.
+    """
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
 
 
 def output_file(text: str) -> Path:

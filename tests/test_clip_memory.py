@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks.clip_memory import main
+from tests.processes import started
+from tests.waits import PATIENCE_S, until
+
+
+@pytest.mark.parametrize("wrong", ["--seconds=10", "--seconds=-1", "--limit_mib=nan"])
+def test_wrong_arguments_are_refused(wrong: str) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([wrong])
+    assert caught.value.code == 2
+
+
+def test_the_job_ends_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with started(sys.executable, "-m", "benchmarks.clip_memory") as run:
+        until(lambda: any(tmp_path.glob("*/10s/frames/*.jpg")))  # the job is at work
+        [job] = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 128 + signal.SIGTERM
+    assert not Path(f"/proc/{job}").exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

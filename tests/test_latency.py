@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks import latency
 from benchmarks.latency import main
+from streamer.wire.messages import WireError
 from tests.clips import make_clip
+from tests.processes import ROOT
 
 
 def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path, weights: str) -> None:
@@ -22,6 +27,29 @@ def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path, weights: 
     assert report["received"] == report["frames"] > 0
     latency = report["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+
+
+def test_a_reader_that_fails_fails_the_run(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> float:
+        raise WireError("not to be read")
+
+    monkeypatch.setattr(latency, "since_capture_ms", fail)
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    out = tmp_path / "latency.json"
+    given = [f"--weights={weights}", f"--input={tmp_path / 'clip.mp4'}", "--frames=20"]
+    assert main([*given, "--stride=3", f"--out={out}"]) == 1
+    assert not out.exists()
+
+
+def test_a_report_that_cannot_be_printed_is_kept(tmp_path: Path) -> None:
+    script = "import sys; from pathlib import Path; from benchmarks.report import show_report"
+    script += "; show_report({'a': 1}, Path(sys.argv[1]))"
+    command = [sys.executable, "-u", "-c", script, str(tmp_path / "report.json")]
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        subprocess.run(command, stdout=full, cwd=ROOT, check=True)
+    assert json.loads((tmp_path / "report.json").read_text()) == {"a": 1}
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

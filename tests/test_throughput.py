@@ -79,8 +79,15 @@ def test_a_clock_waits_for_the_device_on_its_own_thread_alone(
 def test_the_ends_of_a_stream_do_not_count() -> None:
     slow, steady, burst = [1000, 1000, 9000], [9010, 9020, 9030], [9030, 9030, 9030]
     times_ns = [ms * 1_000_000 for ms in slow + steady + burst]
-    assert steady_fps(times_ns, window=3) == pytest.approx(100)
-    assert steady_fps(times_ns[:6], window=3) is None
+    assert steady_fps(times_ns, window=3, stride=1) == pytest.approx(100)
+    assert steady_fps(times_ns[:6], window=3, stride=1) is None
+
+
+@pytest.mark.parametrize("frames", [21, 22, 24, 26])
+def test_frames_that_come_at_once_count_as_a_whole(frames: int) -> None:
+    times_ns = [index // 4 * 10**9 for index in range(frames)]
+    assert steady_fps(times_ns, window=8, stride=4) == pytest.approx(4)
+    assert steady_fps(times_ns[:19], window=8, stride=4) is None
 
 
 def test_spread_is_in_milliseconds() -> None:
@@ -125,6 +132,8 @@ def test_network_and_stream_are_timed_beside_the_reference(
     table = capsys.readouterr().out
     assert "| stride 2 |" in table
     assert "times the reference" in table
+    assert draw_picture([str(out), str(out)]) == 2  # the name of the picture was forgotten
+    assert json.loads(out.read_text()) == report
     assert draw_picture([str(tmp_path / "costs.png"), str(out)]) == 0
     drawn = cv2.imread(str(tmp_path / "costs.png"))
     assert drawn is not None

@@ -34,7 +34,8 @@ def check_endpoint(endpoint: str) -> None:
     longest = int(zmq.IPC_PATH_MAX_LEN)
     if path != endpoint and path and "\0" not in path and len(os.fsencode(path)) <= longest:
         return
-    raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {ALLOWED}")
+    allowed = f"{ALLOWED} of up to {longest} bytes"
+    raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
 def check_connectable(endpoint: str) -> None:
