@@ -13,6 +13,9 @@ BACKBONE_CHANNELS = {
 }
 """Known backbones, with their channels at strides 4, 8, 16 and 32."""
 
+MIN_SHORT_SIDE, MAX_SHORT_SIDE = 32, 4320
+"""Allowed shorter sides of the input in pixels: a token of the last stage, and 8K video."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -62,6 +65,9 @@ class Architecture:
             value = getattr(self, field.name)
             if type(value) is int and value < 1:
                 raise ValueError(f"{field.name} is {value}; expected at least 1")
+        if not MIN_SHORT_SIDE <= self.short_side <= MAX_SHORT_SIDE:
+            allowed = f"from {MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}"
+            raise ValueError(f"short_side is {self.short_side}; expected {allowed}")
         if self.hidden_dim % 48 or self.hidden_dim % self.heads:
             raise ValueError(
                 f"hidden_dim is {self.hidden_dim}; expected a multiple of 48 and of the "
@@ -96,4 +102,4 @@ LIGHT = Architecture(
     deformable=False,
     short_side=160,
 )
-"""The default for machines without a GPU: about a tenth of the parameters of `RESNET50`."""
+"""That of the default weights, but for their input: about a tenth of `RESNET50`'s parameters."""

@@ -17,6 +17,10 @@ FEW_SCORES = 2**20
 PEAK_STEP = 16
 """Every how many keys one is looked at, to guess a query's highest score."""
 
+MOST_EXCESS = 32
+"""By which a score may exceed that guess, as a power of two: bfloat16 rounds scores from there on
+by an eighth and more, and powers by a tenth."""
+
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(q kᵀ / √d) v, for each head by itself.
@@ -63,11 +67,12 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         for some, result in zip(q.split(rows), answer.split(rows), strict=True):
             scores = some @ k
             torch.exp2(scores, out=scores)
-            torch.mm(scores, v, out=result).div_(scores.sum(-1, keepdim=True))
-            if not result.isfinite().all():
-                # A score so far above the guessed peak that its power is infinite: in the first
-                # layer of the default weights nearly always, in the first block.
+            sums = scores.sum(-1, keepdim=True)
+            if not (sums < 2.0**MOST_EXCESS).all():
+                # In the first layer of the default weights nearly always, in the first block, and
+                # in those where few queries look at all keys.
                 return F.scaled_dot_product_attention(query, key, value)
+            torch.mm(scores, v, out=result).div_(sums)
     return answers.view(query.shape)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from model.stored import StoredWeights, read_weights
 from model.vistr import VisTR
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 DEFAULT_WEIGHTS = Path(__file__).parent / "weights" / "default.safetensors"
 """The small default: a light network, for demonstration; ``weights/README.md`` says more."""
@@ -157,6 +160,12 @@ def _window(
             f"{stored.name}: key 'vistr.query_embed.weight' has {rows} rows, expected frames "
             f"times slots, not {frames} times {'a whole number' if slots is None else slots}"
         )
+    if stored.frames is None and frames != RESNET50.frames and not rows % RESNET50.frames:
+        log.warning(
+            "%s: does not say what its %d queries are; taken for %d frames of %s slots, as asked "
+            "for, and not for the published %d frames",
+            *(stored.name, rows, frames, slots, RESNET50.frames),
+        )
     return frames, slots
 
 
@@ -197,7 +206,7 @@ def _shape(stored: StoredWeights, key: str, rank: int) -> tuple[int, ...]:
 
 
 def _checked(stored: StoredWeights, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Float32 copies of exactly the expected tensors."""
+    """Exactly the expected tensors, in float32."""
     # Batch norm's step counter is no weight: frozen statistics have none.
     found = {k: v for k, v in stored.tensors.items() if not k.endswith(".num_batches_tracked")}
     for key in [*expected, *found]:
@@ -213,9 +222,18 @@ def _checked(stored: StoredWeights, expected: Mapping[str, Tensor]) -> dict[str,
             raise CheckpointError(
                 f"{stored.name}: key {key!r} has shape {list(tensor.shape)}, expected {shape}"
             )
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{stored.name}: key {key!r} has NaN or infinite values")
-    return {key: found[key].to(torch.float32) for key in expected}
+    return {key: _as_float32(stored.name, key, found[key]) for key in expected}
+
+
+def _as_float32(name: str, key: str, tensor: Tensor) -> Tensor:
+    try:
+        exact = tensor.to(torch.float32)
+        is_finite = bool(exact.isfinite().all())
+    except (RuntimeError, TypeError) as error:  # sparse, without data, of a type that has no sums
+        raise CheckpointError(f"{name}: key {key!r} is no tensor of numbers in memory") from error
+    if not is_finite:
+        raise CheckpointError(f"{name}: key {key!r} has NaN or infinite values in float32")
+    return exact
 
 
 def _names(categories: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
@@ -224,7 +242,7 @@ def _names(categories: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
     if not isinstance(categories, str | Path):
         return tuple(categories)
     try:
-        lines = Path(categories).read_text(encoding="utf-8").splitlines()
+        lines = Path(categories).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CheckpointError(f"categories file {categories}: {reason}") from error

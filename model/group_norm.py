@@ -1,4 +1,4 @@
-"""Group normalisation of channels-last features, many times as fast as PyTorch's own kernels.
+"""Group normalisation of channels-last features: of a window's, many times as fast as PyTorch's.
 
 Source: Wu and He, Group Normalization, ECCV 2018.
 """

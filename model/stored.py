@@ -55,9 +55,13 @@ def read_weights(path: Path) -> StoredWeights:
         CheckpointError: There is no such file, it is damaged or not a checkpoint, or it would run
             code.
     """
-    if not path.exists():
+    try:
+        is_there, is_file = path.exists(), path.is_file()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise CheckpointError(f"{path}: {error.strerror}") from error
+    if not is_there:
         raise CheckpointError(f"{path}: no such file")
-    if not path.is_file():
+    if not is_file:
         raise CheckpointError(f"{path}: is not a file, expected a .pth or .safetensors checkpoint")
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
@@ -89,7 +93,7 @@ def _metadata(path: Path, metadata: Mapping[str, str], key: str, expected: str, 
         return None
     try:
         value = json.loads(metadata[key])
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not fits(value):
         raise CheckpointError(
@@ -117,11 +121,14 @@ def _is_names(value: object) -> bool:
 def _read_torch(path: Path) -> StoredWeights:
     content = _unpickle(path)
     if not isinstance(content, Mapping) or not isinstance(content.get("model"), Mapping):
-        found = ", ".join(map(str, content))[:80] if isinstance(content, Mapping) else ""
+        found = ", ".join(map(repr, content))[:80] if isinstance(content, Mapping) else ""
         raise CheckpointError(
             f"{path}: holds {type(content).__name__} ({found or 'no keys'}), expected a dict with "
             "the weights under 'model'"
         )
+    odd = next((key for key in content["model"] if not isinstance(key, str)), None)
+    if odd is not None:
+        raise CheckpointError(f"{path}: 'model' has the key {odd!r:.80}, expected names")
     arguments = content.get("args", {})
     arguments = vars(arguments) if isinstance(arguments, Namespace) else arguments
     if not isinstance(arguments, Mapping):
@@ -157,7 +164,8 @@ def _unpickle(path: Path) -> Any:
             f"holds {refused[1]}, which may run code; expected tensors, numbers, text and an "
             "argparse.Namespace"
             if refused
-            else "not a checkpoint, or damaged; expected a .pth or .safetensors file"
+            else "not a checkpoint, or damaged; expected a .pth file, or safetensors with that "
+            "ending"
         )
         raise CheckpointError(f"{path}: {reason}") from error
     except Exception as error:  # a damaged file can fail anywhere within torch.load

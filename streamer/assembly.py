@@ -188,8 +188,8 @@ def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:
     names = config.category_names()
     if names is None:
         return None
-    known = list(net.categories)
+    known = net.categories[1:]
     for name in names:
-        if name not in known[1:]:
-            raise ConfigError(f"categories: {name!r} is unknown; allowed: {', '.join(known[1:])}")
-    return [known.index(name) for name in names]
+        if name not in known:
+            raise ConfigError(f"categories: {name!r} is unknown; allowed: {', '.join(known)}")
+    return [category_id for category_id, name in enumerate(known, 1) if name in names]

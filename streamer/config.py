@@ -44,7 +44,7 @@ class StreamConfig:
 
     slots: int | None = None
     """Instance slots, the most objects in a window. Read off the weights; a value is checked
-    against them."""
+    against what they say, and believed, with a warning, where they say nothing."""
 
     short_side: int | None = None
     """Shorter side of the network's input in pixels. Without it, what the weights expect; a smaller

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -35,8 +35,8 @@ SMALLER_INPUT = "a smaller --short_side needs less"
 """What helps where memory runs out on a window. A smaller region of interest does not: it is scaled
 to the same size."""
 
-CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of processor time in a period, or ``max``, and the period. Source: the kernel's
+CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+"""The control groups (version 2), and which of them this process is in. Source: the kernel's
 ``Documentation/admin-guide/cgroup-v2.rst``."""
 
 
@@ -53,7 +53,7 @@ def choose_device(device: Literal["auto", "cpu", "cuda"]) -> torch.device:
 
 
 def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """The network's dtype; ``auto``: bf16 on CUDA (fp16 before Ampere), and by AMX or AVX-512."""
+    """The network's dtype; ``auto``: bf16 on CUDA (fp16 before Ampere) and on CPUs that have it."""
     if precision != "auto":
         return DTYPES[precision]
     if device.type == "cpu":
@@ -75,24 +75,37 @@ def _cpu_has(*names: str) -> bool:
     return any(found.get(name, False) for name in names)
 
 
-def choose_threads(threads: Auto | int, quota: Path = CPU_QUOTA) -> int:
+def choose_threads(
+    threads: Auto | int, groups: Path = CGROUPS, own_group: Path = OWN_CGROUP
+) -> int:
     """Threads to calculate in; ``auto``: one for each core, at most as many as the quota allows.
 
-    PyTorch sees the cores of the machine, not that a container may use two of its 64: the threads
-    would stand in each other's way.
+    PyTorch sees the cores of the machine, not that a container or a service may use two of its 64:
+    the threads would stand in each other's way.
 
     Args:
         threads: As asked for.
-        quota: Where the kernel says it.
+        groups: Where the kernel has the control groups.
+        own_group: Where it says which one counts.
     """
     if threads != "auto":
         return threads
-    chosen = torch.get_num_threads()
-    try:
-        used_us, _, period_us = quota.read_text(encoding="ascii").partition(" ")
-    except OSError:
-        return chosen
-    return chosen if used_us == "max" else min(chosen, ceil(int(used_us) / int(period_us)))
+    return min([torch.get_num_threads(), *_quotas(groups, own_group)])
+
+
+def _quotas(groups: Path, own_group: Path) -> Iterator[int]:
+    """Processors that the control group may use, and those above it, as far as they are limited."""
+    own = ""
+    with suppress(OSError):
+        lines = own_group.read_text(encoding="utf-8").splitlines()
+        own = next((line[3:].lstrip("/") for line in lines if line.startswith("0::")), "")
+    for group in (groups / own, *(groups / own).parents):
+        if not group.is_relative_to(groups):
+            return
+        # In a container its own group is the uppermost, whatever its name outside.
+        with suppress(OSError, ValueError, ZeroDivisionError):
+            used_us, period_us = (group / "cpu.max").read_text(encoding="ascii").split()
+            yield max(1, ceil(int(used_us) / int(period_us)))  # "max" is no number
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +191,7 @@ def device_errors(device: torch.device, doing: str, remedy: str | None = None) -
     try:
         yield
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         # CUDA has a type for it; the CPU's allocator says it in words only.
         if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
             reason = "out of memory" + (f"; {remedy}" if remedy else "")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
@@ -28,11 +29,41 @@ NOT_HERE = (
 """Fields of `StreamConfig` about what only the command line writes, serves and says."""
 
 
+class _Settings:
+    """PyTorch's settings, which belong to the whole process, as they were before any stream."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._streams = 0
+        self._before = (0, False)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Give them back on leaving, or leave that to a stream that is still open."""
+        cudnn = torch.backends.cudnn
+        with self._lock:
+            if not self._streams:
+                self._before = torch.get_num_threads(), cudnn.allow_tf32
+            self._streams += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._streams -= 1
+                if not self._streams:
+                    threads, cudnn.allow_tf32 = self._before
+                    torch.set_num_threads(threads)
+
+
+_settings = _Settings()
+
+
 class FrameStream(AbstractContextManager["FrameStream"]):
     """Finished frames of a source, in order; use it in a ``with`` block, on one thread.
 
     Leaving the block in any way stops decoding and releases everything. Inside, PyTorch has
-    `StreamConfig.threads`, and convolutions in float32 on CUDA no TF32; outside what it had before.
+    `StreamConfig.threads`, and convolutions in float32 on CUDA no TF32; after the last of several
+    streams what it had before the first. Of several, the last to begin decides the threads.
 
     Args:
         config: What to read and how.
@@ -54,9 +85,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         if self._ended is not None:
             raise StreamError("this stream is over; another begins with streamer.stream(…)")
         with ExitStack() as undo:
-            undo.callback(torch.set_num_threads, torch.get_num_threads())
-            cudnn = torch.backends.cudnn
-            undo.callback(setattr, cudnn, "allow_tf32", cudnn.allow_tf32)
+            undo.enter_context(_settings.kept())
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
             undo.callback(self._assembly.pipeline.close)
             undo.callback(self._assembly.pipeline.stop)

@@ -68,6 +68,7 @@ class Pipeline:
         except SourceError as error:
             failure = error
         yield from self._end_epoch()
+        self._stats.end()
         if failure is not None:
             raise failure
 

@@ -17,6 +17,7 @@ from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
 from model.preprocess import normalise
 from streamer.device import SMALLER_INPUT, default_stream, device_errors
+from streamer.errors import DeviceError
 from streamer.frame import Frame
 from streamer.upload import upload
 from streamer.window import Prediction, Window
@@ -185,7 +186,7 @@ class VistrPredictor:
         """The slots of `window` whose score and category are wanted, best first.
 
         Raises:
-            DeviceError: The device failed, or ran out of memory.
+            DeviceError: The device failed, or ran out of memory, or the answers are no numbers.
         """
         doing = f"on a window of {len(window.indices)} frames"
         with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
@@ -225,6 +226,7 @@ class VistrPredictor:
             height, width = state.features.adapted[-1].shape[-2:]
             masks = box_logits(boxes, (height, width))
         home = _on_host(
+            is_sound=_is_sound(state.logits) & _is_sound(boxes) & _is_sound(masks),
             scores=scores,
             class_votes=votes,
             embeddings=F.normalize(embeddings, dim=1),
@@ -232,6 +234,11 @@ class VistrPredictor:
             presence=presence,
             masks=masks,
         )
+        if not home.pop("is_sound"):
+            raise DeviceError(
+                f"the network answers with NaN or infinity in {state.logits.dtype}; in another "
+                "--precision, such as fp32, it may not"
+            )
         presence_at_home = home.pop("presence").astype(np.bool_)
         return Prediction(**home, presence=presence_at_home)
 
@@ -240,6 +247,12 @@ class VistrPredictor:
         ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
         best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
         return [slot for slot in best_first if ranked[slot] >= 0]
+
+
+def _is_sound(numbers: Tensor) -> Tensor:
+    """Whether all are finite: in one pass, by their sum, in which nothing else overflows."""
+    exact = torch.promote_types(numbers.dtype, torch.float32)
+    return numbers.sum(dtype=exact).isfinite()
 
 
 def _on_host(**parts: Tensor) -> dict[str, NDArray[np.float32]]:

@@ -122,7 +122,7 @@ class RingBuffer(Generic[T]):
             return count
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Call `listener` after every put and close.
+        """Call `listener` now, and whenever there may be something new to a consumer.
 
         For a consumer that waits in a poller of its own. The listener must not block and must not
         touch the buffer.

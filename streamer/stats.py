@@ -54,8 +54,8 @@ class Summary:
         reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
         tracks: Identities given.
-        wall_s: Duration from the first decoded frame to the last result, in seconds; up to now
-            while the run goes on.
+        wall_s: Duration from the first decoded frame to the end of the results, in seconds; up to
+            now while the run goes on.
         window_ms: p50, p95 and p99 of a window's time, network and stitching, over the latest
             `RECENT` windows.
         latency_ms: p50, p95 and p99 from leaving the decoder to hand-over to the outputs, over the
@@ -115,8 +115,8 @@ class RunStats:
         self._windows_ms.append(seconds * 1e3)
 
     def end(self) -> None:
-        """There are no more results: time counts up to here."""
-        self._ended_ns = time.monotonic_ns()
+        """There are no more results: time counts up to the first call."""
+        self._ended_ns = self._ended_ns or time.monotonic_ns()
 
     def latency_ms(self) -> tuple[float, float, float]:
         """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""

@@ -54,7 +54,8 @@ class Prediction:
 
     Attributes:
         scores: float32 [n], mean over the real frames of the highest class probability.
-        class_votes: float32 [n, C], the share of the real frames whose most probable class it is.
+        class_votes: float32 [n, C], the share of the real frames whose most probable class it
+            is; 0 of classes that are not wanted.
         embeddings: float32 [n, D], mean over the frames of the decoder's output, unit length.
         boxes: float32 [T, n, 4], cxcywh in [0, 1] of the network's input.
         presence: bool [T, n], frames in which the slot's own score is not negligible.

@@ -14,7 +14,7 @@ class WindowConfig:
 
     size: int | None = None
     """Frames in a window. Read off the weights (36 for the published ones); a value is checked
-    against them."""
+    against what they say, and believed, with a warning, where they say nothing."""
 
     stride: Auto | int = "auto"
     """New frames per window, from 1 to size. Smaller: lower latency, steadier masks, more work.

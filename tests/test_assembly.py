@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_only_the_categories_asked_for_are_shown(net: VisTR, tmp_path: Path) -> 
     others = set(net.categories[1:]) - known
     assert others
     assert shown(categories=sorted(others)) == set()
+
+
+def test_a_name_that_several_categories_have_means_all_of_them(net: VisTR, tmp_path: Path) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    config = StreamConfig(
+        input=str(tmp_path / "clip.mp4"), threshold=0.0, categories=["background"]
+    )
+    same = copy(net)
+    same.categories = ("background",) * len(net.categories)
+    pipeline = assemble(config, same, RUN).pipeline
+    with closing(pipeline):
+        results = [each for each in pipeline.outputs() if isinstance(each, FrameResult)]
+    assert all(result.instances for result in results)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -78,6 +79,8 @@ def test_a_stream_that_was_left_keeps_no_network_and_is_not_entered_again(
     make_clip(tmp_path / "clip.mp4", frames=6)
     with streamer.stream(tmp_path / "clip.mp4", weights=weights, stride=3) as frames:
         list(frames)
+        seconds = frames.summary.wall_s  # what the program does after the last frame counts not
+        assert frames.summary.wall_s == seconds
     gc.collect()
     kept = gc.get_referents(frames)
     found = []
@@ -87,7 +90,6 @@ def test_a_stream_that_was_left_keeps_no_network_and_is_not_entered_again(
             found.append(each)
             kept += gc.get_referents(each) if not isinstance(each, (FunctionType, CodeType)) else []
     assert not any(isinstance(each, torch.Tensor) for each in found)
-    seconds = frames.summary.wall_s
     assert frames.summary.wall_s == seconds
     with pytest.raises(StreamError, match="this stream is over"):
         frames.__enter__()
@@ -128,6 +130,25 @@ def test_pytorch_has_the_threads_and_the_rounding_afterwards_that_it_had_before(
     with pytest.raises(SourceError):
         streamer.stream(str(tmp_path / "gone"), weights=weights, threads=more).__enter__()
     assert torch.get_num_threads() == before
+
+
+def test_the_last_of_several_streams_gives_the_settings_back(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=3)
+    before = torch.get_num_threads()
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "allow_tf32", True)
+    streams = [
+        streamer.stream(str(tmp_path / "clip.mp4"), weights=weights, stride=3, threads=before + n)
+        for n in (1, 2)
+    ]
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(streams[0])
+        second.enter_context(streams[1])
+        first.close()
+        assert (torch.get_num_threads(), cudnn.allow_tf32) == (before + 2, False)
+    assert (torch.get_num_threads(), cudnn.allow_tf32) == (before, True)
 
 
 def test_a_whole_group_is_an_option() -> None:

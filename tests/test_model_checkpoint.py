@@ -117,12 +117,19 @@ def test_pickled_arguments_tell_the_rest(tmp_path: Path) -> None:
     ],
 )
 def test_what_nobody_says_has_defaults(
-    tmp_path: Path, request_: dict[str, int], window: tuple[int, int]
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    request_: dict[str, int],
+    window: tuple[int, int],
 ) -> None:
     path = save_published(tmp_path / "net.pth", random_tensors(TINY_RESNET, 0))
     net = load_vistr(path, **request_)
     assert (net.frames, net.slots) == window
     assert net.short_side == 300
+    # What is not as published is not to be checked, and may be a mistake.
+    warned = "does not say what its 72 queries are; taken for {} frames of {} slots"
+    expected = [warned.format(*window)] if window[0] != 36 else []
+    assert [message.partition(": ")[2].partition(",")[0] for message in caplog.messages] == expected
 
 
 @pytest.mark.parametrize(
@@ -192,6 +199,15 @@ def _nan(tensors: dict[str, Any]) -> None:
         ),
         (_nan, "key 'mask_head.lay3.bias' has NaN or infinite values"),
         (
+            _with("mask_head.lay3.bias", torch.full((12,), 1e300, dtype=torch.float64)),
+            "key 'mask_head.lay3.bias' has NaN or infinite values in float32",
+        ),
+        (
+            _with("mask_head.lay3.bias", torch.zeros(12).to_sparse()),
+            "key 'mask_head.lay3.bias' is no tensor of numbers in memory",
+        ),
+        (_with(7, torch.zeros(1)), "'model' has the key 7, expected names"),
+        (
             _with("vistr.backbone.0.body.layer3.2.conv1.weight", torch.zeros(1)),
             "unknown backbone with 3 plain blocks under 'vistr.backbone.0.body.layer3.'; known",
         ),
@@ -248,6 +264,8 @@ def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:
     assert load_vistr(path, categories=str(listing)).categories == ("background", *names)
     with pytest.raises(CheckpointError, match=r"categories file .*absent.txt: No such file"):
         load_vistr(path, categories=tmp_path / "absent.txt")
+    listing.write_text("cat\ndog\nred panda\neel\nowl\n", encoding="utf-8-sig")
+    assert load_vistr(path, categories=listing).categories == ("background", *names)
     listing.write_bytes(b"\xff\xfe")
     with pytest.raises(CheckpointError, match=r"categories file .*: not UTF-8 text"):
         load_vistr(path, categories=listing)
@@ -301,6 +319,7 @@ def test_a_pickle_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.pth") == "no such file"
     assert refusal(tmp_path).startswith("is not a file")
+    assert refusal(tmp_path / ("x" * 999)) == "File name too long"
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
@@ -331,8 +350,12 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path, name: str, content: byte
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"state_dict": {}, "epoch": 3}, "holds dict (state_dict, epoch), expected a dict with"),
-        ({"model": [1]}, "holds dict (model), expected a dict with the weights under 'model'"),
+        (
+            {"state_dict": {}, "epoch": 3},
+            "holds dict ('state_dict', 'epoch'), expected a dict with",
+        ),
+        ({"model": [1]}, "holds dict ('model'), expected a dict with the weights under 'model'"),
+        ({"a\nb": 1}, r"holds dict ('a\nb'), expected a dict with"),
         ([1, 2], "holds list (no keys), expected a dict with the weights under 'model'"),
         ({"model": {}, "args": [1]}, "'args' is list, expected a Namespace"),
     ],
@@ -348,6 +371,11 @@ def test_another_structure_is_named(tmp_path: Path, content: Any, message: str) 
         ({"frames": "0"}, "metadata 'frames' is '0', expected a positive integer"),
         ({"slots": "three"}, "metadata 'slots' is 'three', expected a positive integer"),
         ({"dilation": "1"}, "metadata 'dilation' is '1', expected true or false"),
+        ({"facts": "[" * 100_000}, "metadata 'facts' is '[[["),
+        (
+            {"short_side": "1000000", "frames": "4"},
+            "short_side is 1000000; expected from 32 to 4320",
+        ),
         (
             {"categories": '{"1": "cat"}'},
             "metadata 'categories' is '{\"1\": \"cat\"}', expected a JSON",

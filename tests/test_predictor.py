@@ -23,6 +23,7 @@ from streamer.device import (
     choose_device,
     choose_dtype,
     choose_threads,
+    device_errors,
     load_network,
 )
 from streamer.errors import CheckpointError, DeviceError
@@ -282,17 +283,45 @@ def test_a_cpu_calculates_in_bf16_where_it_has_instructions_for_it(
 
 @pytest.mark.parametrize(
     ("quota", "expected"),
-    [("max 100000\n", 8), ("200000 100000\n", 2), ("150000 100000\n", 2), ("50000 100000\n", 1)],
+    [
+        ("max 100000\n", 8),
+        ("", 8),
+        ("1 0\n", 8),
+        ("200000 100000\n", 2),
+        ("150000 100000\n", 2),
+        ("50000 100000\n", 1),
+    ],
 )
 def test_threads_are_those_that_the_container_may_use(
     quota: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
-    path = tmp_path / "cpu.max"
-    assert choose_threads("auto", path) == 8, "no quota is known"
-    path.write_text(quota)
-    assert choose_threads("auto", path) == expected
-    assert choose_threads(5, path) == 5, "asked for"
+    own = tmp_path / "own"
+    own.write_text("9:cpu:/docker/7\n0::/system.slice/cam.service\n")
+    service = tmp_path / "groups" / "system.slice" / "cam.service"
+    service.mkdir(parents=True)
+    for group in (service, tmp_path / "groups"):  # of a service, and of a container
+        assert choose_threads("auto", tmp_path / "groups", own) == 8, "no quota is known"
+        (group / "cpu.max").write_text(quota)
+        assert choose_threads("auto", tmp_path / "groups", own) == expected
+        assert choose_threads(5, tmp_path / "groups", own) == 5, "asked for"
+        (group / "cpu.max").unlink()
+
+
+@pytest.mark.parametrize("module", ["vistr.class_embed", "insmask_head.9"])
+def test_answers_that_are_no_numbers_are_an_error(module: str) -> None:
+    net = tiny_vistr(frames=6, slots=4)
+    net.get_submodule(module).weight.data[:] = torch.nan
+    with pytest.raises(DeviceError, match=r"answers with NaN or infinity in torch\.float32"):
+        VistrPredictor(net, 0.0).predict(windows(6)[0])
+
+
+def test_an_error_without_words_has_a_name() -> None:
+    with (
+        pytest.raises(DeviceError, match=r"cpu failed here: RuntimeError\(\)"),
+        device_errors(torch.device("cpu"), "here"),
+    ):
+        raise RuntimeError
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
