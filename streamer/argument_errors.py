@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
@@ -28,6 +28,10 @@ _WRONG_TYPE = re.compile(
 )
 _NO_OPTIONS = re.compile(r"Unexpected config: (?P<text>.*)")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --(?P<name>[^ =]+)")
+_UNKNOWN_VALUE = re.compile("unrecognized arguments: [^-]")
+_UNKNOWN_KEY = re.compile(
+    r"(Group '(?P<group>[\w.]+)' does not accept o|O)ption '(?P<name>[^']+)'( is not accepted)?"
+)
 
 
 @contextmanager
@@ -39,10 +43,18 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
         text = " ".join(str(error).split())
         if wrong := _WRONG_TYPE.match(text):
             allowed = " or ".join(_allowed_values(wrong["name"]))
+            if allowed == "text":
+                allowed += " (in YAML, in quotes where it looks like something else)"
             text = f"{wrong['name']} is {wrong['value']!r}; allowed: {allowed}"
         elif unknown := _UNKNOWN_OPTION.match(text):
-            close = _similar_options(parser, unknown["name"])
-            text += f"; did you mean {' or '.join(close)}?" if close else ""
+            options = {option for action in parser._actions for option in action.option_strings}
+            text += _did_you_mean(f"--{unknown['name']}", options)
+        elif unknown := _UNKNOWN_KEY.search(text):
+            name = ".".join(filter(None, (unknown["group"], unknown["name"])))
+            names = {action.dest for action in parser._actions}
+            text = f"a config has the unknown option {name!r}" + _did_you_mean(name, names)
+        elif _UNKNOWN_VALUE.match(text):
+            text += "; several values of an option stand without spaces: --categories person,dog"
         elif nothing := _NO_OPTIONS.search(text):
             text = f"a config holds only {nothing['text']!r}; allowed: options with their values"
         elif "Unable to load config" in text:
@@ -69,11 +81,13 @@ def refuse_empty(values: Mapping[str, Any]) -> None:
                 raise ConfigError(f"{name} is empty; allowed: {allowed}")
 
 
-def _similar_options(parser: ArgumentParser, name: str) -> list[str]:
-    """Options of that name in a group; else the one that is spelled most alike."""
-    options = sorted({option for action in parser._actions for option in action.option_strings})
-    in_groups = [option for option in options if option.endswith("." + name)]
-    return in_groups or difflib.get_close_matches(f"--{name}", options, n=1)
+def _did_you_mean(name: str, known: Collection[str]) -> str:
+    """The names, by their last part, that are spelled most alike, if any are."""
+    fields = {each: re.split(r"\.|--", each)[-1] for each in sorted(known)}
+    field = re.split(r"\.|--", name)[-1]
+    near = difflib.get_close_matches(field, fields.values(), n=1)
+    close = [each for each, of in fields.items() if of in near]
+    return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
 def _allowed_values(name: str) -> Iterator[str]:

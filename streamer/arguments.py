@@ -42,6 +42,9 @@ exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument i
 130 interrupted, 143 terminated
 """
 
+SCRIPT_NAMES = {alias.removeprefix("--"): name for name, alias in ALIASES.items()}
+"""Names that only the older script's command lines have, and their options."""
+
 REPEATABLE = {"publish": "ENDPOINT", "output": "[STYLE=]PATH", "results": "FILE"}
 """Options that may be given several times, with their placeholders."""
 
@@ -100,7 +103,7 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
         """
         path = find_config(values)
         try:
-            has_values = holds_anything(path.read_text(encoding="utf-8"))
+            has_values = holds_anything(path.read_text(encoding="utf-8"), SCRIPT_NAMES)
         except (OSError, UnicodeDecodeError) as error:
             raise SourceError(f"config {path}: cannot be read as text: {error}") from error
         except yaml.YAMLError:
@@ -166,6 +169,8 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
         if action.dest in GROUPS:
             # A group can also be a file of its own: one more thing to explain, for little.
             action.help = argparse.SUPPRESS
+        # One way is enough: a list's items stand in one value.
+        action.option_strings = [each for each in action.option_strings if each[-1] != "+"]
         if action.dest in ALIASES:
             # Not by `add_argument`: the options of dataclasses are made by jsonargparse.
             action.option_strings += (ALIASES[action.dest],)
@@ -184,10 +189,13 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
     with one_line_errors(parser):
         arguments = spell_booleans(sys.argv[1:] if arguments is None else arguments)
         values = parser.parse_args(arguments)
+        has_clip = any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments)
+        # A config file's is replaced, by either name: the command line wins.
         if source.given is not None:
             values.input = source.given
-        elif any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments):
-            values.input = None  # a config file's: the command line wins
+            values.mp4_clip_path = values.mp4_clip_path if has_clip else None
+        elif has_clip:
+            values.input = None
         return _build(parser, values)
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import torch
 
 from model import VisTR
+from streamer.category_check import folded
 from streamer.config import StreamConfig
 from streamer.device import Expected, choose_device, choose_dtype, choose_threads, load_network
 from streamer.errors import ConfigError
 from streamer.option_check import check
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
-from streamer.predictor import VistrPredictor, frames_per_pass
+from streamer.predictor import VistrPredictor
 from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
 from streamer.sources.decoder import DecoderThread
@@ -40,12 +41,14 @@ class Assembly:
 
     Attributes:
         pipeline: Not started; it owns the source from here on.
+        source: The source's name, without credentials.
         info: What its sinks are to be told.
         expected_frames: Results to expect; None where unknown.
         endless: Whether the source is live, or a file that is looped.
     """
 
     pipeline: Pipeline
+    source: str
     info: StreamInfo
     expected_frames: int | None
     endless: bool
@@ -78,10 +81,10 @@ def load(config: StreamConfig) -> VisTR:
     )
     _category_ids(config, net)
     log.info(
-        "network on %s in %s, its backbone in %s, %d frames in a pass; %s; windows of %d",
-        *(device, net.dtype, next(net.parameters()).dtype, frames_per_pass(net)),
+        "network on %s in %s, its backbone in %s; %s; windows of %d; weights: %s",
+        *(device, net.dtype, next(net.parameters()).dtype),
         f"{threads} threads" if device.type == "cpu" else f"CUDA graphs: {config.cuda_graphs}",
-        net.frames,
+        *(net.frames, config.weights or "the default, for demonstration"),
     )
     if not net.trained:
         log.warning(
@@ -128,7 +131,8 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     overflow: Overflow = "drop_oldest" if source.live else "block"
     decoder = DecoderThread(source, RingBuffer(wanted, overflow))
     endless = source.live or config.source.loop
-    return Assembly(Pipeline(decoder, stages), info, source.expected_frames, endless)
+    pipeline = Pipeline(decoder, stages)
+    return Assembly(pipeline, source.name, info, source.expected_frames, endless)
 
 
 def choose_stride(config: StreamConfig, net: VisTR, *, live: bool) -> int:
@@ -190,6 +194,7 @@ def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:
         return None
     known = net.categories[1:]
     for name in names:
-        if name not in known:
+        if folded(name) not in map(folded, known):
             raise ConfigError(f"categories: {name!r} is unknown; allowed: {', '.join(known)}")
-    return [category_id for category_id, name in enumerate(known, 1) if name in names]
+    wanted = set(map(folded, names))
+    return [category_id for category_id, name in enumerate(known, 1) if folded(name) in wanted]

@@ -52,7 +52,8 @@ class StreamConfig:
 
     masks: bool = True
     """Run the segmentation head. false: only boxes, which is faster; whatever needs a mask then
-    takes the box, and objects of one window whose boxes overlap by half are taken for one."""
+    takes the box, and objects of one window whose boxes overlap by half are taken for one. The
+    default weights' boxes sit less well than boxes around their masks."""
 
     category_file: str | None = None
     """Text file with a category name a line, ids counting from 1, for weights that don't name

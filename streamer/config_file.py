@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import yaml
 from jsonargparse import get_loader
@@ -17,8 +17,12 @@ HUGE = re.compile(r"[\d_]{300}")
 """A number that float cannot hold; no part of a path is as long."""
 
 
-def holds_anything(text: str) -> bool:
+def holds_anything(text: str, renamed: Mapping[str, str] | None = None) -> bool:
     """Whether a YAML document holds a value at all.
+
+    Args:
+        text: The document.
+        renamed: Names that it may not use, and what is used instead.
 
     Raises:
         ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
@@ -36,6 +40,8 @@ def holds_anything(text: str) -> bool:
         check(tag is None, place, tag, "values without tags")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     for name, scalar in _scalars(root, ""):
+        instead = (renamed or {}).get(name)
+        check(instead is None, name, scalar.value[:40], f"{instead} in a config")
         check(_is_sound(scalar), name, scalar.value[:40], "a number, or text in quotes")
     return root is not None and root.tag != "tag:yaml.org,2002:null"
 

@@ -17,7 +17,7 @@ from streamer.metrics import Metrics
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
-from streamer.signals import handled, interrupt
+from streamer.signals import handled
 from streamer.sink_assembly import file_sinks, publishers
 from streamer.sinks.sink import SinkThread
 from streamer.standard_output import say, say_written
@@ -31,16 +31,20 @@ log = logging.getLogger(__name__)
 def launch(config: StreamConfig) -> int:
     """Do what a configuration asks for; returns 0, or 128 + the signal that stopped it.
 
-    The caller has had its paths checked (`streamer.path_check`). Nothing is opened for writing
-    before everything else is known to work.
+    The caller has had its paths checked (`streamer.path_check`), and lets a signal raise
+    KeyboardInterrupt (`streamer.signals`). Nothing is opened for writing before everything else is
+    known to work.
 
     Raises:
         StreamError: The run could not begin or failed.
-        KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the run began.
+        KeyboardInterrupt: A signal (the argument) came before the run began.
     """
     run_id = str(uuid.uuid4())
+    if config.input is None:
+        log.warning("no SOURCE is given: the clip that ships with the project is read")
+    if not (config.publish or config.output or config.results or config.annotations):
+        log.warning("no output (--output, --results, --publish) is asked for: nothing is kept")
     with ExitStack() as opened:
-        opened.enter_context(handled(interrupt))
         metrics = None if config.metrics.port is None else Metrics(config.metrics, config.stream)
         if metrics is not None:
             opened.callback(metrics.close)
@@ -48,6 +52,7 @@ def launch(config: StreamConfig) -> int:
         net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
         opened.callback(assembly.pipeline.close)
+        log.info("reading %s", assembly.source)
         sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]
         quiet = config.quiet or config.log == "json"
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet)
@@ -106,7 +111,7 @@ def _on_another_thread(function: Callable[[], T]) -> T:
 
 @contextmanager
 def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
-    """Let SIGINT and SIGTERM end the run in order; a second one ends the process at once."""
+    """Let a signal end the run in order; a second one ends the process at once."""
     received: list[int] = []
     wake = threading.Event()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from socketserver import BaseRequestHandler
@@ -119,8 +120,13 @@ def _stalls(stream: str, stalled: Mapping[str, bool]) -> Metric:
         "vistr_stage_stalled", "1 while a stage stands still.", labels=(*LABELS, "stage")
     )
     for name, is_stalled in stalled.items():
-        stalls.add_metric([stream, name], is_stalled)
+        stalls.add_metric([stream, _label(name)], is_stalled)
     return stalls
+
+
+def _label(name: str) -> str:
+    """A name that may hold a path, which need not be UTF-8, as labels have to be."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 class _RunCollector(Collector):
@@ -161,6 +167,6 @@ class _RunCollector(Collector):
         )
         depths.add_metric([self._stream, "decoder"], counts.waiting)
         for sink in self._sinks:
-            depths.add_metric([self._stream, sink.name], sink.waiting)
+            depths.add_metric([self._stream, _label(sink.name)], sink.waiting)
         yield depths
         yield _stalls(self._stream, self._watchdog.stalled())

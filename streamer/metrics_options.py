@@ -22,5 +22,6 @@ class MetricsConfig:
     stalled, in the log and in the metrics."""
 
     def __post_init__(self) -> None:
-        check(self.port is None or 0 <= self.port <= 65_535, "metrics.port", self.port, "≤ 65535")
+        fits = self.port is None or 0 <= self.port <= 65_535
+        check(fits, "metrics.port", self.port, "from 0 to 65535")
         check_positive("metrics.stall_s", self.stall_s)

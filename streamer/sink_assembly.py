@@ -26,11 +26,14 @@ from streamer.sources.source_spec import SourceSpec
 
 
 def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
-    """The ZeroMQ sinks asked for, not started."""
-    return [
-        SinkThread(f"zmq {endpoint}", partial(ZmqSink, endpoint, config.stream, run, config.zmq))
-        for endpoint in config.publish
-    ]
+    """The ZeroMQ sinks asked for, not started; each has a name of its own."""
+    sinks = []
+    for number, endpoint in enumerate(config.publish, 1):
+        # Only those on ports of the system's choice can be equal.
+        again = f" ({number})" if config.publish.index(endpoint) + 1 < number else ""
+        opener = partial(ZmqSink, endpoint, config.stream, run, config.zmq)
+        sinks.append(SinkThread(f"zmq {endpoint}{again}", opener))
+    return sinks
 
 
 def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:

@@ -196,6 +196,19 @@ def test_a_webcam_s_number_may_stand_in_a_file(tmp_path: Path) -> None:
         parse(["--config", str(file)])
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["--strid", "3"], "did you mean --window.stride?"),
+        (["a.mp4", "--categories", "person", "dog"], "without spaces: --categories person,dog"),
+    ],
+)
+def test_what_was_meant_is_suggested(arguments: list[str], hint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(arguments)
+    assert str(caught.value).endswith(hint)
+
+
 def test_an_empty_file_changes_nothing_and_a_binary_one_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     file.write_text("# nothing yet\n")

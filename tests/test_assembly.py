@@ -81,6 +81,7 @@ def test_only_the_categories_asked_for_are_shown(net: VisTR, tmp_path: Path) -> 
     known = shown()
     assert known
     assert shown(categories=sorted(known)) == known
+    assert shown(categories=[name.upper().replace("_", " ") for name in known]) == known
     others = set(net.categories[1:]) - known
     assert others
     assert shown(categories=sorted(others)) == set()

@@ -165,12 +165,36 @@ def test_a_small_frame_gets_a_short_label(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_labels_do_not_hide_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Three of the same box: above it, in it and below it.
+    # Three of the same box: above it, below it and beside it.
     stack = [instance(number, ellipse((200, 120), (40, 50), (240, 400))) for number in (1, 2, 3)]
-    tops = [label[1] for label in labels((240, 400), *stack, monkeypatch=monkeypatch)]
-    box_top, box_height = stack[0].bbox_xywh[1], stack[0].bbox_xywh[3]
-    assert tops[0] < box_top
-    assert tops[1:] == [box_top, box_top + box_height]
+    places = [label[:2] for label in labels((240, 400), *stack, monkeypatch=monkeypatch)]
+    left, top, width, height = stack[0].bbox_xywh
+    assert places[0][1] < top
+    assert places[1] == (left, top + height)
+    assert places[2] == (left + width, top)
+
+
+def test_labels_of_a_crowd_hide_each_other_no_more_than_they_must(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # As people who stand one behind another: the boxes' corners are next to each other.
+    crowd = [
+        instance(number, ellipse((300 + 4 * number, 250 + 3 * number), (20, 60), (480, 640)))
+        for number in range(1, 7)
+    ]
+    boxes = labels((480, 640), *crowd, monkeypatch=monkeypatch)
+    assert len({(left, top) for left, top, *_ in boxes}) == len(crowd)
+    areas = [width * height for *_, width, height in boxes]
+    assert min(areas) > 0.9 * max(areas)  # of what is to be seen of each: none lies on another
+
+
+def test_letters_are_larger_where_the_picture_will_be_shown_smaller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one = result(gray((480, 1280)), instance(1, ellipse((250, 250), (50, 50), (480, 1280))))
+    small, large = (render(one, "overlay", shown_at) for shown_at in (1.0, 0.5))
+    changed = [(picture == color_of(1)).all(axis=2).sum() for picture in (small, large)]
+    assert changed[1] > 2 * changed[0]
 
 
 def test_a_crowd_is_drawn_even_where_no_label_has_room() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch, Region
-from streamer.output import FrameResult
+from streamer.output import CroppedMask, FrameResult
 from streamer.stitching.merger import FrameMerger, centre_weights
 from streamer.stitching.stitcher import Identity
 from streamer.window import Prediction, Window
@@ -96,6 +96,19 @@ def test_flush_gives_out_what_windows_covered() -> None:
     assert merger.merge(window_of(epoch, range(4), leaving=0), predict(4), [CAT]) == []
     assert merger.pending == 4
     assert indices_of(merger.flush()) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("area", "shown"), [(3, False), (4, True)])
+def test_what_is_smaller_than_a_pixel_of_the_network_is_not_there(area: int, shown: bool) -> None:
+    # Frames are twice as high and as wide as masks: a pixel of those is four of a frame.
+    mask = np.zeros((40, 80), np.bool_)
+    mask[10, 20 : 20 + area] = True
+    merger = FrameMerger(0, NAMES, upsample=lambda logits, *_: [CroppedMask.from_array(mask)] * 2)
+    for frame in make_frames(make_epoch((40, 80)), 2):
+        merger.add(frame)
+    window = window_of(make_epoch((40, 80)), range(2), leaving=2)
+    results = merger.merge(window, predict(2), [CAT])
+    assert [len(result.instances) for result in results] == [int(shown)] * 2
 
 
 def test_logits_and_scores_are_averaged_with_weights_that_favour_the_centre() -> None:

@@ -80,6 +80,18 @@ def test_a_scrape_tells_what_the_run_counted() -> None:
     assert all(after["vistr_stage_stalled", stage] == 0 for stage in stages)
 
 
+def test_an_output_whose_path_is_no_unicode_is_told_of() -> None:
+    sink = SinkThread("mp4 caf\udce9.mp4", FakeSink)
+    whole = pipeline(FakeSource(4), OneObject())
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        watchdog = Watchdog(whole, [sink], stall_s=1)
+        metrics.watch(whole, [sink], watchdog)
+        watchdog.look(0)
+        samples = scrape(metrics)
+    assert samples["vistr_queue_depth", "mp4 caf\ufffd.mp4"] == 0
+    assert samples["vistr_stage_stalled", "mp4 caf\ufffd.mp4"] == 0
+
+
 def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     source, predictor = FakeSource(100, "blocks"), OneObject("blocks")
     source.corrupt, source.reconnects = 3, 2

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from streamer.config import StreamConfig
+from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_assembly import file_sinks, publishers
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig
@@ -19,6 +20,7 @@ from streamer.source_options import SourceConfig
 from tests.clips import frames_of, make_sounding_clip
 from tests.json_lines import json_lines
 from tests.results import RUN, box_mask, epoch, frame_result
+from tests.waits import PATIENCE_S, until
 
 INFO = StreamInfo("cam", ("", "person"), 36, 12, True, "run")
 
@@ -43,6 +45,33 @@ def test_every_endpoint_has_a_publisher(tmp_path: Path) -> None:
     for sink in sinks:
         sink.put(EndOfStream("end", 0, 0))
         assert sink.finish(60) is None
+
+
+def test_publishers_on_ports_of_the_systems_choice_can_be_told_apart() -> None:
+    sinks = publishers(StreamConfig(publish=["tcp://127.0.0.1:*"] * 2), RUN)
+    assert [sink.name for sink in sinks] == ["zmq tcp://127.0.0.1:*", "zmq tcp://127.0.0.1:* (2)"]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "r.jsonl"])
+def test_two_runs_do_not_write_into_one_file(tmp_path: Path, name: str) -> None:
+    config = StreamConfig(
+        output=[f"{tmp_path}/a.mp4"] if name == "a.mp4" else [],
+        results=[f"{tmp_path}/r.json"] if name == "r.jsonl" else [],
+    )
+    [first], [second] = (file_sinks(config, endless=False) for _ in range(2))
+    first.start()
+    for output in (INFO, frame_result(0, masks={}), frame_result(1, masks={})):
+        first.put(output)
+    until(lambda: (tmp_path / name).exists() and first.waiting == 0)
+    with pytest.raises(SinkError, match=f"{name}: another run writes it"):
+        second.start()
+        second.put(frame_result(0, masks={}))
+        raise second.finish(PATIENCE_S) or AssertionError
+    first.put(EndOfStream("end", 2, 0))
+    assert first.finish(PATIENCE_S) is None
+    assert {path.name for path in first.written} >= {name}
+    if name == "a.mp4":
+        assert len(frames_of(tmp_path / name)) == 2
 
 
 def test_every_output_has_its_own_style_or_that_of_its_kind(tmp_path: Path) -> None:

@@ -109,6 +109,12 @@ def test_a_server_that_never_answers(scheme: str) -> None:
             opened(url, read_timeout_s=0.2, open_timeout_s=5)
 
 
+@pytest.mark.parametrize("scheme", ["http", "https", "rtsp", "rtmp", "tcp"])
+def test_a_host_that_nobody_knows_is_named(scheme: str) -> None:
+    with pytest.raises(SourceError, match=r"/x: no host nowhere\.invalid is known"):
+        opened(f"{scheme}://nowhere.invalid:1/x", open_timeout_s=PATIENCE_S)
+
+
 def test_a_source_that_does_not_open_in_time_is_an_error() -> None:
     with pytest.raises(SourceError, match="no answer in time"):
         opened("udp://127.0.0.1:0", open_timeout_s=0.2, read_timeout_s=60)

@@ -47,8 +47,14 @@ def color_of(number: int) -> Rgb:
     return red, green, blue
 
 
-def render(result: FrameResult, style: PictureStyle) -> Image:
+def render(result: FrameResult, style: PictureStyle, shown_at: float = 1.0) -> Image:
     """A finished frame as a picture in one of the styles.
+
+    Args:
+        result: The frame.
+        style: How to show it.
+        shown_at: The scale that the picture will be shown at, up to 1: the smaller, the larger the
+            letters.
 
     Returns:
         uint8 [H, W, 3], RGB, at the frame's own size (twice its width with ``side_by_side``);
@@ -63,9 +69,9 @@ def render(result: FrameResult, style: PictureStyle) -> Image:
         return draw_flat(result.frame.epoch.size, result.instances, colors[style])
     image = result.frame.image
     if style == "overlay":
-        return draw_overlay(image, result.instances)
+        return draw_overlay(image, result.instances, shown_at)
     if style == "side_by_side":
-        return np.hstack([image, draw_overlay(image, result.instances)])
+        return np.hstack([image, draw_overlay(image, result.instances, shown_at)])
     return image
 
 
@@ -89,12 +95,13 @@ def draw_flat(
     return canvas
 
 
-def draw_overlay(image: Image, instances: Sequence[Instance]) -> Image:
+def draw_overlay(image: Image, instances: Sequence[Instance], shown_at: float = 1.0) -> Image:
     """Instances over their frame: a tint, a thin contour and a label ``#id category score`` each.
 
     Args:
         image: uint8 [H, W, 3], RGB; not changed.
         instances: What to draw, best first: the best get the best places for their labels.
+        shown_at: As of `render`.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -102,7 +109,7 @@ def draw_overlay(image: Image, instances: Sequence[Instance]) -> Image:
     canvas = image.copy()
     for instance in instances:
         _tint(canvas, instance.segment, color_of(instance.track_id))
-    thickness = max(1, round(min(canvas.shape[:2]) / 540))
+    thickness = max(1, round(min(canvas.shape[:2]) / 540), round(1 / shown_at))
     for instance in instances:
         segment = instance.segment
         contours, _ = cv2.findContours(
@@ -111,7 +118,7 @@ def draw_overlay(image: Image, instances: Sequence[Instance]) -> Image:
         cv2.drawContours(canvas, contours, -1, color_of(instance.track_id), thickness)
     taken: list[tuple[int, int, int, int]] = []
     for instance in instances:
-        _draw_label(canvas, instance, taken)
+        _draw_label(canvas, instance, taken, shown_at)
     return canvas
 
 
@@ -134,22 +141,26 @@ def _tint(canvas: Image, segment: CroppedMask, color: Rgb) -> None:
     cv2.copyTo(cv2.LUT(view, levels.astype(np.uint8)[None]), _as_uint8(segment), view)
 
 
-def _draw_label(canvas: Image, instance: Instance, taken: list[tuple[int, int, int, int]]) -> None:
+def _draw_label(
+    canvas: Image, instance: Instance, taken: list[tuple[int, int, int, int]], shown_at: float
+) -> None:
     """Write an instance's label near its box, inside the frame, beside those that are there.
 
     Args:
         canvas: uint8 [H, W, 3], RGB; drawn on.
         instance: Whose label.
         taken: left, top, width, height of the labels already drawn; this one is added.
+        shown_at: As of `render`.
     """
     height, width = canvas.shape[:2]
-    letter_px = max(11, round(min(height, width) * 0.02))  # smaller letters cannot be read
+    least_px = round(11 / shown_at)  # smaller letters cannot be read
+    letter_px = max(least_px, round(min(height, width) * 0.02))
     thickness = max(1, round(letter_px / 12))
     scale = cv2.getFontScaleFromHeight(_FONT, letter_px, thickness)
     pad = letter_px // 4
     name = f"#{instance.track_id}"
     # On a small frame, a short label is better than one that covers it or is cut off.
-    texts = {f"{name} {instance.category} {instance.score:.2f}": width // 2, name: width}
+    texts = {f"{name} {instance.category} {instance.score:.2f}": width // 4, name: width}
     for text, room in texts.items():
         (text_width, text_height), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
         label = (text_width + 2 * pad, text_height + baseline + pad)
@@ -174,7 +185,7 @@ def _place(
     size: tuple[int, int],
     taken: Sequence[tuple[int, int, int, int]],
 ) -> tuple[int, int]:
-    """Where a label goes: above its box, in it, or below, wherever nothing is in the way.
+    """Where a label goes: above its box, below, beside or in it, where it hides other labels least.
 
     Args:
         label: Its (width, height); fits the frame.
@@ -186,19 +197,26 @@ def _place(
         left, top.
     """
     width, height = label
-    box_left, box_top, _, box_height = box_xywh
-    left = min(box_left, size[1] - width)
-    tops = (box_top - height, box_top, box_top + box_height)
-    places = [(left, min(max(0, top), size[0] - height)) for top in tops]
-    for place in places:
-        if not any(_overlap((*place, *label), other) for other in taken):
-            return place
-    return places[0]
+    left, top, box_width, box_height = box_xywh
+    right, bottom = left + box_width, top + box_height
+    wanted = [
+        *((x, y) for y in (top - height, bottom) for x in (left, right - width)),
+        *((x, y) for y in (top, bottom - height) for x in (right, left - width)),
+        (left, top),
+    ]
+    places = [
+        (min(max(0, x), size[1] - width), min(max(0, y), size[0] - height)) for x, y in wanted
+    ]
+    # The first of equals.
+    return min(places, key=lambda place: sum(_shared((*place, *label), other) for other in taken))
 
 
-def _overlap(a_xywh: tuple[int, int, int, int], b_xywh: tuple[int, int, int, int]) -> bool:
-    return all(
-        a_xywh[axis] < b_xywh[axis] + b_xywh[axis + 2]
-        and b_xywh[axis] < a_xywh[axis] + a_xywh[axis + 2]
+def _shared(a_xywh: tuple[int, int, int, int], b_xywh: tuple[int, int, int, int]) -> int:
+    """Pixels that two boxes share."""
+    sides = (
+        min(a_xywh[axis] + a_xywh[axis + 2], b_xywh[axis] + b_xywh[axis + 2])
+        - max(a_xywh[axis], b_xywh[axis])
         for axis in (0, 1)
     )
+    width, height = (max(0, side) for side in sides)
+    return width * height

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import SinkError
 from streamer.sink_options import Mp4Config
+from streamer.sinks.output_path import open_alone
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.source_audio import SourceAudio
 
@@ -86,7 +87,7 @@ class Mp4File:
         hd = size[0] >= _HD_LINES
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
         with self._translating():
-            self._file = SealingFile(path, "w+")
+            self._file = SealingFile(path, "w+", opener=open_alone)
             self._container = av.open(self._file, "w", format="mp4", options=_CRASH_SAFE)
             # Some rate is needed to set up the encoder; the times come from the pts.
             self._stream = self._container.add_stream("libx264", rate=30)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -101,14 +103,36 @@ def check_apart(outputs: Iterable[str], inputs: Mapping[str, str | None]) -> Non
 def _place(path: str) -> object:
     """What two names of one file or folder have in common, hard links too."""
     with suppress(OSError):
-        stat = Path(path).stat()
-        return stat.st_dev, stat.st_ino
+        found = Path(path).stat()
+        return found.st_dev, found.st_ino
     return Path(path).resolve()
 
 
 def part_of(path: Path, number: int) -> Path:
     """Part `number` of an output that goes on in other files: 2 of ``out.mp4`` is ``out.2.mp4``."""
     return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
+
+
+def open_alone(path: str, flags: int) -> int:
+    """For `open`'s `opener`: the file, emptied, unless another process that does so has it open.
+
+    Raises:
+        OSError: It has, or it cannot be opened.
+    """
+    descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(error.errno, "another run writes it") from error
+        except OSError:
+            pass  # this file system has no locks
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def parts_of(path: Path) -> re.Pattern[str]:

@@ -100,8 +100,11 @@ class PreviewSink:
             self._due_s += interval_s
             if self._due_s <= time_s:
                 self._due_s = time_s + interval_s
-            aspect = float(result.frame.epoch.pixel_aspect)
-            self._animation.add(render(result, self._style), aspect, round(time_s * TICKS_PER_S))
+            epoch = result.frame.epoch
+            aspect = float(epoch.pixel_aspect)
+            width = epoch.size[1] * aspect * (2 if self._style == "side_by_side" else 1)
+            picture = render(result, self._style, min(1.0, self._config.width / width))
+            self._animation.add(picture, aspect, round(time_s * TICKS_PER_S))
 
 
 class _Animation:

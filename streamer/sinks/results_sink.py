@@ -20,7 +20,7 @@ from streamer.output import (
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
-from streamer.sinks.output_path import check_writable, part_of
+from streamer.sinks.output_path import check_writable, open_alone, part_of
 from streamer.sinks.segments import Segments
 
 
@@ -79,12 +79,13 @@ class ResultsSink:
         self._info: StreamInfo | None = None
         self._size: tuple[int, int] | None = None
         self._video_id = first_video_id - 1
+        self.written: list[Path] = []
+        self._lines = self._open()
         try:
             Path(path).unlink(missing_ok=True)
         except OSError as error:
+            self._lines.close()
             raise SinkError(f"{path}: {error.strerror}") from error
-        self.written: list[Path] = []
-        self._lines = self._open()
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write outputs until the buffer ends.
@@ -127,7 +128,9 @@ class ResultsSink:
     def _open(self) -> TextIO:
         self._lines_path = part_of(Path(lines_path(self._path)), self._number)
         try:
-            lines = self._lines_path.open("w", encoding="utf-8", newline="\n")
+            lines = open(  # noqa: SIM115 - closed by `_close`
+                self._lines_path, "w", encoding="utf-8", newline="\n", opener=open_alone
+            )
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
         self.written.append(self._lines_path)

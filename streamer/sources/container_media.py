@@ -240,7 +240,7 @@ class ContainerMedia:
                         "(source.read_timeout_s)"
                     )
         except av.FFmpegError as error:
-            raise translate(self._spec, error) from error
+            raise translate(self._spec, self._config, error) from error
         if self._pipe is not None and self._pipe.failure is not None:
             raise self._pipe.failure
 

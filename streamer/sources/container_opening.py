@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from errno import EIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -64,7 +66,7 @@ def open_container(
             metadata_errors="replace",
         )
     except av.FFmpegError as error:
-        failure = translate(spec, error)
+        failure = translate(spec, config, error)
         if spec.kind == "stdin" and config.format is None:
             failure = SourceError(
                 f"{failure} (it is read as MPEG-TS; source.format says otherwise)"
@@ -167,16 +169,18 @@ def _area(stream: VideoStream) -> int:
     return 0 if context is None else context.width * context.height
 
 
-def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:
+def translate(spec: SourceSpec, config: SourceConfig, error: av.FFmpegError) -> SourceError:
     """FFmpeg's error in one line; takes the URL, which may hold credentials, out of `error`."""
     error.args = error.args[:2]
     if isinstance(error, (av.ExitError, av.TimeoutError)):
         text = "no answer in time"
     elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
-        # what FFmpeg says after an RTSP or UDP time-out
+        # what FFmpeg says after an RTSP or UDP time-out, too
         text = "no answer in time, or not a video"
-        if spec.target.lower().startswith(tuple(f"{scheme}:" for scheme in TLS_SCHEMES)):
+        if config.tls_ca is not None:  # only then it looks at certificates
             text = "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
+        elif error.errno == EIO and (host := _unknown_host(spec.target)):
+            text = f"no host {host} is known"
     elif isinstance(error, av.InvalidDataError):
         text = "not a video that can be read"
     elif isinstance(error, av.EOFError):
@@ -190,3 +194,15 @@ def translate(spec: SourceSpec, error: av.FFmpegError) -> SourceError:
     else:
         text = error.strerror or type(error).__name__
     return SourceError(f"{spec.name}: {text}")
+
+
+def _unknown_host(url: str) -> str | None:
+    """The host of a URL that no name server knows now."""
+    try:
+        host = urlsplit(url).hostname
+        socket.getaddrinfo(host, None)
+    except (socket.gaierror, UnicodeError):
+        return host
+    except ValueError:  # an address that is none
+        return None
+    return None

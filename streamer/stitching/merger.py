@@ -201,7 +201,10 @@ class FrameMerger:
             boxes = [evidence.box / evidence.presence for evidence in seen]
             return [fill_box(box, epoch.region, epoch.size) for box in boxes]
         logits = [evidence.logits for evidence in seen if evidence.logits is not None]
-        return self._upsample(logits, epoch.region, epoch.size)
+        segments = self._upsample(logits, epoch.region, epoch.size)
+        # What is left by interpolation of less than a pixel of the network's is nothing to be seen.
+        least = epoch.region.height * epoch.region.width / logits[0].size
+        return [each if each is None or each.area >= least else None for each in segments]
 
 
 def centre_weights(length: int) -> NDArray[np.float32]:
