@@ -46,3 +46,14 @@ def output_file(text: str) -> Path:
     except SinkError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return Path(text)
+
+
+def folder_name(text: str) -> Path:
+    """A folder, for argparse; an empty name would be the current one.
+
+    Raises:
+        ArgumentTypeError: `text` is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("'' is no folder's name")
+    return Path(text)

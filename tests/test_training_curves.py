@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from training import curves
-from training.curves import draw_curves
+from training.curves import draw_curves, main
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +44,33 @@ def test_losses_that_come_or_go_are_drawn_where_they_are(tmp_path: Path) -> None
         "token": [(1.5, 4), (3.5, 4)],
         "dice": [(5.5, 5)],
     }
+
+
+def test_the_last_steps_are_drawn_too(tmp_path: Path) -> None:
+    write(tmp_path / "losses.jsonl", [{"step": step, "label": step**2} for step in (1, 2, 3)])
+    draw_curves(tmp_path)
+    left, _ = plt.gcf().axes
+    assert lines(left) == {"label": [(1.5, 2.5), (3, 9)]}
+
+
+def test_a_single_mean_can_be_seen(tmp_path: Path) -> None:
+    write(tmp_path / "losses.jsonl", [{"step": step, "label": 1.0} for step in (1, 2)])
+    draw_curves(tmp_path)
+    left, _ = plt.gcf().axes
+    (curve,) = left.lines
+    assert curve.get_marker() == "."
+
+
+def test_a_log_that_was_cut_off_is_drawn_and_a_broken_one_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "losses.jsonl"
+    log.write_text('{"step": 1, "label": 2.0}\n{"step": 2, "la')
+    assert main([str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'curves.png'}\n"
+    log.write_text('{"step": 1, "label": 2.0}\n{"step": 2, "la\n')
+    assert main([str(tmp_path)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: {log}: line 2 is no JSON: ")
 
 
 def test_figures_are_drawn_where_there_was_an_evaluation(tmp_path: Path) -> None:

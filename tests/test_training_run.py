@@ -19,6 +19,7 @@ from tests.json_lines import json_lines
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
 from training.clip import Clip
+from training.criterion import losses
 from training.divergence import DivergedError
 from training.feed import FeedError
 from training.run import Run
@@ -163,6 +164,32 @@ def test_an_evaluation_that_is_stopped_is_made_when_the_run_goes_on(whole: Train
     assert json_lines(config.out / "figures.jsonl") == json_lines(whole.out / "figures.jsonl")
 
 
+class Killing:
+    """Held-out clips that end the run at once, before anything can be kept."""
+
+    def draw(self, *_: object) -> Clip:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_killed_while_it_evaluates_has_a_checkpoint_and_evaluates_when_it_goes_on(
+    whole: TrainConfig,
+) -> None:
+    out = whole.out.with_name("killed")
+    config = replace(whole, out=out, checkpoint_every=100, evaluate_every=2)
+    run = Run(config)
+    run._sources = replace(run._sources, val=Killing())
+    with pytest.raises(KeyboardInterrupt):
+        run.go()
+    assert read_checkpoint(config.checkpoint)["step"] == 2
+    assert not (out / "figures.jsonl").exists()
+    Run(config).go()
+    figures = json_lines(out / "figures.jsonl")
+    assert [entry["step"] for entry in figures] == [2, 4]
+    assert figures[1:] == json_lines(whole.out / "figures.jsonl")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_running_out_of_memory_is_explained(
@@ -174,6 +201,42 @@ def test_running_out_of_memory_is_explained(
     monkeypatch.setattr("training.run.losses", exhausted)
     run = Run(replace(whole, out=whole.out.with_name("exhausted")))
     with pytest.raises(DeviceError, match="cpu failed in step 1: out of memory; fewer pixels, "):
+        run.go()
+    assert not run.config.checkpoint.exists()  # of nothing: other options are free
+
+
+def exhausting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let memory run out in a run's third step."""
+
+    def exhausted(*arguments: Any) -> dict[str, torch.Tensor]:
+        if run.step == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return losses(*arguments)
+
+    monkeypatch.setattr("training.run.losses", exhausted)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_was_learnt_before_memory_ran_out_is_kept(
+    whole: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("short"), checkpoint_every=100))
+    exhausting(run, monkeypatch)
+    with pytest.raises(DeviceError, match="in step 3: out of memory"):
+        run.go()
+    assert read_checkpoint(run.config.checkpoint)["step"] == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_error_of_a_device_is_told_where_nothing_can_be_kept(
+    whole: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("full"), checkpoint_every=100))
+    exhausting(run, monkeypatch)
+    run.config.checkpoint.mkdir()  # so that no file can take its place
+    with pytest.raises(DeviceError, match="in step 3: out of memory"):
         run.go()
 
 
@@ -264,6 +327,16 @@ def test_what_was_learnt_before_a_process_is_gone_is_kept(whole: TrainConfig) ->
         run.go()
     assert 1 <= run.step < 40
     assert read_checkpoint(run.config.checkpoint)["step"] == run.step
+
+
+@pytest.mark.parametrize("name", ["losses.jsonl", "figures.jsonl"])
+def test_the_logs_of_a_run_that_has_no_checkpoint_are_left_alone(tmp_path: Path, name: str) -> None:
+    log = tmp_path / name
+    log.write_text('{"step": 1, "AP": 0.5}\n')
+    message = f"which has a {name} but no checkpoint.pt to go on from; allowed: another folder"
+    with pytest.raises(ConfigError, match=message):
+        Run(TrainConfig(out=tmp_path, start=tmp_path / "none.pt", device="cpu"))
+    assert log.read_text() == '{"step": 1, "AP": 0.5}\n'
 
 
 def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> None:

@@ -66,6 +66,19 @@ def test_an_evaluation_of_other_weights_is_refused(
     assert not (run / "out.safetensors").exists()
 
 
+def test_what_half_precision_cannot_hold_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trainee = tiny_trainee()
+    trainee.net.vistr.class_embed.bias.data[2] = 1e5
+    optimiser = torch.optim.AdamW(trainee.parameters())
+    write_checkpoint(tmp_path / "checkpoint.pt", checkpoint(trainee, optimiser, 7, 96))
+    assert ship(tmp_path) == 1
+    reason = "vistr.class_embed.bias has values that half precision cannot hold"
+    assert capsys.readouterr().err == f"error: {tmp_path / 'checkpoint.pt'}: {reason}\n"
+    assert not (tmp_path / "out.safetensors").exists()
+
+
 @pytest.mark.parametrize("name", ["facts", "evaluation"])
 def test_what_is_no_object_is_refused(
     run: Path, name: str, capsys: pytest.CaptureFixture[str]

@@ -14,7 +14,7 @@ from streamer.errors import ConfigError, SourceError
 from tests.training_cases import random_clip
 from training.clip import Clip
 from training.run_config import DataConfig
-from training.sources import DrawnVideos, category_names, open_sources
+from training.sources import DrawnVideos, Sources, category_names, open_sources
 from training.youtube_vis import YouTubeVis
 from training.youtube_vis_writer import write_youtube_vis
 
@@ -71,6 +71,19 @@ def test_of_too_many_objects_the_largest_are_kept_and_the_videos_counted(
     assert len(caplog.records) == 1
     assert "1 videos have more objects than the network's 2 slots" in caplog.text
     assert "the first is video 1" in caplog.text
+
+
+def test_the_evaluation_takes_the_videos_of_a_data_set_in_turn(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clips = {str(n): random_clip(rng, [1], 3, SIZE) for n in range(4)}
+    write_youtube_vis(tmp_path, clips.items(), ["cat"])
+    videos = YouTubeVis(tmp_path / "annotations.json", tmp_path / "JPEGImages", categories=1)
+    source = DrawnVideos(videos, 4, augment=False)
+    sources = Sources(source, source, ("cat",))
+    for position in range(8):
+        found = sources.held_out(position, [0, 1, 2], SIZE)
+        expected = videos.clip(position % 4, 3, SIZE, np.random.default_rng(0))
+        assert (found.masks == expected.masks).all()
 
 
 @pytest.mark.parametrize("category_id", ["1", [1], 0, None, 1.0])

@@ -11,7 +11,7 @@ import torch
 import torchvision
 from torch import Tensor, nn
 
-from model import LIGHT
+from model import LIGHT, load_vistr
 from model.preprocess import normalise
 from streamer.errors import CheckpointError, SinkError
 from tests.tiny_vistr import save_tiny_vistr
@@ -27,6 +27,7 @@ from training.state import (
     read_checkpoint,
     read_tensors,
     short_sided,
+    tensors_sha256,
     with_categories,
     with_groups,
     write_checkpoint,
@@ -169,6 +170,14 @@ def test_a_run_starts_from_a_networks_weights(tmp_path: Path) -> None:
     assert same(trainee.net.state_dict(), net.state_dict())
     assert same(trainee.export(4).state_dict(), net.state_dict())
     assert all(parameter.requires_grad for parameter in trainee.parameters())
+
+
+def test_the_default_weights_are_found_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    trainee = load_trainee(Path("default"))
+    assert tensors_sha256(trainee.net) == tensors_sha256(load_vistr())
 
 
 def test_files_to_start_from_that_are_neither_are_refused(tmp_path: Path) -> None:

@@ -446,6 +446,15 @@ def test_an_error_once_no_image_can_be_read(root: Path) -> None:
         draw(source, EMPTY, 2)
 
 
+def test_which_part_has_no_image_that_can_be_read_is_said(root: Path) -> None:
+    train, val = open_set(root, skip_bad=True).split(2)
+    for image in (root / "JPEGImages").rglob("*.jpg"):
+        cut_off(image)
+    for part, message in ((train, "no video to train on is left"), (val, "no held-out video is")):
+        with pytest.raises(SourceError, match=message):
+            draw(part, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

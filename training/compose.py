@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model.categories import YOUTUBE_VIS_2019
-from streamer.argument_types import whole_number
+from streamer.argument_types import folder_name, whole_number
 from streamer.command import command
 from streamer.sinks.output_path import check_folder
 from training.assets import DEFAULT_FOLDER, Assets
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Compose labelled clips and write them as a YouTube-VIS data set.",
     )
     add = parser.add_argument
-    add("folder", type=Path, help="folder to write, without a data set so far")
+    add("folder", type=folder_name, help="folder to write, without a data set so far")
     add("--clips", type=whole_number, default=10, metavar="N", help="how many (default: 10)")
     add("--frames", type=whole_number, default=36, metavar="T", help="frames of each (default: 36)")
     add("--size", type=_size, default=(240, 320), metavar="HxW", help="default: 240x320")

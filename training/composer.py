@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -66,10 +67,10 @@ class Composition:
             raise ConfigError(f"people and sprites are {self.people} and {self.sprites}, over 1")
         if not 0 <= self.objects[0] <= self.objects[1]:
             raise ConfigError(f"objects are {self.objects}, expected fewest and most, from 0")
-        if not 0 < self.heights[0] <= self.heights[1]:
+        if not 0 < self.heights[0] <= self.heights[1] < math.inf:
             raise ConfigError(f"heights are {self.heights}, expected lowest and highest, above 0")
         for name in ("pace", "clutter"):
-            if getattr(self, name) < 0:
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"{name} is {getattr(self, name)}, expected 0 or more")
 
 

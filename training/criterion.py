@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.ops import sigmoid_focal_loss
 
 from streamer.option_check import check
-from training.matcher import MatchCosts, match, pair_giou
+from training.matcher import MatchCosts, check_weight, match, pair_giou
 from training.network import Answers, Trainee
 from training.targets import Batch
 
@@ -56,6 +56,8 @@ class LossConfig:
     match: MatchCosts = field(default_factory=MatchCosts)
 
     def __post_init__(self) -> None:
+        for name in ("label", "box", "giou", "dice", "focal", "token", "token_box", "no_object"):
+            check_weight(f"losses.{name}", getattr(self, name))
         fits = self.mask_stride in (1, 2, 4)
         check(fits, "losses.mask_stride", self.mask_stride, "1, 2 or 4")
 

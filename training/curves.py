@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.errors import SourceError
 from streamer.sinks.output_path import replacing
+from training.step_log import read_log
 
 mpl.use("Agg")  # no screen is needed
 
@@ -37,7 +37,7 @@ def draw_curves(folder: Path) -> Path:
         The picture's path.
 
     Raises:
-        SourceError: There are no losses.
+        SourceError: There are no losses, or a log cannot be read.
         SinkError: The picture cannot be written.
     """
     losses = _curves(folder / "losses.jsonl")
@@ -45,7 +45,7 @@ def draw_curves(folder: Path) -> Path:
         raise SourceError(f"{folder}: no losses.jsonl with losses, expected the folder of a run")
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     for name, (steps, values) in losses.items():
-        left.plot(_means(steps), _means(values), label=name)
+        left.plot(_means(steps), _means(values), marker=".", label=name)
     left.set(xlabel="step", ylabel="weighted loss", yscale="log", title="training")
     left.legend()
     figures = _curves(folder / "figures.jsonl")
@@ -65,11 +65,8 @@ def _curves(log: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float6
 
     Where a run went on with other weights of its losses, some of them may have come or gone.
     """
-    if not log.exists():
-        return {}
-    rows: list[dict[str, Any]] = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
     points: dict[str, list[tuple[float, float]]] = {}
-    for row in rows:
+    for row in read_log(log):
         step = row.pop("step")
         for name, value in row.items():
             points.setdefault(name, []).append((step, value))
@@ -77,18 +74,18 @@ def _curves(log: Path) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float6
 
 
 def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    whole = len(values) // SMOOTHED * SMOOTHED
-    if not whole:
+    """Means of `SMOOTHED` values each, the last one of what remains; fewer stay as they are."""
+    if len(values) < SMOOTHED:
         return values
-    means: NDArray[np.float64] = values[:whole].reshape(-1, SMOOTHED).mean(1)
-    return means
+    starts = range(0, len(values), SMOOTHED)
+    return np.array([values[start : start + SMOOTHED].mean() for start in starts])
 
 
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw from the command line; returns the exit code: 0, or 1 where it cannot."""
     parser = argparse.ArgumentParser(prog="python -m training.curves", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder of a run")
+    parser.add_argument("folder", type=folder_name, help="folder of a run")
     print(draw_curves(parser.parse_args(arguments).folder))
     return 0
 

@@ -19,10 +19,10 @@ from benchmarks.tracking import trackeval
 from model import VisTR, load_vistr
 from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
-from streamer.argument_types import whole_number
-from streamer.assembly import SHIPPED_CLIP
+from streamer.argument_types import folder_name, whole_number
 from streamer.category_check import check_categories
 from streamer.command import command
+from streamer.config import SHIPPED_CLIP
 from streamer.errors import SourceError
 from streamer.sinks.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
@@ -148,7 +148,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Say what weights are worth, on held-out composites and on a real clip.",
     )
     add = partial(parser.add_argument, type=Path)
-    add("--out", metavar="DIR", required=True, help="folder for evaluation.json and evaluation.md")
+    text = "folder for evaluation.json and evaluation.md"
+    add("--out", type=folder_name, metavar="DIR", required=True, help=text)
     add("--weights", metavar="FILE", help="VisTR weights (default: those that ship)")
     add("--assets", metavar="DIR", default=DEFAULT_FOLDER, help="filled by training.fetch")
     add("--real", metavar="FILE", default=ANNOTATIONS, help="labels of frames of the video")

@@ -187,14 +187,16 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: the step that the run is at still needs them.
+    """Start processes that Ctrl-C and a closing terminal do not reach.
+
+    The step that the run is at still needs them.
 
     Told by themselves they would be late, as they take seconds to start. What comes meanwhile
     reaches this thread at the end.
     """
     # To be started with the first process otherwise: it unblocks them for good (Python 3.11).
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield

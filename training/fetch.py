@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
+from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.errors import SourceError
 from streamer.sinks.output_path import make_folder, write_whole
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m training.fetch", description="Fetch the assets of training."
     )
     where = "where they go (default: %(default)s)"
-    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help=where)
+    parser.add_argument("folder", nargs="?", type=folder_name, default=DEFAULT_FOLDER, help=where)
     folder = parser.parse_args(arguments).folder
     fetch(folder, PACKAGES, read_checksums(CHECKSUMS))
     return 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from streamer.option_check import check
 from training.targets import Batch
 
 
@@ -24,6 +26,15 @@ class MatchCosts:
     label: float = 1.0
     box: float = 5.0
     giou: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("label", "box", "giou"):
+            check_weight(f"losses.match.{name}", getattr(self, name))
+
+
+def check_weight(name: str, weight: float) -> None:
+    """Raise a `ConfigError` unless `weight` is one, of a loss or of a cost."""
+    check(0 <= weight < math.inf, name, weight, "0 and more")
 
 
 @torch.no_grad()

@@ -12,8 +12,8 @@ from benchmarks.average_precision import average_precision
 from benchmarks.tracking import tracking_figures
 from benchmarks.tubes import Tube
 from model import VisTR
-from streamer.assembly import SHIPPED_CLIP, load
-from streamer.config import StreamConfig
+from streamer.assembly import load
+from streamer.config import SHIPPED_CLIP, StreamConfig
 from streamer.errors import SourceError
 from streamer.json_file import read_json
 from training.streaming import stream_results

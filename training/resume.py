@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
+
+from torch.optim import Optimizer
 
 from model import Architecture
 from streamer.errors import ConfigError
 from streamer.option_check import check
 from training.network import Trainee
 from training.run_config import TrainConfig
+from training.step_log import logged_steps
 
 
 def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) -> None:
@@ -50,6 +54,38 @@ def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) 
     allowed = f"{'above 0' if learned else '0'}, as {path} has been trained so far"
     fits = bool(config.backbone_rate) == learned
     check(fits, "backbone_rate", config.backbone_rate, allowed)
+
+
+def restore(
+    saved: Mapping[str, Any], trainee: Trainee, optimiser: Optimizer, config: TrainConfig
+) -> int:
+    """Bring network and optimiser to where a checkpoint was; returns the steps done.
+
+    Raises:
+        ConfigError: As of `check_fits`.
+    """
+    check_fits(saved, trainee, config)
+    trainee.load_state_dict(saved["trainee"])
+    # Moments only: the rates are the configuration's, which may have changed.
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
+    steps: int = saved["step"]
+    return steps
+
+
+def check_unused(config: TrainConfig, logs: Iterable[Path]) -> None:
+    """See that a run that begins wipes no logs of another one.
+
+    Raises:
+        ConfigError: A log holds something.
+        SourceError: One cannot be read.
+    """
+    for log in logs:
+        if logged_steps(log):
+            raise ConfigError(
+                f"out is {config.out}, which has a {log.name} but no {config.checkpoint.name} to "
+                "go on from; allowed: another folder, or this one without its logs"
+            )
 
 
 def _listed(sizes: Mapping[str, Any], names: Iterable[str]) -> str:

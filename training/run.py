@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
 
-import numpy as np
 import torch
 from torch import nn
 from tqdm import tqdm
@@ -14,7 +13,7 @@ from tqdm import tqdm
 from model import LIGHT, VisTR
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
-from streamer.errors import ConfigError, SourceError
+from streamer.errors import ConfigError, DeviceError, SourceError, StreamError
 from streamer.option_check import check
 from streamer.sinks.output_path import check_folder, make_folder
 from training.assets import Assets
@@ -24,7 +23,7 @@ from training.divergence import DivergedError, Divergence
 from training.feed import BatchShape, FeedError, LeavingOut, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
-from training.resume import check_fits
+from training.resume import check_unused, restore
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
@@ -43,9 +42,6 @@ from training.state import (
 from training.step_log import append, cut, logged_steps
 from training.targets import Batch
 from training.tube_figures import tube_figures
-
-VAL_SEED = 10**6
-"""Seed of the evaluation's clips: apart from those of training, unless that has the same."""
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +86,8 @@ class Run:
         if config.precision == "auto":
             torch.backends.cuda.matmul.allow_tf32 = True
         saved = read_checkpoint(config.checkpoint) if config.checkpoint.exists() else None
+        if saved is None:
+            check_unused(config, (self._losses, self._figures))
         trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
         if saved is None:
@@ -113,7 +111,7 @@ class Run:
         self._optimiser = make_optimiser(self._trainee, config)
         make_folder(config.out)
         if saved is not None:
-            self._resume(saved)
+            self.step = restore(saved, self._trainee, self._optimiser, config)
         for lines in (self._losses, self._figures):
             cut(lines, self.step)
 
@@ -131,8 +129,8 @@ class Run:
 
         Raises:
             FeedError: A process that makes the batches failed; what was learnt before is kept.
-            StreamError: As of the class. What was learnt before an error of the data, or of
-                diverging losses, is kept.
+            StreamError: As of the class. What was learnt before an error of the data or of the
+                device, or of diverging losses, is kept.
         """
         config = self.config
         if self._figures_are_due():
@@ -146,6 +144,12 @@ class Run:
         except (SourceError, FeedError, DivergedError):
             self._keep()  # what was learnt before: a step that fails leaves the weights alone
             raise
+        except DeviceError:
+            if self.step:  # or else nothing was learnt, and the options may change freely
+                # Memory runs out before the weights change. A device that is lost gives none back.
+                with suppress(StreamError):
+                    self._keep()
+            raise
         self._say_left_out()
 
     def _train(self) -> None:
@@ -156,13 +160,14 @@ class Run:
             self.step += 1
             append(self._losses, {"step": self.step, **parts})
             progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
-            # Before the checkpoint: a run that is killed in between evaluates again.
-            if self._figures_are_due() and not self.stopping:
-                self._evaluate()
-            last = self.step == config.steps
-            if self.step % config.checkpoint_every == 0 or last or self.stopping:
+            is_due = self._figures_are_due()  # at the last step, too
+            is_kept = is_due or self.step % config.checkpoint_every == 0 or self.stopping
+            if is_kept:
                 self._keep()
-            if self.stopping:
+            # After the checkpoint: a run that fails or is killed in between evaluates, going on.
+            if is_due and not self.stopping:
+                self._evaluate()
+            if is_kept and self.stopping:
                 break
 
     def _keep(self) -> None:
@@ -231,22 +236,13 @@ class Run:
         for position in range(config.evaluate_clips):
             if self.stopping:
                 raise _StoppedError
-            rng = np.random.default_rng((VAL_SEED, position))
-            yield self._sources.val.draw(rng, times, size)
+            yield self._sources.held_out(position, times, size)
 
     def _say_left_out(self) -> None:
         for source in (self._sources.train, self._sources.val):
             if isinstance(source, LeavingOut) and source.left_out:
                 count, example = len(source.left_out), source.left_out[0]
                 log.warning("left out: %d unusable images; the first is %s", count, example)
-
-    def _resume(self, saved: dict[str, Any]) -> None:
-        check_fits(saved, self._trainee, self.config)
-        self.step = saved["step"]
-        self._trainee.load_state_dict(saved["trainee"])
-        # Moments only: the rates are the configuration's, which may have changed.
-        groups = self._optimiser.state_dict()["param_groups"]
-        self._optimiser.load_state_dict(saved["optimiser"] | {"param_groups": groups})
 
 
 def _say_new_categories(own: Sequence[str], names: Sequence[str]) -> None:

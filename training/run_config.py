@@ -63,8 +63,9 @@ class TrainConfig:
 
     Attributes:
         out: Folder for checkpoints, losses and curves; a run that was interrupted there goes on.
-        start: Weights to start from: a checkpoint of an earlier run, or a VisTR's weights as
-            `load_vistr` reads them. None: a light network whose backbone knows ImageNet.
+        start: Weights to start from: a checkpoint of an earlier run, a VisTR's weights as
+            `load_vistr` reads them, or ``default``, those that ship. None: a light network whose
+            backbone knows ImageNet.
         data: Where clips come from.
         frames: Frames T of a clip, a divisor of the window's 36.
         consecutive: Whether these follow each other; otherwise they have random places in the
@@ -134,7 +135,7 @@ class TrainConfig:
             raise ConfigError(
                 f"short_sides are {self.short_sides}, expected one or more, from 32 on"
             )
-        if not self.aspects or min(self.aspects) <= 0:
+        if not self.aspects or not all(0 < aspect < math.inf for aspect in self.aspects):
             raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")
 
     @property

@@ -18,7 +18,7 @@ from benchmarks.machine import commit
 from model import VisTR
 from streamer.argument_types import output_file, whole_number
 from streamer.command import command
-from streamer.errors import SourceError
+from streamer.errors import CheckpointError, SourceError
 from streamer.json_file import read_json
 from training.state import load_trainee, short_sided, tensors_sha256, write_network
 
@@ -30,6 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trainee = load_trainee(options.checkpoint)
     net = trainee.export(trainee.net.frames)
     net = short_sided(net, options.short_side or net.short_side).to(torch.float16)
+    for name, tensor in net.state_dict().items():
+        if not tensor.isfinite().all():
+            raise CheckpointError(
+                f"{options.checkpoint}: {name} has values that half precision cannot hold"
+            )
     facts = {
         "trained_on": _json(options.facts),
         "commit": commit(digits=40),

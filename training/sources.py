@@ -22,6 +22,9 @@ from training.library import load_library
 from training.run_config import DataConfig
 from training.youtube_vis import YouTubeVis
 
+VAL_SEED = 10**6
+"""Seed of the evaluation's clips: apart from those of training, unless that has the same."""
+
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +35,16 @@ class Sources:
     train: ClipSource
     val: ClipSource
     categories: tuple[str, ...]
+
+    def held_out(self, position: int, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        """The evaluation's clip of a position, from 0: always the same; see `ClipSource.draw`.
+
+        Those of a data set take its videos in turn.
+        """
+        rng = np.random.default_rng((VAL_SEED, position))
+        if isinstance(self.val, DrawnVideos):
+            return self.val.clip(position % len(self.val.videos), rng, len(times), size)
+        return self.val.draw(rng, times, size)
 
 
 def open_sources(config: DataConfig, slots: int) -> Sources:
@@ -136,8 +149,13 @@ class DrawnVideos:
         The published data has every fifth frame of its videos only, and most of them are shorter
         than a window.
         """
-        index = int(rng.integers(len(self.videos)))
-        clip = self._with_room(self.videos.clip(index, len(times), size, rng))
+        return self.clip(int(rng.integers(len(self.videos))), rng, len(times), size)
+
+    def clip(
+        self, index: int, rng: np.random.Generator, frames: int, size: tuple[int, int]
+    ) -> Clip:
+        """The same of the video at `index`."""
+        clip = self._with_room(self.videos.clip(index, frames, size, rng))
         if not self.augment:
             return clip
         pixels, masks = clip.frames, clip.masks

@@ -13,12 +13,16 @@ from torch import Tensor, nn
 
 from model import LIGHT, Architecture, VisTR, load_vistr, save_vistr
 from model import CheckpointError as ModelCheckpointError
+from model.checkpoint import DEFAULT_WEIGHTS
 from model.initialise import random_tensors
 from streamer.category_check import folded
 from streamer.errors import CheckpointError
 from streamer.sinks.output_path import replacing
 from training.network import Trainee
 from training.time_code import see_frames_apart
+
+DEFAULT = Path("default")
+"""To start from: the weights that ship."""
 
 BACKBONE = "vistr.backbone.0.body."
 CLASS_HEAD = "vistr.class_embed."
@@ -75,14 +79,14 @@ def fresh_network(imagenet: Path, seed: int) -> Trainee:
 
 
 def load_trainee(start: Path) -> Trainee:
-    """A network to train on: of a run's checkpoint (.pt), or a VisTR's weights.
+    """A network to train on: a run's checkpoint (.pt), a VisTR's weights, or ``default``.
 
     Raises:
         CheckpointError: The file cannot be read or is neither.
     """
     if start.suffix != ".pt":
         try:
-            return Trainee(load_vistr(start))
+            return Trainee(load_vistr(DEFAULT_WEIGHTS if start == DEFAULT else start))
         except ModelCheckpointError as error:
             raise CheckpointError(str(error)) from error
     saved = read_checkpoint(start)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import torch
-from jsonargparse import ActionConfigFile, ArgumentParser
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.allocator import keep_memory
 from streamer.command import command
-from streamer.errors import ConfigError
+from streamer.errors import StreamError
 from streamer.signals import handled
+from training.arguments import parse
 from training.curves import draw_curves
 from training.run import Run
-from training.run_config import TrainConfig
-
-DESCRIPTION = """Train a VisTR on clips composed from assets, or on a YouTube-VIS data set.
-Interrupted (Ctrl-C), it finishes the step and keeps a checkpoint; the same command goes on."""
 
 
 @command
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number after an interruption.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
-    config = _parse(arguments)
+    config = parse(arguments)
     keep_memory()
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -46,22 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run.stopping = True
 
     with handled(stop), logging_redirect_tqdm():
-        run.go()
+        try:
+            run.go()
+        except StreamError:
+            with suppress(StreamError):  # there may be no losses yet
+                print(f"curves: {draw_curves(config.out)}")
+            raise
     print(f"curves: {draw_curves(config.out)}")
     return 128 + stopped[0] if stopped else 0
-
-
-def _parse(arguments: Sequence[str] | None) -> TrainConfig:
-    parser = ArgumentParser(prog="python -m training.train", description=DESCRIPTION)
-    parser.add_argument("--config", action=ActionConfigFile, help="YAML file with such options")
-    parser.add_class_arguments(TrainConfig)
-    parsed = parser.parse_args(arguments)
-    try:
-        options = parser.instantiate(parsed).as_dict()
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
-    options.pop("config")
-    return TrainConfig(**options)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ class YouTubeVis:
         self._skip_bad = skip_bad
         self._examples: dict[str, str] = {}
         self._unusable_images: dict[str, None] = {}  # a set in order
+        self._kind = "video"
         self._videos = self._read(images, categories)
         for reason in self.skipped:
             self._warn(reason)
@@ -126,7 +127,7 @@ class YouTubeVis:
                 if not self._skip_bad:
                     raise SourceError(line) from error
                 self.leave_out(line)
-        raise SourceError(f"{self._path}: no video is left whose images can be read")
+        raise SourceError(f"{self._path}: no {self._kind} is left whose images can be read")
 
     def split(self, every: int) -> tuple[YouTubeVis, YouTubeVis]:
         """The videos without every `every`-th one (or the last of fewer), and these.
@@ -144,6 +145,7 @@ class YouTubeVis:
             ]
             part.skipped, part._examples = Counter(self.skipped), dict(self._examples)
             part._unusable_images = {}
+            part._kind = "held-out video" if is_held else "video to train on"
         return parts
 
     def crowded(self, slots: int) -> list[int]:

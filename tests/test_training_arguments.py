@@ -1,0 +1,82 @@
+"""What a config file or an argument of ``python -m training.train`` gets wrong: said in a line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from training.arguments import parse
+from training.train import main
+
+TWO_BLOCKS = "losses:\n  label: 2\nsteps: 3\nlosses:\n  box: 4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("losses: 3", "losses is 3; allowed: a mapping of its options"),
+        ("losses: [1, 2]", "losses is [1, 2]; allowed: a mapping of its options"),
+        ("losses: x", "losses is 'x'; allowed: a mapping of its options"),
+        ("data: 5", "data is 5; allowed: a mapping of its options"),
+        ("data:\nsteps: 3", "data is None; allowed: a mapping of its options"),
+        ("losses:\n  match: 3", "losses.match is 3; allowed: a mapping of its options"),
+        ("data:\n  composition: 7", "data.composition is 7; allowed: a mapping of its options"),
+        (TWO_BLOCKS, "losses is 'there twice'; allowed: once, several values as a list"),
+        ("steps: abc", "steps is 'abc'; allowed: a whole number"),
+        ("seed:\nsteps: 3", "seed is empty; allowed: a whole number"),
+        ("losses: {labl: 3}", "Group 'losses' does not accept option 'labl'"),
+        ("a: [", "Problems parsing config: "),
+        ('out: ""', "out: '' is no folder's name"),
+    ],
+)
+def test_nothing_of_a_config_file_is_lost(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(text)
+    assert main([f"--out={tmp_path / 'out'}", f"--config={config}"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {message}")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--steps=abc", "steps is 'abc'; allowed: a whole number"),
+        ("--losses.label=x", "losses.label is 'x'; allowed: a number"),
+        ("--precision=half", "precision is 'half'; allowed: auto or bf16 or fp32"),
+        ("--consecutive=maybe", "consecutive is 'maybe'; allowed: true or false"),
+        ("--aspects=[a]", "aspects is 'a'; allowed: a list, each a number"),
+        (
+            "--data.composition.objects=[1]",
+            "data.composition.objects is '[1]'; allowed: a list of 2, each a whole number",
+        ),
+        ("--step=3", "unrecognized arguments: --step=3"),
+        ("--rate=1" + "0" * 400, "int too large to convert to float"),
+        ("--out=", "argument --out: '' is no folder's name"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(
+    argument: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"--out={tmp_path / 'out'}", argument]) == 2
+    assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_a_config_that_is_no_file_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([f"--out={tmp_path / 'out'}", f"--config={tmp_path / 'none.yaml'}"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: config {tmp_path / 'none.yaml'}: cannot be read as text: ")
+
+
+def test_flags_behind_a_config_win(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("steps: 5\nlosses:\n  match:\n    box: 3\n  label: 2\n")
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    configs = [f"--config={tmp_path / name}" for name in ("run.yaml", "empty.yaml")]
+    config = parse([*configs, "--out=runs/mine", "--steps=7", "--losses.label=4"])
+    assert (config.out, config.steps, config.losses.label) == (Path("runs/mine"), 7, 4)
+    assert config.losses.match.box == 3
