@@ -75,7 +75,7 @@ def compiled_kernel(
         reason = (str(error).strip() or repr(error)).splitlines()[-1]  # Triton's come last
         log.warning(
             "no kernel for deformable convolutions, a slower way is taken (Triton needs a C "
-            "compiler and Python's headers): %s",
+            "compiler, Python's headers, and a folder for its cache, see TRITON_CACHE_DIR): %s",
             reason,
         )
         return None
