@@ -23,8 +23,8 @@ from benchmarks.machine import describe
 from benchmarks.report import show_report
 from benchmarks.rtsp_server import RtspServer
 from streamer.argument_types import output_file, whole_number
-from streamer.assembly import SHIPPED_CLIP
 from streamer.command import command
+from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection

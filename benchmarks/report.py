@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from streamer.argument_types import output_file, whole_number
-from streamer.assembly import SHIPPED_CLIP
 from streamer.client.received import ReceivedFrame
+from streamer.config import SHIPPED_CLIP
 from streamer.sinks.output_path import write_whole
 from streamer.standard_output import say
 

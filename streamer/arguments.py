@@ -39,7 +39,7 @@ EXAMPLES = """examples:
   vistr-stream 0 --config live --publish tcp://127.0.0.1:5555     (a webcam)
 
 exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument is wrong,
-130 interrupted, 143 terminated
+129 its terminal closed, 130 interrupted, 143 terminated
 """
 
 SCRIPT_NAMES = {alias.removeprefix("--"): name for name, alias in ALIASES.items()}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from model import VisTR
 from streamer.category_check import folded
-from streamer.config import StreamConfig
+from streamer.config import SHIPPED_CLIP, StreamConfig
 from streamer.device import Expected, choose_device, choose_dtype, choose_threads, load_network
 from streamer.errors import ConfigError
 from streamer.option_check import check
@@ -27,7 +26,6 @@ from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
-SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
 FILE_STRIDE, FILE_EMIT_DELAY = 18, 1
 LIVE_STRIDE, LIVE_EMIT_DELAY = 12, 0
 THRESHOLD = 0.5

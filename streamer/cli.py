@@ -7,17 +7,25 @@ import sys
 from collections.abc import Sequence
 from itertools import pairwise
 
-from tqdm.contrib.logging import logging_redirect_tqdm
-
 from streamer.allocator import keep_memory
-from streamer.arguments import parse
+from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.json_log import JsonFormatter
 from streamer.openmp import share_cores
 from streamer.path_check import check_paths
-from streamer.signals import exit_code
+from streamer.signals import exit_code, handled, interrupt
 from streamer.sources.credentials import hide_all_credentials, shows_password
-from streamer.standard_output import prepare_streams
+from streamer.standard_output import prepare_streams, printing
+
+try:
+    from tqdm.contrib.logging import logging_redirect_tqdm
+
+    from streamer.arguments import parse
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"vistr-stream: error: {error.name} is not installed; this is an installation for readers, "
+        "`pip install .` is for the stream"
+    )
 
 log = logging.getLogger("streamer")
 
@@ -36,25 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     is_json = "--log=json" in given or ("--log", "json") in pairwise(given)
     try:
-        config = parse(arguments)
-        log.setLevel(logging.WARNING if config.quiet else logging.INFO)
-        is_json = config.log == "json"
-        if is_json:
-            console.setFormatter(JsonFormatter())
-        if any(map(shows_password, given)):
-            log.warning(
-                "other users of this machine can see the password in the arguments; "
-                "--source.credentials FILE takes it from a file"
-            )
-        check_paths(config)
-        share_cores()
-        keep_memory()
-        # Imported late: it brings PyTorch, which --help and a mistyped option or file need not
-        # wait for.
-        from streamer.launch import launch  # noqa: PLC0415
-
-        with logging_redirect_tqdm():
-            return launch(config)
+        with handled(interrupt):
+            with printing():
+                config = parse(arguments)
+            is_json = config.log == "json"
+            if is_json:
+                console.setFormatter(JsonFormatter())
+            return _run(config, given)
     except StreamError as error:
         # A URL may have come where none belongs, and is then quoted as it stands.
         text = hide_all_credentials(str(error))
@@ -66,6 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt as interruption:
         return exit_code(interruption)
+
+
+def _run(config: StreamConfig, given: Sequence[str]) -> int:
+    log.setLevel(logging.WARNING if config.quiet else logging.INFO)
+    if any(map(shows_password, given)):
+        log.warning(
+            "other users of this machine can see the password in the arguments; "
+            "--source.credentials FILE takes it from a file"
+        )
+    check_paths(config)
+    share_cores()
+    keep_memory()
+    # Imported late: it brings PyTorch, which --help and a mistyped option or file need not wait
+    # for.
+    from streamer.launch import launch  # noqa: PLC0415
+
+    with logging_redirect_tqdm():
+        return launch(config)
 
 
 if __name__ == "__main__":

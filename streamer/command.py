@@ -8,14 +8,15 @@ from functools import wraps
 
 from streamer.errors import StreamError
 from streamer.signals import exit_code, handled, interrupt
-from streamer.standard_output import prepare_streams
+from streamer.standard_output import prepare_streams, printing
 
 
 def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
     """Let a main function's errors and interruptions become exit codes.
 
-    A StreamError is printed and gives its own code. SIGINT and SIGTERM raise KeyboardInterrupt, so
-    that temporary files go, and give 128 + their number. Belongs to the main thread.
+    A StreamError is printed and gives its own code, as does what the system refuses. A signal
+    raises KeyboardInterrupt, so that temporary files go, and gives 128 + its number. Belongs to the
+    main thread.
 
     Args:
         main: Takes the command line without the program's name, None for the process's own, and
@@ -26,7 +27,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
     def run(arguments: Sequence[str] | None = None) -> int:
         prepare_streams()
         try:
-            with handled(interrupt):
+            with handled(interrupt), printing():
                 return main(arguments)
         except StreamError as error:
             print(f"error: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigError
@@ -16,8 +17,12 @@ from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqCon
 from streamer.sinks.output_spec import OutputSpec
 from streamer.source_options import Auto, SourceConfig
 from streamer.window_options import StitchConfig, WindowConfig
+from streamer.wire.stream_name import check_stream_name
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
+
+SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
+"""What is read where no SOURCE is given."""
 
 MAX_SHORT_SIDE = 4320
 """Largest input of the network: the shorter side of an 8K picture."""
@@ -164,12 +169,7 @@ class StreamConfig:
         check(fits, "short_side", short_side, f"from 32 to {MAX_SHORT_SIDE}")
         fits = threads == "auto" or 1 <= threads <= MAX_THREADS
         check(fits, "threads", threads, f"auto, or from 1 to {MAX_THREADS}")
-        check(
-            bool(self.stream) and "/" not in self.stream,
-            "stream",
-            self.stream,
-            "a name without a slash",
-        )
+        check_stream_name(self.stream)
         check(0 <= self.start <= LONGEST_S, "start", self.start, "from 0 to 1e6")
         if self.duration is not None:
             check_positive("duration", self.duration)

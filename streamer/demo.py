@@ -14,11 +14,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamer import cli
+from streamer.command import command
+from streamer.config import SHIPPED_CLIP
+from streamer.errors import StreamError
+from streamer.sinks.output_path import make_folder
+from streamer.standard_output import say
 
 READER_S = 60.0
 """Longest wait for the reader to end after the stream has, in seconds."""
 
+SILENCE_S = 600
+"""The reader's own limit, should it outlive this process: weights may take long to load."""
 
+
+@command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo; returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -26,22 +35,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", nargs="?", default="demo", type=Path, help="default: demo")
     folder: Path = parser.parse_args(arguments).folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        print(f"demo: error: {folder}: {error.strerror}", file=sys.stderr)
-        return 1
+    make_folder(folder)
     endpoint = f"tcp://127.0.0.1:{_free_port()}"
     log = folder / "subscriber.log"
-    print(f"publishing on {endpoint} to a subscriber that writes {log}")
+    say(f"publishing on {endpoint} to a subscriber that writes {log}")
     with log.open("w", encoding="utf-8") as lines:
         reader = subprocess.Popen(
-            [sys.executable, "-m", "streamer.client", endpoint], stdout=lines, stderr=lines
+            [sys.executable, "-m", "streamer.client", endpoint, "--timeout_s", str(SILENCE_S)],
+            stdout=lines,
+            stderr=lines,
         )
         try:
             code = cli.main(
                 [
-                    *("--config", "demo", "--publish", endpoint),
+                    *(str(SHIPPED_CLIP), "--config", "demo", "--publish", endpoint),
                     *("--output", str(folder / "masks.mp4")),
                     *("--results", str(folder / "results.json")),
                 ]
@@ -49,15 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if code:
                 return code  # the error has been said
             reader_code = reader.wait(READER_S)
-        except subprocess.TimeoutExpired:
-            print(f"demo: error: the subscriber did not end within {READER_S} s", file=sys.stderr)
-            return 1
+        except subprocess.TimeoutExpired as error:
+            raise StreamError(f"the subscriber did not end within {READER_S} s") from error
         finally:
             reader.kill()
             reader.wait()
     for line in log.read_text(encoding="utf-8").splitlines()[-2:]:
-        print(f"subscriber: {line}")
-    print(f"look at {folder / 'masks.mp4'}; the masks as data are in {folder / 'results.json'}")
+        say(f"subscriber: {line}")
+    say(f"look at {folder / 'masks.mp4'}; the masks as data are in {folder / 'results.json'}")
     return reader_code
 
 

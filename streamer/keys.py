@@ -12,6 +12,7 @@ from zmq.auth import create_certificates
 
 from streamer.command import command
 from streamer.errors import ConfigError, SinkError
+from streamer.standard_output import say
 
 DESCRIPTION = """Make a pair of CURVE keys for the publisher and for each reader. NAME.key_secret
 stays with whom it names, NAME.key goes to the others: the publisher's to each reader, the readers'
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     for name in options.names:
         for path in make_keys(options.folder, name):
-            print(path)
+            say(str(path))
     return 0
 
 

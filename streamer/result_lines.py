@@ -25,10 +25,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class VideoLines:
-    """A video entry: its frame size, whether it has masks, and how many frames there are."""
+    """A video entry: its frame size, whether it has masks, its run, and how many frames it has."""
 
     size: list[int]
     masks: bool = True
+    run: str | None = None
     frames: int = 0
 
 
@@ -98,7 +99,7 @@ def survey(lines: BufferedReader, name: str) -> tuple[dict[int, VideoLines], lis
                     raise ValueError(f"type {other!r}; known: video, frame, gap, end")
         except KeyError as error:
             raise SourceError(f"{name}: line {line.number}: no key {error}") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise SourceError(f"{name}: line {line.number}: {error}") from error
     return videos, list(tracks.values())
 
@@ -110,7 +111,11 @@ def _survey_video(line: Line, videos: dict[int, VideoLines]) -> None:
     video_id = line.record["video_id"]
     if video_id in videos:
         raise ValueError(f"video_id {video_id!r} is announced twice: these are lines of two runs")
-    videos[video_id] = VideoLines(line.record["size"], line.record.get("masks", True))
+    run = line.record.get("run")
+    first = next(iter(videos.values()), None)
+    if first is not None and run != first.run:
+        raise ValueError(f"run {run!r} comes after run {first.run!r}; allowed: lines of one")
+    videos[video_id] = VideoLines(line.record["size"], line.record.get("masks", True), run)
 
 
 def _survey_frame(
@@ -136,7 +141,7 @@ def _survey_frame(
         track.last_frame = video.frames
         track.end = line.end
         score = float(instance["score"])
-        if not math.isfinite(score):
+        if not math.isfinite(track.scores + score):
             raise ValueError(f"track_id {track.track_id}: score is {score}")
         track.scores += score
         track.appearances += 1
@@ -162,7 +167,11 @@ def _read(lines: BufferedReader, name: str) -> Iterator[Line]:
 
 
 def _is_box(box: Any) -> bool:
-    return isinstance(box, list) and len(box) == 4 and all(type(n) in (int, float) for n in box)
+    return (
+        isinstance(box, list)
+        and len(box) == 4
+        and all(type(n) in (int, float) and math.isfinite(n) for n in box)
+    )
 
 
 def _refuse(constant: str) -> None:

@@ -22,6 +22,7 @@ from streamer.command import command
 from streamer.errors import SourceError
 from streamer.result_lines import TrackLines, VideoLines, survey
 from streamer.sinks.output_path import check_apart, check_writable, replacing
+from streamer.standard_output import say
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +59,8 @@ def assemble(lines_path: str, results_path: str, *, best: int | None = None) -> 
     except OSError as error:
         raise SourceError(f"{lines_path}: {error.strerror}") from error
     with lines:
+        if not lines.seekable():
+            raise SourceError(f"{lines_path}: is a pipe or the like; allowed: a file")
         videos, tracks = survey(lines, lines_path)
         kept = tracks if best is None else _best(tracks, best)
         if len(kept) < len(tracks):
@@ -139,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("results", help="results file to write, such as r.json")
     asked = parser.parse_args(arguments)
     entries = assemble(asked.lines, asked.results)
-    print(f"{asked.results}: {entries} tracks")
+    say(f"{asked.results}: {entries} tracks")
     return 0
 
 

@@ -1,28 +1,37 @@
-"""SIGINT and SIGTERM: the first asks for an orderly end, the second ends the process."""
+"""SIGINT, SIGTERM and SIGHUP: the first asks for an orderly end, the second ends the process."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def handled(first: Callable[[int], None]) -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM call a function with its number; belongs to the main thread.
+    """Let the first of these signals call a function with its number; belongs to the main thread.
 
     It runs between two bytecodes of the main thread, which may hold a lock: it must not take one.
+    A signal that is ignored stays so, as `nohup` and a shell's ``command &`` want it.
     """
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    # None is a library's own, which could not be given back.
+    previous = {key: of for key, of in previous.items() if of not in (signal.SIG_IGN, None)}
+    # Without a handler the second ends the process also while it is inside of a library. Of the
+    # first process of a container, though, the kernel then drops signals.
+    second = _leave if os.getpid() == 1 else signal.SIG_DFL
 
     def handle(number: int, frame: FrameType | None) -> None:
-        for each in SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        for each in previous:
+            signal.signal(each, second)
         first(number)
 
-    previous = {number: signal.signal(number, handle) for number in SIGNALS}
+    for number in previous:
+        signal.signal(number, handle)
     try:
         yield
     finally:
@@ -39,3 +48,7 @@ def exit_code(interruption: KeyboardInterrupt) -> int:
     """What a process that a signal ended returns: 128 + its number (SIGINT where none is told)."""
     number: int = interruption.args[0] if interruption.args else signal.SIGINT
     return 128 + number
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(128 + number)

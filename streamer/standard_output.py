@@ -6,8 +6,11 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from streamer.errors import StreamError
 
 MOST_NAMED = 3
 """Files of one output that are named one by one."""
@@ -49,7 +52,27 @@ def say_written(paths: Sequence[Path]) -> None:
         say(f"wrote {paths[0]} to {paths[-1]} ({len(paths)} files)")
         return
     for path in paths:
-        say(f"wrote {path}")
+        say(f"wrote {path}{'/' * path.is_dir()}")
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Have what is printed inside arrive; that nobody reads it any more is no failure.
+
+    Raises:
+        StreamError: The system refuses something, such as to write to a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StreamError(str(error)) from error
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            forget_reader()
+            if not isinstance(error, BrokenPipeError):
+                raise StreamError(f"standard output: {error.strerror}") from error
 
 
 def forget_reader() -> None:

@@ -315,7 +315,15 @@ def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     assert len(json_lines(tmp_path / "r.jsonl", "frame")) == end["frames"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+NOHUP = pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) == signal.SIG_IGN, reason="nohup runs the tests"
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=NOHUP)],
+)
 def test_a_signal_ends_the_run_in_order(
     tmp_path: Path, weights: str, number: signal.Signals, code: int
 ) -> None:

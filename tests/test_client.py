@@ -154,6 +154,20 @@ def test_a_pipe_that_closes_ends_the_client_quietly() -> None:
         assert client.wait(60) == 0
 
 
+def test_a_full_disk_ends_the_client_with_one_line() -> None:
+    with (
+        open("/dev/full", "w") as full,  # noqa: PTH123 - a device
+        Publisher(ZmqConfig(pattern="push", linger_s=0.05)) as publisher,
+        started(*COMMAND, publisher.endpoint, "--pattern", "pull", stdout=full) as client,
+    ):
+        publisher.inform()
+        publisher.put([frame_result(0)])
+        _, err = client.communicate(timeout=60)
+    (line,) = err.splitlines()
+    assert client.returncode == 1
+    assert line.endswith("No space left on device")
+
+
 def test_ids_wrap_into_16_bits_and_never_to_the_background(tmp_path: Path) -> None:
     folder = LabelMapFolder(tmp_path)
     path = folder.write(frame(0, {65_535: box_mask(SIZE, 0, 0, 1, 1),
@@ -168,6 +182,23 @@ def test_a_further_run_does_not_overwrite_the_first(tmp_path: Path) -> None:
     assert folder.write(frame(0)) == tmp_path / "000000.png"
     assert folder.write(frame(0, run=OTHER_RUN)) == tmp_path / OTHER_RUN / "000000.png"
     assert folder.write(frame(1)) == tmp_path / "000001.png"
+
+
+def test_pictures_of_earlier_runs_stay_as_they_are(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    LabelMapFolder(tmp_path).write(frame(0, {1: box_mask(SIZE, 0, 0, 1, 1)}))
+    (tmp_path / "notes.png").write_text("")
+    before = (tmp_path / "000000.png").read_bytes()
+    assert caplog.messages == []
+    folder = LabelMapFolder(tmp_path)
+    assert caplog.messages == [
+        f"{tmp_path} holds 1 numbered images of earlier runs already; "
+        "those that come now go into folders named by their runs"
+    ]
+    assert folder.write(frame(0)) == tmp_path / RUN / "000000.png"
+    assert folder.write(frame(0, run=OTHER_RUN)) == tmp_path / OTHER_RUN / "000000.png"
+    assert (tmp_path / "000000.png").read_bytes() == before
 
 
 def test_a_picture_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

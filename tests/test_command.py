@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
 from streamer.command import command
 from streamer.errors import ConfigError, SourceError
+from tests.processes import ROOT, STREAM
 
 
 def test_a_main_function_gets_its_arguments_and_gives_its_own_exit_code() -> None:
@@ -64,3 +69,99 @@ def test_a_signal_lets_files_be_closed_and_is_told_by_the_exit_code(
     assert closed
     assert capsys.readouterr() == ("", "")
     assert signal.getsignal(number) is before
+
+
+def test_what_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    @command
+    def main(arguments: Sequence[str] | None = None) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert main() == 1
+    assert capsys.readouterr() == ("", f"error: [Errno {errno.ENOSPC}] No space left on device\n")
+
+
+PRINTS = """import sys
+from streamer.command import command
+@command
+def main(arguments):
+    print("some text")
+    return 0
+sys.exit(main())"""
+
+LINE = '{"type":"video","schema":"vistr-results","version":1,"video_id":1,"size":[1,1]}'
+
+
+@pytest.fixture(params=["buffered", "unbuffered"])
+def environment(request: pytest.FixtureRequest) -> dict[str, str]:
+    unbuffered = {"PYTHONUNBUFFERED": "1"} if request.param == "unbuffered" else {}
+    return {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | unbuffered
+
+
+@pytest.fixture
+def full() -> Iterator[int]:
+    """A standard output that takes nothing."""
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """A standard output whose reader has left."""
+    reader, descriptor = os.pipe()
+    os.close(reader)
+    yield descriptor
+    os.close(descriptor)
+
+
+def run(
+    folder: Path, command: Sequence[str], output: int, environment: dict[str, str]
+) -> tuple[int, list[str]]:
+    """The exit code of a command, and what it complains of."""
+    (folder / "r.jsonl").write_text(LINE)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(ROOT)},
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    return done.returncode, done.stderr.splitlines()
+
+
+PYTHON = (sys.executable,)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ((*PYTHON, "-c", PRINTS), 1),
+        ((*STREAM, "--print_config"), 1),
+        # What they are for is in files: that it cannot be told is no failure.
+        ((*PYTHON, "-m", "streamer.results", "r.jsonl", "r.json"), 0),
+        ((*PYTHON, "-m", "streamer.keys", "keys", "camera"), 0),
+    ],
+)
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, full: int, environment: dict[str, str], command: Sequence[str], code: int
+) -> None:
+    ended, (line,) = run(tmp_path, command, full, environment)
+    assert ended == code
+    assert line.endswith("No space left on device")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        (*STREAM, "--help"),
+        (*PYTHON, "-m", "streamer.results", "r.jsonl", "r.json"),
+        (*PYTHON, "-m", "streamer.keys", "keys", "camera"),
+    ],
+)
+def test_a_reader_that_has_left_is_no_failure(
+    tmp_path: Path, unread: int, environment: dict[str, str], command: Sequence[str]
+) -> None:
+    assert run(tmp_path, command, unread, environment) == (0, [])

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model import FrameFeatures, VisTR, load_vistr
 from model.postprocess import slot_scores
-from streamer.assembly import SHIPPED_CLIP
+from streamer.config import SHIPPED_CLIP
 from streamer.device import Expected, calculates_bf16, load_network
 from streamer.predictor import encode_frames
 from streamer.source_options import SourceConfig

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -48,8 +50,26 @@ def test_no_reader_outlives_it(
     assert str(tmp_path / "a" / "demo" / "masks.mp4") in given
     (reader,) = readers
     assert reader.poll() is not None
-    told = "demo: error: the subscriber did not end within 0.1 s\n"
+    told = "error: the subscriber did not end within 0.1 s\n"
     assert capsys.readouterr().err == ("" if stream else told)
+
+
+def test_no_reader_outlives_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, readers: list[subprocess.Popen[str]]
+) -> None:
+    def run(_: Sequence[str]) -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr(cli, "main", run)
+    monkeypatch.setattr(demo, "READER_S", 0.1)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        assert demo.main([str(tmp_path / "demo")]) == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    (reader,) = readers
+    assert reader.poll() is not None
 
 
 def test_a_folder_that_is_a_file_is_said_before_anything_starts(
@@ -57,5 +77,7 @@ def test_a_folder_that_is_a_file_is_said_before_anything_starts(
 ) -> None:
     (tmp_path / "demo").write_text("")
     assert demo.main([str(tmp_path / "demo")]) == 1
-    assert capsys.readouterr().err == f"demo: error: {tmp_path}/demo: File exists\n"
+    assert capsys.readouterr().err == (
+        f"error: cannot make the folder {tmp_path}/demo: File exists\n"
+    )
     assert readers == []

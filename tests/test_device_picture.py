@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from streamer.assembly import SHIPPED_CLIP
+from streamer.config import SHIPPED_CLIP
 from streamer.sources.device_picture import copy_picture
 from streamer.sources.picture import Orientation, RgbConverter
 from tests.clips import Image, draw, frames_of, make_clip

@@ -55,6 +55,8 @@ def test_good_endpoints_pass(endpoint: str) -> None:
         "inproc://masks",
         "ipc://",
         "ipc:///tmp/a\0b",
+        "ipc:///tmp/\udcff",  # as Python takes arguments that are no text
+        "tcp://\udcff:5555",
         "ipc:///" + "a" * 107,
     ],
 )

@@ -53,6 +53,7 @@ def test_line_breaks_and_exceptions_stay_in_their_line() -> None:
     record = logging.LogRecord("x", logging.ERROR, "f", 1, "a\n%s", ("b",), info)
     text = JsonFormatter().format(record)
     assert "\n" not in text
+    assert text.isascii()  # as it may be written in any encoding
     fields = json.loads(text)
     assert fields["message"] == "a\nb"
     assert fields["exception"].endswith("über\nzwei Zeilen")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import streamer
 from streamer import cli
-from streamer.assembly import SHIPPED_CLIP
+from streamer.config import SHIPPED_CLIP
 from streamer.output import FrameResult
 from streamer.sources import frame_assembler
 from streamer.sources.device_picture import DevicePicture, copy_picture

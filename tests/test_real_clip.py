@@ -14,7 +14,7 @@ from pycocotools import mask as coco_mask
 from scipy import ndimage
 
 from benchmarks.annotations import GroundTruth, read_ground_truth
-from streamer.assembly import SHIPPED_CLIP
+from streamer.config import SHIPPED_CLIP
 
 LABELS = Path(__file__).parent / "real_clip" / "annotations.json"
 EIGHT_NEIGHBOURS = np.ones((3, 3))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tracemalloc
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -163,6 +164,7 @@ def spoiled(**fields: Any) -> dict[str, Any]:
         (spoiled(score="high"), "could not convert string to float: 'high'"),
         (spoiled(segmentation={"size": [9, 9], "counts": "0"}), r"not an RLE of size \[4, 6\]"),
         (spoiled(segmentation={"size": SIZE, "counts": [24]}), r"not an RLE of size \[4, 6\]"),
+        (spoiled(score=10**400), "int too large to convert to float"),
         (frame() | {"instances": None}, "'NoneType' object is not iterable"),
         (spoiled(score=float("nan")), "is not JSON: NaN is not a number"),
     ],
@@ -176,11 +178,47 @@ def test_a_malformed_line_is_named_by_its_number(
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
-def test_a_score_too_large_for_a_number_is_named(tmp_path: Path) -> None:
-    lines, results = write(tmp_path, [video(), frame(instance(1, score=0.125)), frame()])
-    Path(lines).write_text(Path(lines).read_text().replace("0.125", "1e999"))
-    with pytest.raises(SourceError, match="line 2: track_id 1: score is inf"):
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("0.125", "track_id 1: score is inf"),
+        ("77", "cannot convert float infinity to integer"),
+        ("88", r"track_id 1: bbox is \[inf, 0, 1, 1\]"),
+    ],
+)
+def test_a_number_too_large_is_named(tmp_path: Path, number: str, reason: str) -> None:
+    one = instance(1, 0.125, 77) | {"bbox": [88, 0, 1, 1]}
+    lines, results = write(tmp_path, [video() | {"masks": False}, frame(one), frame()])
+    Path(lines).write_text(Path(lines).read_text().replace(number, "1e999"))
+    with pytest.raises(SourceError, match=f"line 2: {reason}"):
         assemble(lines, results)
+
+
+def test_scores_whose_sum_is_too_large_are_named(tmp_path: Path) -> None:
+    lines, results = write(tmp_path, [video(), *[frame(instance(1, score=1e308))] * 2])
+    with pytest.raises(SourceError, match=r"line 3: track_id 1: score is 1e\+308"):
+        assemble(lines, results)
+
+
+def test_parts_of_one_run_make_one_file_and_those_of_two_are_refused(tmp_path: Path) -> None:
+    first, second = video(1) | {"run": "a"}, video(2) | {"run": "b"}
+    frames = [frame(instance(1)), frame(instance(1), video_id=2)]
+    lines, results = write(tmp_path, [first, frames[0], second | {"run": "a"}, frames[1]])
+    assert assemble(lines, results) == 2
+    lines, results = write(tmp_path, [first, frames[0], second, frames[1]])
+    with pytest.raises(SourceError, match=r"line 3: run 'b' comes after run 'a'"):
+        assemble(lines, results)
+
+
+def test_a_pipe_is_refused_by_its_name(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(writer)
+    try:
+        with pytest.raises(SourceError, match=rf"/dev/fd/{reader}: is a pipe or the like"):
+            assemble(f"/dev/fd/{reader}", str(tmp_path / "r.json"))
+    finally:
+        os.close(reader)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff\xfe", "17", "[" * 10**5])

@@ -117,7 +117,7 @@ def test_they_win_over_a_config_file(tmp_path: Path) -> None:
 def test_a_source_replaces_the_clip_of_a_config_file(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("mp4_clip_path: a.mp4\n")
     assert parse(["--config", str(tmp_path / "c.yaml"), "b.mp4"]).input == "b.mp4"
-    with pytest.raises(ConfigError, match="mp4_clip_path is 'a.mp4'; allowed: none beside SOURCE"):
+    with pytest.raises(ConfigError, match=r"mp4_clip_path is 'a.mp4'; allowed: none beside SOURCE"):
         parse(["--mp4_clip_path", "a.mp4", "b.mp4"])
 
 

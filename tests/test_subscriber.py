@@ -208,7 +208,12 @@ def test_where_the_kernel_does_not_tell_what_came_frames_come_all_the_same(
         assert next(iter(subscriber)).frame == 0
 
 
-MALFORMED = ["", "5555", "tcp://127.0.0.1", "bogus://x", "tcp://127.0.0.1:80x"]
+MALFORMED = [
+    *("", "5555", "tcp://127.0.0.1", "bogus://x", "tcp://127.0.0.1:80x"),
+    "inproc://x",  # the reader's context is its own
+    "ipc://",
+    *("ipc:///tmp/\udcff", "tcp://\udcff:5555"),  # as Python takes arguments that are no text
+]
 
 
 @pytest.mark.parametrize("endpoint", [*MALFORMED, *(f"tcp://h:{port}" for port in ("0", 99999))])
@@ -216,6 +221,13 @@ def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
     with pytest.raises(ConfigError, match="is malformed; allowed") as caught:
         MaskSubscriber(endpoint)
     assert repr(endpoint) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "\udcff", "x" * 1001])
+def test_a_name_that_no_stream_can_have_is_named(name: str) -> None:
+    with pytest.raises(ConfigError, match="a name of up to 1000 characters, without a slash") as no:
+        MaskSubscriber("tcp://127.0.0.1:5555", name)
+    assert repr(name) in str(no.value)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from av.video.codeccontext import VideoCodecContext
 
-from streamer.assembly import SHIPPED_CLIP
+from streamer.config import SHIPPED_CLIP
 from streamer.errors import ConfigError, DeviceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import logging
 import sys
 from collections import deque
@@ -47,8 +46,6 @@ def describe(frame: ReceivedFrame) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read a stream and print a line per frame; returns the exit code."""
     options = _parser().parse_args(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # category names on a plain terminal
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return _read(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from streamer.client.received import ReceivedFrame
 from streamer.image_encoding import encode_png
 from streamer.sinks.output_path import make_folder, write_whole
+
+log = logging.getLogger(__name__)
 
 LABELS = 65_535
 """Most labels of a 16-bit picture beside the background."""
@@ -18,7 +21,8 @@ class LabelMapFolder:
     """Writes each frame's instances as a 16-bit greyscale PNG.
 
     A pixel is 0, or the track id of the topmost instance: ``(track_id - 1) % 65535 + 1``, which is
-    the id itself up to 65535. Frames of a further run go into a folder of that run's name.
+    the id itself up to 65535. Frames of a further run go into a folder of that run's name, and so
+    do those of the first, with a warning, where an earlier reader has left pictures.
 
     Args:
         folder: Where to write; made if it is not there.
@@ -31,6 +35,14 @@ class LabelMapFolder:
         self._folder = folder
         self._first_run: str | None = None
         make_folder(folder)
+        old = sum(1 for _ in folder.glob("[0-9]" * 6 + "*.png"))
+        self._is_new = old == 0
+        if old:
+            log.warning(
+                "%s holds %d numbered images of earlier runs already; "
+                "those that come now go into folders named by their runs",
+                *(folder, old),
+            )
 
     def write(self, frame: ReceivedFrame) -> Path:
         """Write ``<frame:06d>.png`` and return its path.
@@ -41,7 +53,7 @@ class LabelMapFolder:
         """
         folder = self._folder
         self._first_run = self._first_run or frame.run
-        if frame.run != self._first_run:
+        if not self._is_new or frame.run != self._first_run:
             folder = folder / frame.run
             make_folder(folder)
         ids = [(instance.track_id - 1) % LABELS + 1 for instance in frame.instances]

@@ -17,6 +17,7 @@ from streamer.option_check import check
 from streamer.sinks.endpoint import check_connectable, malformed
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
+from streamer.wire.stream_name import check_stream_name
 
 MAX_PART_BYTES = 2**26
 """Most bytes of one part that is accepted: beyond it ZeroMQ drops the connection."""
@@ -71,7 +72,8 @@ class MaskSubscriber:
         end: What the publisher said last, once the iteration has ended.
 
     Raises:
-        ConfigError: The endpoint is malformed, an option out of range, or a key cannot be read.
+        ConfigError: The endpoint is malformed, an option out of range, the name one that no stream
+            can have, or a key cannot be read.
     """
 
     def __init__(  # noqa: PLR0913 - options, and what they are of
@@ -90,6 +92,8 @@ class MaskSubscriber:
         is_time = timeout_s is None or (isinstance(timeout_s, int | float) and timeout_s >= 0)
         check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
         check_connectable(endpoint)
+        if stream is not None:
+            check_stream_name(stream)
         self.endpoint = endpoint
         self.lost = 0
         self.malformed = 0

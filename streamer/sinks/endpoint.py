@@ -15,7 +15,11 @@ import zmq
 from streamer.errors import ConfigError, SinkError
 
 ALLOWED = "tcp://HOST:PORT (port 0 to 65535, or * for a free one) or ipc://PATH"
-TCP = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5}|\*)")
+# Without what stands for bytes of an argument that are no text: ZeroMQ's binding takes UTF-8 alone.
+TCP = re.compile(
+    r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]\ud800-\udfff]+):(?P<port>\d{1,5}|\*)"
+)
+IPC = re.compile(r"ipc://(?P<path>[^\0\ud800-\udfff]+)", re.DOTALL)
 OWNER_ONLY = 0o077
 
 
@@ -30,24 +34,23 @@ def check_endpoint(endpoint: str) -> None:
     tcp = TCP.fullmatch(endpoint)
     if tcp is not None and (tcp["port"] == "*" or int(tcp["port"]) <= 65_535):
         return
-    path = endpoint.removeprefix("ipc://")
-    longest = int(zmq.IPC_PATH_MAX_LEN)
-    if path != endpoint and path and "\0" not in path and len(os.fsencode(path)) <= longest:
+    if _is_ipc(endpoint):
         return
-    allowed = f"{ALLOWED} of up to {longest} bytes"
+    allowed = f"{ALLOWED} of up to {zmq.IPC_PATH_MAX_LEN} bytes"
     raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
 def check_connectable(endpoint: str) -> None:
-    """Refuse a TCP endpoint that is malformed; of others ZeroMQ tells.
+    """Refuse an endpoint that is malformed.
 
     Raises:
         ConfigError: It is not of a form that can be read from.
     """
-    if endpoint.startswith("tcp://"):
-        tcp = TCP.fullmatch(endpoint)
-        if tcp is None or tcp["port"] == "*" or not 1 <= int(tcp["port"]) <= 65_535:
-            raise malformed(endpoint)
+    tcp = TCP.fullmatch(endpoint)
+    if tcp is not None and tcp["port"] != "*" and 1 <= int(tcp["port"]) <= 65_535:
+        return
+    if not _is_ipc(endpoint):
+        raise malformed(endpoint)
 
 
 def malformed(endpoint: str) -> ConfigError:
@@ -92,6 +95,11 @@ def is_loopback(endpoint: str) -> bool:
         return ipaddress.ip_address(tcp["host"].strip("[]")).is_loopback
     except ValueError:  # a name: ZeroMQ gives addresses for what it has bound
         return False
+
+
+def _is_ipc(endpoint: str) -> bool:
+    ipc = IPC.fullmatch(endpoint)
+    return ipc is not None and len(ipc["path"].encode()) <= zmq.IPC_PATH_MAX_LEN
 
 
 def _check_free(endpoint: str) -> None:
