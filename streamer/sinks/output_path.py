@@ -141,8 +141,15 @@ def parts_of(path: Path) -> re.Pattern[str]:
 
 
 def next_part(path: Path) -> int:
-    """The number behind those of an output's parts that are there; 0 where there is none."""
-    names = [parts_of(path).fullmatch(other.name) for other in path.parent.iterdir()]
+    """The number behind those of an output's parts that are there; 0 where there is none.
+
+    Raises:
+        SinkError: The folder cannot be listed.
+    """
+    try:
+        names = [parts_of(path).fullmatch(other.name) for other in path.parent.iterdir()]
+    except OSError as error:
+        raise SinkError(f"{path.parent}: {error.strerror}") from error
     numbers = [int(name[1]) for name in names if name]
     return max([*numbers, 0 if path.exists() else -1]) + 1
 
