@@ -151,6 +151,7 @@ def _window(
             f"{stored.name}: key 'vistr.query_embed.weight' has {rows} rows, "
             f"expected {stored.queries} as args.num_queries says"
         )
+    is_asked = stored.frames is None and stored.slots is None and (frames or slots) is not None
     if frames is None:
         frames = rows // slots if slots and not rows % slots else RESNET50.frames
     if slots is None and frames > 0 and not rows % frames:
@@ -160,10 +161,10 @@ def _window(
             f"{stored.name}: key 'vistr.query_embed.weight' has {rows} rows, expected frames "
             f"times slots, not {frames} times {'a whole number' if slots is None else slots}"
         )
-    if stored.frames is None and frames != RESNET50.frames and not rows % RESNET50.frames:
+    if is_asked and frames != RESNET50.frames:
         log.warning(
-            "%s: does not say what its %d queries are; taken for %d frames of %s slots, as asked "
-            "for, and not for the published %d frames",
+            "%s: does not say what its %d queries are; taken for %d frames of %d slots, as asked "
+            "for (the published weights have %d frames)",
             *(stored.name, rows, frames, slots, RESNET50.frames),
         )
     return frames, slots

@@ -44,9 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     is_json = "--log=json" in given or ("--log", "json") in pairwise(given)
     try:
-        with handled(interrupt):
-            with printing():
-                config = parse(arguments)
+        with handled(interrupt), printing():
+            config = parse(arguments)
             is_json = config.log == "json"
             if is_json:
                 console.setFormatter(JsonFormatter())

@@ -40,6 +40,7 @@ def holds_anything(text: str, renamed: Mapping[str, str] | None = None) -> bool:
         check(tag is None, place, tag, "values without tags")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     for name, scalar in _scalars(root, ""):
+        check(name != "config", name, scalar.value[:40], "no config within a config")
         instead = (renamed or {}).get(name)
         check(instead is None, name, scalar.value[:40], f"{instead} in a config")
         check(_is_sound(scalar), name, scalar.value[:40], "a number, or text in quotes")

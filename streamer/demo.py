@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamer import cli
+from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m streamer.demo", description="The whole stream on the shipped clip."
     )
-    parser.add_argument("folder", nargs="?", default="demo", type=Path, help="default: demo")
+    parser.add_argument("folder", nargs="?", default="demo", type=folder_name, help="default: demo")
     folder: Path = parser.parse_args(arguments).folder
     make_folder(folder)
     endpoint = f"tcp://127.0.0.1:{_free_port()}"

@@ -30,12 +30,13 @@ NOT_HERE = (
 
 
 class _Settings:
-    """PyTorch's settings, which belong to the whole process, as they were before any stream."""
+    """PyTorch's settings as they were before any stream: a thread's and the whole process's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._streams = 0
-        self._before = (0, False)
+        self._allowed_tf32 = False
+        self._here = _OfThread()
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -43,16 +44,28 @@ class _Settings:
         cudnn = torch.backends.cudnn
         with self._lock:
             if not self._streams:
-                self._before = torch.get_num_threads(), cudnn.allow_tf32
+                self._allowed_tf32 = cudnn.allow_tf32
             self._streams += 1
+        if not self._here.streams:
+            self._here.threads = torch.get_num_threads()
+        self._here.streams += 1
         try:
             yield
         finally:
+            self._here.streams -= 1
+            if not self._here.streams:
+                torch.set_num_threads(self._here.threads)
             with self._lock:
                 self._streams -= 1
                 if not self._streams:
-                    threads, cudnn.allow_tf32 = self._before
-                    torch.set_num_threads(threads)
+                    cudnn.allow_tf32 = self._allowed_tf32
+
+
+class _OfThread(threading.local):
+    """OpenMP has a number of threads for each thread that calculates."""
+
+    streams = 0
+    threads = 0
 
 
 _settings = _Settings()
@@ -63,7 +76,8 @@ class FrameStream(AbstractContextManager["FrameStream"]):
 
     Leaving the block in any way stops decoding and releases everything. Inside, PyTorch has
     `StreamConfig.threads`, and convolutions in float32 on CUDA no TF32; after the last of several
-    streams what it had before the first. Of several, the last to begin decides the threads.
+    streams what it had before the first. Of several on a thread, the last to begin decides the
+    threads.
 
     Args:
         config: What to read and how.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zmq.auth import create_certificates
 
+from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.errors import ConfigError, SinkError
 from streamer.standard_output import say
@@ -54,7 +55,7 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make keys from the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m streamer.keys", description=DESCRIPTION)
-    parser.add_argument("folder", type=Path, help="where to write the keys")
+    parser.add_argument("folder", type=folder_name, help="where to write the keys")
     parser.add_argument("names", nargs="+", metavar="NAME", help="publisher or reader")
     options = parser.parse_args(arguments)
     for name in options.names:

@@ -14,7 +14,7 @@ from streamer.config import StreamConfig
 from streamer.sinks.annotation_sink import AnnotationSink
 from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.sinks.output_path import next_part
+from streamer.sinks.output_path import check_unwritten, next_part, part_of
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink, lines_path
@@ -73,14 +73,21 @@ def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
 
 
 def _segments(config: StreamConfig, *, endless: bool) -> Segments:
-    """What numbers the files; where they go on for ever, behind those of the run before."""
+    """What numbers the files; where they go on for ever, behind those of the run before.
+
+    Raises:
+        SinkError: That run goes on, or a folder cannot be listed.
+    """
     limits = config.mp4.segment_s, config.mp4.segment_mb
     segments = Segments(*limits)
     if not (endless and segments.is_limited):
         return segments
     lines = [lines_path(path) for path in config.results]
     paths = [spec.path for spec in config.outputs("video")] + lines
-    return Segments(*limits, first=max((next_part(Path(path)) for path in paths), default=0))
+    numbers = {Path(path): next_part(Path(path)) for path in paths}
+    for path, number in numbers.items():
+        check_unwritten(part_of(path, max(0, number - 1)))
+    return Segments(*limits, first=max(numbers.values(), default=0))
 
 
 def _sound_source(config: StreamConfig, *, endless: bool) -> Callable[[], InputContainer] | None:

@@ -57,7 +57,7 @@ def say_written(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Have what is printed inside arrive; that nobody reads it any more is no failure.
+    """Have what is printed inside arrive; that nobody reads the end of it is no failure.
 
     Raises:
         StreamError: The system refuses something, such as to write to a full disk.

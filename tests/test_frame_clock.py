@@ -53,10 +53,11 @@ def test_a_file_that_leaps_by_hours_is_damaged_and_goes_on() -> None:
 
 
 def test_a_leap_that_is_taken_back_is_not_added_again() -> None:
-    stamps = in_tenths(0, 1, 2, 600, 3, 4, 5, 6, 7)
-    seen = times(FrameClock(False, TENTH), stamps, [0] * 9)
-    assert seen[3] == 60
-    assert seen[-2:] == [pytest.approx(60.1, abs=0.01), pytest.approx(60.2, abs=0.01)]
+    for leap in ([600], [600, 601], [600, 601, 602]):
+        stamps = in_tenths(0, 1, 2, *leap, 3, 4, 5, 6, 7)
+        *_, before, last = times(FrameClock(False, TENTH), stamps, [0] * len(stamps))
+        assert before == pytest.approx(leap[-1] / 10 + 0.1, abs=0.01)
+        assert last == pytest.approx(leap[-1] / 10 + 0.2, abs=0.01)
 
 
 def test_restart_goes_on_one_interval_later() -> None:

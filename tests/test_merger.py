@@ -99,14 +99,14 @@ def test_flush_gives_out_what_windows_covered() -> None:
 
 
 @pytest.mark.parametrize(("area", "shown"), [(3, False), (4, True)])
-def test_what_is_smaller_than_a_pixel_of_the_network_is_not_there(area: int, shown: bool) -> None:
-    # Frames are twice as high and as wide as masks: a pixel of those is four of a frame.
-    mask = np.zeros((40, 80), np.bool_)
+def test_a_sliver_of_a_pixel_of_the_network_is_not_there(area: int, shown: bool) -> None:
+    # Frames are four times as high and as wide as masks: a pixel of those is 16 of a frame.
+    mask = np.zeros((80, 160), np.bool_)
     mask[10, 20 : 20 + area] = True
     merger = FrameMerger(0, NAMES, upsample=lambda logits, *_: [CroppedMask.from_array(mask)] * 2)
-    for frame in make_frames(make_epoch((40, 80)), 2):
+    for frame in make_frames(make_epoch((80, 160)), 2):
         merger.add(frame)
-    window = window_of(make_epoch((40, 80)), range(2), leaving=2)
+    window = window_of(make_epoch((80, 160)), range(2), leaving=2)
     results = merger.merge(window, predict(2), [CAT])
     assert [len(result.instances) for result in results] == [int(shown)] * 2
 

@@ -150,6 +150,25 @@ def test_segments_of_a_recording_go_on_behind_those_of_the_run_before(tmp_path: 
     assert len(json_lines(tmp_path / "r.6.jsonl", "frame")) == 10
 
 
+def test_a_recording_that_goes_on_is_not_gone_on_with(tmp_path: Path) -> None:
+    config = StreamConfig(results=[f"{tmp_path}/r.json"], mp4=Mp4Config(segment_s=1))
+    [first] = file_sinks(config, endless=True)
+    first.start()
+    with pytest.raises(SinkError, match=r"r\.jsonl: another run writes it"):
+        file_sinks(config, endless=True)
+    first.put(EndOfStream("end", 0, 0))
+    assert first.finish(PATIENCE_S) is None
+    assert len(file_sinks(config, endless=True)) == 1
+
+
+def test_the_results_of_an_earlier_recording_stay(tmp_path: Path) -> None:
+    config = StreamConfig(results=[f"{tmp_path}/r.json"], mp4=Mp4Config(segment_s=1))
+    for name in ("r.json", "r.jsonl"):
+        (tmp_path / name).write_text("of an earlier run")
+    run(file_sinks(config, endless=True), [])
+    assert {path.name for path in tmp_path.iterdir()} == {"r.json", "r.jsonl", "r.1.jsonl"}
+
+
 def test_segments_of_a_file_are_replaced(tmp_path: Path) -> None:
     config = StreamConfig(output=[f"{tmp_path}/a.mp4"], mp4=Mp4Config(style="frame", segment_s=1))
     results = [frame_result(index, masks={}, fps=10) for index in range(20)]

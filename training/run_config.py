@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE
 from streamer.config import MAX_THREADS
 from streamer.errors import ConfigError
 from streamer.option_check import check
@@ -131,9 +132,10 @@ class TrainConfig:
         check(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
         check(0 <= self.seed <= MAX_SEED, "seed", self.seed, f"0 to {MAX_SEED}")
         check(0 <= self.threads <= MAX_THREADS, "threads", self.threads, f"0 to {MAX_THREADS}")
-        if not self.short_sides or min(self.short_sides) < 32:
+        if not all(MIN_SHORT_SIDE <= side <= MAX_SHORT_SIDE for side in self.short_sides or (0,)):
             raise ConfigError(
-                f"short_sides are {self.short_sides}, expected one or more, from 32 on"
+                f"short_sides are {self.short_sides}, expected one or more, from "
+                f"{MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}"
             )
         if not self.aspects or not all(0 < aspect < math.inf for aspect in self.aspects):
             raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")

@@ -16,10 +16,12 @@ import torch
 
 from benchmarks.machine import commit
 from model import VisTR
+from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE
 from streamer.argument_types import output_file, whole_number
 from streamer.command import command
 from streamer.errors import CheckpointError, SourceError
 from streamer.json_file import read_json
+from streamer.option_check import check
 from training.state import load_trainee, short_sided, tensors_sha256, write_network
 
 
@@ -28,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
     trainee = load_trainee(options.checkpoint)
+    side = options.short_side or trainee.net.short_side
+    allowed = f"from {MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}"
+    check(MIN_SHORT_SIDE <= side <= MAX_SHORT_SIDE, "short_side", side, allowed)
     net = trainee.export(trainee.net.frames)
-    net = short_sided(net, options.short_side or net.short_side).to(torch.float16)
+    net = short_sided(net, side).to(torch.float16)
     for name, tensor in net.state_dict().items():
         if not tensor.isfinite().all():
             raise CheckpointError(

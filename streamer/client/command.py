@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamer.argument_types import whole_number
+from streamer.argument_types import folder_name, whole_number
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
@@ -116,7 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         default="sub",
         help="sub for a publisher with zmq.pattern pub, pull for push (default: sub)",
     )
-    add("--save", metavar="DIR", type=Path, help="write label maps there: pixels are track ids")
+    add(
+        "--save",
+        metavar="DIR",
+        type=folder_name,
+        help="write label maps there: pixels are track ids",
+    )
     add(
         "--timeout_s",
         metavar="S",

@@ -135,6 +135,19 @@ def open_alone(path: str, flags: int) -> int:
     return descriptor
 
 
+def check_unwritten(path: Path) -> None:
+    """See that no process writes a file, as `open_alone` opens it; it need not be there.
+
+    Raises:
+        SinkError: One does.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SinkError(f"{path}: another run writes it") from error
+
+
 def parts_of(path: Path) -> re.Pattern[str]:
     """The names of an output's numbered parts, the number as the first group."""
     return re.compile(rf"{re.escape(path.stem)}\.([0-9]+){re.escape(path.suffix)}")

@@ -82,7 +82,8 @@ class ResultsSink:
         self.written: list[Path] = []
         self._lines = self._open()
         try:
-            Path(path).unlink(missing_ok=True)
+            if not self._number:
+                Path(path).unlink(missing_ok=True)
         except OSError as error:
             self._lines.close()
             raise SinkError(f"{path}: {error.strerror}") from error
@@ -120,10 +121,13 @@ class ResultsSink:
         Raises:
             SinkError: Something cannot be written; the lines before it stay.
         """
-        self._close()
-        if self._assemble:
-            assemble(str(self._lines_path), self._path)
-            self.written.append(Path(self._path))
+        try:
+            self._flush()
+            if self._assemble:  # before the lines are another run's to write
+                assemble(str(self._lines_path), self._path)
+                self.written.append(Path(self._path))
+        finally:
+            self._close()
 
     def _open(self) -> TextIO:
         self._lines_path = part_of(Path(lines_path(self._path)), self._number)
@@ -135,6 +139,12 @@ class ResultsSink:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
         self.written.append(self._lines_path)
         return lines
+
+    def _flush(self) -> None:
+        try:
+            self._lines.flush()
+        except OSError as error:
+            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
     def _close(self) -> None:
         try:
@@ -193,9 +203,9 @@ class ResultsSink:
         line = json.dumps(fields, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
         try:
             self._lines.write(line + "\n")
-            self._lines.flush()
         except OSError as error:
             raise SinkError(f"{self._lines_path}: {error.strerror}") from error
+        self._flush()
 
     def _as_json(self, instance: Instance) -> dict[str, Any]:
         has_mask = self._info is not None and self._info.masks

@@ -75,8 +75,8 @@ class FrameClock:
         time_s = stamp_s - self._zero_s
         self._behind = self._behind + 1 if time_s <= last_s else 0
         if self._behind == 1:
-            # The frame before may have leapt; that is then no interval.
-            self._interval_s = self._interval_before_s
+            # The frames before may have leapt, one or more: that is then no interval.
+            self._interval_s = min(self._interval_s, self._interval_before_s)
         if 0 < self._behind < BEHIND_LIMIT:
             return last_s + NUDGE_S
         if self._behind or time_s - expected_s > self._max_jump_s:

@@ -71,13 +71,14 @@ class PatientMedia:
         reader.begin(self._open if media is None else lambda: media)
         before = self.corrupt
         patience_s = self._config.read_timeout_s + GRACE_S
-        timeout_s = self._config.open_timeout_s + patience_s
+        # What is no camera may be decoded for long up to where it is to begin, and its reads end.
+        timeout_s = self._config.open_timeout_s + patience_s if self.live else None
         try:
             while True:
                 picture = reader.pictures.get(timeout_s)
                 self.corrupt = before + reader.corrupt
                 yield picture
-                timeout_s = patience_s
+                timeout_s = patience_s if self.live else None
         except Closed:
             return
         except TimeoutError:
