@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import docstring_parser
-import yaml
 from jsonargparse import (
     ActionConfigFile,
     ArgumentParser,
@@ -21,7 +20,7 @@ from jsonargparse import (
 from streamer import __version__
 from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
 from streamer.config import StreamConfig
-from streamer.config_file import holds_anything
+from streamer.config_file import has_options
 from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -102,13 +101,7 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
             SourceError: There is no such file, or it is not text.
         """
         path = find_config(values)
-        try:
-            has_values = holds_anything(path.read_text(encoding="utf-8"), SCRIPT_NAMES)
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"config {path}: cannot be read as text: {error}") from error
-        except yaml.YAMLError:
-            has_values = True  # jsonargparse says what is wrong with it
-        if has_values:
+        if has_options(path, SCRIPT_NAMES):
             super().__call__(parser, cfg, str(path), option_string)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import yaml
 from jsonargparse import get_loader
 
+from streamer.errors import SourceError
 from streamer.option_check import check
 
 MAX_DEPTH = 8
@@ -15,6 +17,25 @@ MAX_DEPTH = 8
 
 HUGE = re.compile(r"[\d_]{300}")
 """A number that float cannot hold; no part of a path is as long."""
+
+
+def has_options(path: Path, renamed: Mapping[str, str] | None = None) -> bool:
+    """Whether a config file has options to be applied; what is no YAML has, and the parser tells.
+
+    Args:
+        path: The file.
+        renamed: As of `holds_anything`.
+
+    Raises:
+        ConfigError: It holds what no option takes.
+        SourceError: There is no such file, or it is not text.
+    """
+    try:
+        return holds_anything(path.read_text(encoding="utf-8"), renamed)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"config {path}: cannot be read as text: {error}") from error
+    except yaml.YAMLError:
+        return True
 
 
 def holds_anything(text: str, renamed: Mapping[str, str] | None = None) -> bool:

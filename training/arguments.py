@@ -10,13 +10,12 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-import yaml
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from streamer.argument_errors import TYPE_WORDS
 from streamer.argument_types import folder_name
-from streamer.config_file import holds_anything
-from streamer.errors import ConfigError, SourceError
+from streamer.config_file import has_options
+from streamer.errors import ConfigError
 from streamer.option_check import check
 from training.run_config import TrainConfig
 
@@ -40,13 +39,7 @@ class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
             ConfigError: It holds what no option takes.
             SourceError: There is no such file, or it is not text.
         """
-        try:
-            has_values = holds_anything(Path(values).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(f"config {values}: cannot be read as text: {error}") from error
-        except yaml.YAMLError:
-            has_values = True  # jsonargparse says what is wrong with it
-        if has_values:
+        if has_options(Path(values)):
             super().__call__(parser, cfg, values, option_string)
 
 
