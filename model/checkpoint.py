@@ -90,11 +90,15 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
         path: File to write, ending in ``.safetensors``.
 
     Raises:
-        ValueError: `path` has another ending.
+        ValueError: `path` has another ending, or batch norms of the network are folded.
         OSError: The file cannot be written.
     """
     if Path(path).suffix != ".safetensors":
         raise ValueError(f"path is {str(path)!r}, expected a name ending in .safetensors")
+    with torch.device("meta"):
+        loaded = VisTR(net.architecture)
+    if net.state_dict().keys() != loaded.state_dict().keys():
+        raise ValueError("the network's batch norms are folded; save it before that")
     metadata = {
         "frames": net.frames,
         "slots": net.slots,

@@ -116,8 +116,9 @@ def find_config(name: str) -> Path:
         return Path(name)
     if name in shipped:
         return shipped[name]
+    missing = "no regular file" if Path(name).exists() else "no such file"
     raise SourceError(
-        f"config {name!r}: no such file; configs that ship by name: {', '.join(sorted(shipped))}"
+        f"config {name!r}: {missing}; configs that ship by name: {', '.join(sorted(shipped))}"
     )
 
 

@@ -81,7 +81,7 @@ def load(config: StreamConfig) -> VisTR:
     log.info(
         "network on %s in %s, its backbone in %s; %s; windows of %d; weights: %s",
         *(device, net.dtype, next(net.parameters()).dtype),
-        f"{threads} threads" if device.type == "cpu" else f"CUDA graphs: {config.cuda_graphs}",
+        f"threads: {threads}" if device.type == "cpu" else f"CUDA graphs: {config.cuda_graphs}",
         *(net.frames, config.weights or "the default, for demonstration"),
     )
     if not net.trained:

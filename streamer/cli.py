@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if is_json:
                 console.setFormatter(JsonFormatter())
             return _run(config, given)
+        return 0  # nobody reads what was being printed
     except StreamError as error:
         # A URL may have come where none belongs, and is then quoted as it stands.
         text = hide_all_credentials(str(error))

@@ -29,6 +29,7 @@ def command(main: Callable[[Sequence[str] | None], int]) -> Callable[..., int]:
         try:
             with handled(interrupt), printing():
                 return main(arguments)
+            return 0  # nobody reads what was being printed
         except StreamError as error:
             print(f"error: {error}", file=sys.stderr)
             return error.exit_code

@@ -57,13 +57,15 @@ def say_written(paths: Sequence[Path]) -> None:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """Have what is printed inside arrive; that nobody reads the end of it is no failure.
+    """Have what is printed inside arrive; where nobody reads it, the block at most ends there.
 
     Raises:
         StreamError: The system refuses something, such as to write to a full disk.
     """
     try:
         yield
+    except BrokenPipeError:  # where Python buffers nothing
+        forget_reader()
     except OSError as error:
         raise StreamError(str(error)) from error
     finally:

@@ -157,6 +157,7 @@ def test_a_full_disk_is_one_line(
     "command",
     [
         (*STREAM, "--help"),
+        (*STREAM, "--print_config"),
         (*PYTHON, "-m", "streamer.results", "r.jsonl", "r.json"),
         (*PYTHON, "-m", "streamer.keys", "keys", "camera"),
     ],

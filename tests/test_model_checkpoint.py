@@ -18,6 +18,7 @@ from torch import Tensor
 from model import LIGHT, Architecture, CheckpointError, VisTR, checkpoint, load_vistr, save_vistr
 from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
+from model.folding import fold_batch_norms
 from model.initialise import random_tensors
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
@@ -79,6 +80,14 @@ def test_half_precision_files_load_as_float32(tmp_path: Path) -> None:
 def test_saving_wants_the_ending_that_loading_goes_by(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"net\.pth', expected a name ending in \.safetensors"):
         save_vistr(tiny_vistr(), tmp_path / "net.pth")
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    net = tiny_vistr()
+    fold_batch_norms(net)
+    with pytest.raises(ValueError, match="batch norms are folded; save it before that"):
+        save_vistr(net, tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

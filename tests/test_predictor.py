@@ -368,11 +368,16 @@ def test_a_loaded_network_is_prepared_and_says_the_same(tmp_path: Path) -> None:
 
 
 def test_running_out_of_memory_is_explained(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VisTR, "relate", lambda *_: torch.empty(10**14))  # the CPU's own words
-    with pytest.raises(
-        DeviceError, match=r"window of 6 frames: out of memory; a smaller --short_s"
-    ):
-        VistrPredictor(net, 0.5).predict(windows(6)[0])
+    def without_memory_for_a_kernel(*_: object) -> None:
+        raise RuntimeError("could not create a primitive")
+
+    too_large = (lambda *_: torch.empty(10**14), without_memory_for_a_kernel)  # in their own words
+    for relate in too_large:
+        monkeypatch.setattr(VisTR, "relate", relate)
+        with pytest.raises(
+            DeviceError, match=r"window of 6 frames: out of memory; a smaller --short_s"
+        ):
+            VistrPredictor(net, 0.5).predict(windows(6)[0])
 
     def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -181,7 +181,7 @@ def test_an_ended_stream_does_not_wait_for_ever(
         publisher.inform()
         publisher.put([frame_result(0)])
         assert publisher.end(reason) is None  # type: ignore[arg-type]
-    assert "0 of 1 readers have come" in caplog.text
+    assert "0 of 1 reader(s) have come" in caplog.text
 
 
 def test_a_stream_cut_off_without_an_end_still_sends_eos() -> None:

@@ -131,7 +131,7 @@ class ZmqSink:
         if self._config.pattern == "push":
             log.info("the stream holds until a reader takes its messages")
         elif self._waits_for_readers:
-            log.info("the first frame waits for %d readers", self._config.wait_subscribers)
+            log.info("the first frame waits for %d reader(s)", self._config.wait_subscribers)
         if self._config.curve_key is None and not is_loopback(self.endpoint):
             log.warning(
                 "%s is open to whoever reaches this machine; zmq.curve_key keeps others out",
@@ -254,7 +254,7 @@ class ZmqSink:
         if finished and time.monotonic() < self._closed_at + self._config.linger_s:
             return True
         log.warning(
-            "%s: the stream is over and %d of %d readers have come",
+            "%s: the stream is over and %d of %d reader(s) have come",
             self.endpoint,
             self._readers.subscribed,
             self._config.wait_subscribers,

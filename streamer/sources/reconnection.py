@@ -58,6 +58,6 @@ class Reconnection:
     def reached(self) -> None:
         """Note that a frame came."""
         if self._attempts:
-            log.warning("%s: back after %d attempts", self._name, self._attempts)
+            log.warning("%s: back at attempt %d", self._name, self._attempts)
             self.count += 1
             self._attempts = 0
