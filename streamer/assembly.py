@@ -168,9 +168,7 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
             masks=config.masks,
             graphs=config.cuda_graphs,
         ),
-        stitcher=Stitcher(
-            accept=stitch.accept, duplicate_iou=stitch.duplicate_iou, memory=stitch.memory
-        ),
+        stitcher=Stitcher(accept=stitch.accept, memory=stitch.memory),
         merger=FrameMerger(
             delay,
             net.categories,

@@ -156,7 +156,7 @@ class Pipeline:
     def _process(self, window: Window) -> Generator[FrameResult]:
         started = time.perf_counter() - self._preparing_s
         self._preparing_s = 0.0
-        prediction = untangle(self._stages.predictor.predict(window))
+        prediction = untangle(self._stages.predictor.predict(window), window.real)
         identities = self._stages.stitcher.identify(window, prediction)
         results = self._stages.merger.merge(window, prediction, identities)
         self._stats.count_window(time.perf_counter() - started)

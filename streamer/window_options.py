@@ -52,13 +52,9 @@ class StitchConfig:
     accept: float = 0.3
     """Similarity in [0, 1] that a slot and a known track need to be called the same object."""
 
-    duplicate_iou: float = 0.6
-    """Mask IoU with a better slot of the same window from which a slot is a duplicate of it."""
-
     memory: int = 360
     """Frames after which a track that was not seen is forgotten."""
 
     def __post_init__(self) -> None:
         check(0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
-        check(0 < self.duplicate_iou <= 1, "stitch.duplicate_iou", self.duplicate_iou, "in (0, 1]")
         check(self.memory >= 1, "stitch.memory", self.memory, "at least 1")

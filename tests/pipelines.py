@@ -36,7 +36,7 @@ def pipeline(
     stages = Stages(
         WindowScheduler(8, stride, step, grows=grows),
         predictor,
-        Stitcher(accept=0.3, duplicate_iou=0.6, memory=100),
+        Stitcher(accept=0.3, memory=100),
         FrameMerger(delay, INFO.categories),
     )
     return Pipeline(DecoderThread(source, RingBuffer(64 if grows else 4, overflow)), stages)

@@ -110,7 +110,6 @@ def test_every_shipped_config_is_tested_above() -> None:
         ("--source.read_timeout_s 0", "source.read_timeout_s is 0"),
         ("--source.open_timeout_s 0", "source.open_timeout_s is 0"),
         ("--stitch.accept 2", "stitch.accept is 2"),
-        ("--stitch.duplicate_iou 0", "stitch.duplicate_iou is 0"),
         ("--stitch.memory 0", "stitch.memory is 0"),
         ("--zmq.hwm 0", "zmq.hwm is 0"),
         ("--zmq.heartbeat_s 0", "zmq.heartbeat_s is 0"),

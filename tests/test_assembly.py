@@ -58,14 +58,14 @@ def test_auto_asks_no_more_than_the_window_of_the_weights(live: bool) -> None:
 def test_what_is_asked_for_reaches_the_stages(net: VisTR, live: bool) -> None:
     config = StreamConfig(
         window=WindowConfig(stride=6, emit_delay=3, frame_step=2),
-        stitch=StitchConfig(accept=0.4, duplicate_iou=0.7, memory=50),
+        stitch=StitchConfig(accept=0.4, memory=50),
     )
     stages = make_stages(config, net, live=live)
     scheduler, stitcher = stages.scheduler, stages.stitcher
     # A stride that is given does not grow.
     assert (scheduler.stride, scheduler.longest_stride, scheduler.frame_step) == (6, 6, 2)
     assert stages.merger.emit_delay == 3
-    assert (stitcher.accept, stitcher.duplicate_iou, stitcher.memory) == (0.4, 0.7, 50)
+    assert (stitcher.accept, stitcher.memory) == (0.4, 50)
 
 
 def test_only_the_categories_asked_for_are_shown(net: VisTR, tmp_path: Path) -> None:

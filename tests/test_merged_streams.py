@@ -43,7 +43,7 @@ def run(
     """
     merger = FrameMerger(emit_delay, NAMES)
     scheduler = WindowScheduler(size, stride, frame_step, warm_up=warm_up, grows=bool(behind))
-    stitcher = Stitcher(accept=0.3, duplicate_iou=0.6, memory=360)
+    stitcher = Stitcher(accept=0.3, memory=360)
     predictor = ScriptedPredictor(OBJECTS)
     results: list[FrameResult] = []
     most = 0

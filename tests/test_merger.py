@@ -266,15 +266,6 @@ def test_frames_in_between_wait_for_the_key_frame_that_follows() -> None:
     assert all(r.interpolated and r.instances[0].bbox_xywh == (16, 5, 8, 6) for r in rest)
 
 
-def test_frames_before_any_key_frame_come_from_the_one_that_follows() -> None:
-    epoch, merger = make_epoch((20, 40)), merger_with(2)
-    results = merger.merge(window_of(epoch, [1], leaving=1), predict(1), [CAT])
-    assert [(r.frame.index, r.interpolated, len(r.instances)) for r in results] == [
-        (0, True, 1),
-        (1, False, 1),
-    ]
-
-
 def test_one_object_in_two_slots_is_what_shows_it() -> None:
     """It was hidden in between; the slot that does not show it says nothing of it."""
     merger = merger_with(3)

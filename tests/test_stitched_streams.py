@@ -42,7 +42,7 @@ CROSSING = [
 
 
 def new_stitcher(memory: int = 360) -> Stitcher:
-    return Stitcher(accept=0.3, duplicate_iou=0.6, memory=memory)
+    return Stitcher(accept=0.3, memory=memory)
 
 
 def stream(
@@ -52,7 +52,6 @@ def stream(
     *,
     stride: int,
     emit_delay: int = 1,
-    untangled: bool = True,
 ) -> list[FrameResult]:
     """Run one epoch through windows of 36, untangling, stitcher and merger."""
     scheduler = WindowScheduler(36, stride)
@@ -61,9 +60,7 @@ def stream(
 
     def process(window: Window | None) -> None:
         if window is not None:
-            prediction = predictor.predict(window)
-            if untangled:
-                prediction = untangle(prediction)
+            prediction = untangle(predictor.predict(window), window.real)
             identities = stitcher.identify(window, prediction)
             results.extend(merger.merge(window, prediction, identities))
 
@@ -119,7 +116,6 @@ def test_permuted_slots_keep_their_ids(stride: int) -> None:
     assert [result.frame.index for result in results] == list(range(FRAMES))
     assert_no_switch(LANES, results, share=1)
     assert stitcher.tracks == stitcher.live == len(LANES)
-    assert stitcher.duplicates == 0
     categories = {i.track_id: i.category_id for r in results[-100:] for i in r.instances}
     assert sorted(categories.values()) == [1, 1, 2, 3]
 
@@ -213,12 +209,10 @@ def test_duplicates_are_left_out(stride: int) -> None:
     stitcher = new_stitcher()
     predictor = ScriptedPredictor(LANES, duplicates=3)
     frames = make_frames(make_epoch(), FRAMES)
-    # Untangling would have left some of them out.
-    results = stream(predictor, frames, stitcher, stride=stride, untangled=False)
+    results = stream(predictor, frames, stitcher, stride=stride)
 
     assert_no_switch(LANES, results, share=1)
     assert stitcher.tracks == len(LANES)
-    assert stitcher.duplicates == 3 * predictor.windows
 
 
 @pytest.mark.parametrize("count", [1, 5, 35])

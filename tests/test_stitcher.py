@@ -16,7 +16,7 @@ from tests.scripted_predictor import make_epoch, make_frame
 
 
 def new_stitcher(memory: int = 360) -> Stitcher:
-    return Stitcher(accept=0.3, duplicate_iou=0.6, memory=memory)
+    return Stitcher(accept=0.3, memory=memory)
 
 
 def hand_window(epoch: Epoch, first: int, length: int, new: int, leaving: int) -> Window:
@@ -120,7 +120,7 @@ def test_who_was_hidden_within_a_window_comes_back_as_the_same() -> None:
     window = hand_window(epoch, 0, 30, 30, 10)
     shown = in_turn(hidden, range(9), range(21, 30), range(30))
     assert track_ids(stitcher.identify(window, shown)) == [1, 1, 2]
-    assert (stitcher.tracks, stitcher.duplicates) == (2, 0)
+    assert stitcher.tracks == 2
 
     # The next window knows it by the masks of either slot.
     later = hand_prediction([(12, 30, 6, 6), (2, 4, 6, 6)], frames=30, looks=[3, 4])
@@ -140,6 +140,71 @@ def test_both_parts_of_who_was_hidden_stay_the_same_while_the_window_moves_on() 
     assert stitcher.tracks == 1
     frames = stitcher._live[1].frames
     assert frames.tolist() == [*range(2, 15), *range(25, 48)]  # as many as a window's
+
+
+def test_of_two_parts_the_first_goes_on_with_the_track_and_the_other_follows() -> None:
+    """Without overlap, and though the later part stands where the track stood."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 36, 36, 36), hand_prediction([(2, 2, 6, 6)], frames=36))
+
+    parts = hand_prediction([(3, 3, 6, 6), (2, 2, 6, 6)], frames=36, looks=[0, 0])
+    shown = in_turn(parts, range(12), range(24, 36))
+    assert track_ids(stitcher.identify(hand_window(epoch, 36, 36, 36, 36), shown)) == [1, 1]
+    assert stitcher.tracks == 1
+
+
+def test_nobody_is_born_in_frames_that_are_over() -> None:
+    """A closing window holds some whose results are out."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 36, 36, 36), hand_prediction([], frames=36))
+
+    parts = hand_prediction([(2, 2, 6, 6), (12, 30, 6, 6)], frames=36)
+    shown = in_turn(parts, range(12), range(10, 36))
+    assert track_ids(stitcher.identify(hand_window(epoch, 18, 36, 18, 36), shown)) == [None, 1]
+    assert stitcher.tracks == 1
+
+
+def test_who_went_behind_a_post_comes_out_on_the_other_side() -> None:
+    """Of whom less and less showed before, and more and more behind it."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    window = hand_window(epoch, 0, 36, 36, 36)
+    walker = [_rest_of((6, 1 + frame / 2, 6, 6), 0, 20) for frame in range(36)]
+    stitcher.identify(window, _of_boxes([walker]))
+
+    later = [_rest_of((6, 1 + frame / 2, 6, 6), 26, 40) for frame in range(36, 72)]
+    stranger = [(0.0, 10.0, 6.0, 6.0)] * 36
+    identities = stitcher.identify(hand_window(epoch, 36, 36, 36, 36), _of_boxes([stranger, later]))
+    assert track_ids(identities) == [2, 1]
+
+
+Rectangle = tuple[float, float, float, float]
+
+
+def _rest_of(box: Rectangle, start: float, end: float) -> Rectangle | None:
+    """What shows of a box (top, left, height, width) between two columns."""
+    top, left, height, width = box
+    first, last = max(left, start), min(left + width, end)
+    return (top, first, height, last - first) if first < last else None
+
+
+def _of_boxes(slots: Sequence[Sequence[Rectangle | None]]) -> Prediction:
+    """A prediction of one look, of boxes for each frame."""
+    frames = len(slots[0])
+    masks = np.full((frames, len(slots), 20, 40), -9, np.float32)
+    still = hand_prediction([(0, 0, 1, 1)] * len(slots), frames=frames, looks=[0] * len(slots))
+    boxes = np.zeros_like(still.boxes)
+    for slot, path in enumerate(slots):
+        for frame, box in enumerate(path):
+            if box is not None:
+                top, left, height, width = box
+                rows, columns = (
+                    slice(int(start), int(np.ceil(start + size)))
+                    for start, size in ((top, height), (left, width))
+                )
+                masks[frame, slot, rows, columns] = 9
+                centre = (left + width / 2) / 40, (top + height / 2) / 20
+                boxes[frame, slot] = *centre, width / 40, height / 20
+    return replace(still, masks=masks, boxes=boxes)
 
 
 def test_who_is_seen_at_the_same_time_is_no_other_part() -> None:
@@ -169,17 +234,6 @@ def test_who_comes_into_a_window_later_may_be_somebody_else(
     assert track_ids(stitcher.identify(window, in_turn(both, range(9), frames))) == [1, 2]
 
 
-def test_a_duplicate_does_not_take_the_track_from_the_better_slot() -> None:
-    epoch, stitcher = make_epoch(), new_stitcher()
-    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 10)]))
-
-    # The second slot fits the old masks better and looks the same, but scores less.
-    both = hand_prediction([(2, 3, 6, 10), (2, 2, 6, 10)], looks=[3, 0])
-    identities = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), both)
-    assert identities == (Identity(1, 1), None)
-    assert stitcher.duplicates == 1
-
-
 def test_a_slot_that_repeats_the_track_of_a_better_one_is_left_out() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 12)]))
@@ -190,16 +244,6 @@ def test_a_slot_that_repeats_the_track_of_a_better_one_is_left_out() -> None:
     assert identities == (Identity(1, 1), None)
 
 
-def test_equal_masks_are_duplicates_however_unsure() -> None:
-    epoch, stitcher = make_epoch(), new_stitcher()
-    sure = hand_prediction([(2, 2, 6, 10), (2, 2, 6, 10)], looks=[0, 3])
-    unsure = replace(sure, masks=sure.masks / 90)  # probabilities of 0.475 and 0.525
-    identities = stitcher.identify(hand_window(epoch, 0, 4, 4, 2), unsure)
-    assert identities == (Identity(1, 1), None)
-    again = stitcher.identify(hand_window(epoch, 2, 4, 2, 2), unsure)
-    assert again == (Identity(1, 1), None)
-
-
 def test_empty_slots_and_empty_windows() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     assert stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([])) == ()
@@ -207,7 +251,6 @@ def test_empty_slots_and_empty_windows() -> None:
     assert stitcher.identify(hand_window(epoch, 2, 4, 2, 2), one) == (None, Identity(1, 1))
     assert stitcher.identify(hand_window(epoch, 4, 4, 2, 2), hand_prediction([])) == ()
     assert stitcher.identify(hand_window(epoch, 6, 4, 2, 2), one) == (None, Identity(1, 1))
-    assert stitcher.duplicates == 2
 
 
 def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:

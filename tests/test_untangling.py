@@ -205,6 +205,21 @@ def test_an_object_that_was_hidden_is_found_where_it_went_to() -> None:
     assert rows(untangle(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
 
 
+def test_a_hole_in_the_frames_is_time_in_which_objects_move_on() -> None:
+    """The second stands, behind the hole, where the first would be if no time had passed."""
+    indices = (0, 1, 2, 3, 14, 15, 16, 17)
+    ahead = prediction(lambda t: (4, 12 + indices[t], 8, 4), lambda t: (4, 1 + indices[t], 8, 4))
+    assert untangle(ahead, indices) is ahead
+    assert untangle(ahead, [5 * index for index in indices]) is ahead  # every fifth frame's
+
+
+def test_who_is_alone_may_turn_and_jump() -> None:
+    bounces = prediction(lambda t: (2, 5 * (t if t < 5 else 8 - t), 4, 4))
+    assert untangle(bounces) is bounces
+    jumps = prediction(lambda t: (2, 5 if t < 5 else 12, 4, 4), lambda _: (12, 35, 4, 4))
+    assert untangle(jumps) is jumps
+
+
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
     given = prediction(left_walker, right_walker)
     given.presence[5:, 0] = False

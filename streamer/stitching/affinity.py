@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.stitching.track import Sighting, Track
+from streamer.stitching.track import Sighting, Track, whole_size
 
 MASK_WEIGHT, CLASS_WEIGHT, EMBEDDING_WEIGHT = 0.8, 0.1, 0.1
 """Masks decide where both are seen in one frame; the rest settles what they leave open. Class and
@@ -135,7 +135,10 @@ def _extrapolated(
     elapsed = gaps(sightings, tracks)[..., None].astype(np.float32)  # [n, P, 1]
     # What left the picture comes back at its border.
     expected = np.clip(ends[..., :2] + velocities * elapsed, 0, 1)
-    sizes = _floored(np.maximum(starts[..., 2:], ends[..., 2:]))
+    # The last box of somebody who goes behind a post is a sliver.
+    coming = np.stack([whole_size(sighting.boxes) for sighting in sightings])[:, None]
+    going = np.stack([whole_size(track.boxes) for track in tracks])
+    sizes = _floored(np.maximum(coming, going))
     growth = np.abs(elapsed) * (DRIFT_PER_FRAME * sizes + np.abs(velocities))
     sigma = BOX_SIGMA * sizes + growth
     squared = (((starts[..., :2] - expected) / sigma) ** 2).sum(axis=2)

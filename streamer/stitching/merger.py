@@ -147,9 +147,8 @@ class FrameMerger:
         leaving = list(takewhile(lambda key: flushing or self._is_finished(key), keys))
         for key, instances in zip(leaving, self._instances(leaving), strict=True):
             after = KeyFrame(key.frame.time_s, instances)
-            # An epoch begins with a key frame, but the first may have been lost on the way here.
-            neighbours = (self._before, after) if self._before else (after, None)
-            results += self._in_between(self._pending.index(key), *neighbours)
+            if self._before is not None:  # an epoch begins with a key frame
+                results += self._in_between(self._pending.index(key), self._before, after)
             results.append(self._result(self._pending.popleft().frame, instances))
             self._before = after
         return results

@@ -40,14 +40,6 @@ def visibility(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
     return visible
 
 
-def pairwise_iou(masks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Soft IoU float32 [n, n] of soft masks [n, T, h·w] over all their frames."""
-    flat = masks.reshape(len(masks), masks.shape[1] * masks.shape[2])
-    intersection = flat @ flat.T
-    squares = intersection.diagonal()
-    return _iou(intersection, squares[:, None] + squares[None, :])
-
-
 class OverlapMasks:
     """What the tracks looked like in the frames that the next window may hold; nothing older.
 

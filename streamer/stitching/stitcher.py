@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from streamer.stitching.affinity import appearance, gaps, mask_affinity, memory_affinity, motion
-from streamer.stitching.overlap import OverlapMasks, pairwise_iou, soft_masks, visibility
+from streamer.stitching.overlap import OverlapMasks, soft_masks, visibility
 from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 
 SEEN_TOGETHER = 2.0
 """Added to pairs that masks speak for, so that the assignment never breaks one of them to gain two
 others (of at most 1 each) that only memory speaks for."""
+
+REPEATS = 0.6
+"""Soft IoU of masks with a track that another slot has, from which a slot that is left repeats it.
+Source: MDQE (Li et al., CVPR 2023) leaves duplicates out by the IoU of their masks, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,32 +39,28 @@ class Identity:
 class Stitcher:
     """Gives the slots of one window after another lasting identities.
 
-    Slots that repeat a better one are left out. The others and the known tracks are paired by one
-    assignment: by mask IoU, class and embedding where a shared frame shows both, by embedding,
-    class and the expected place where none does. An object that is hidden for a while in the middle
-    of a window is two slots: a slot that stays alone has the track that masks speak for if another
-    one shows that at other times only, or else goes on with a track that ended before it, also in
-    the same window. Who is alone then is a new track.
+    Slots and known tracks are paired by one assignment: by mask IoU, class and embedding where a
+    shared frame shows both, by embedding, class and the expected place where none does. An object
+    that is hidden for a while in the middle of a window is two slots: a slot that stays alone has
+    the track that masks speak for if another one shows that at other times only, or else goes on
+    with a track that ended before it, also in the same window. Who is alone then is a new track,
+    unless it repeats one, or is seen only in frames that are over.
 
     Source: the assignment over the overlap follows IFC (Hwang et al., NeurIPS 2021); the rule for
-    duplicates and the bounded memory follow MDQE (Li et al., CVPR 2023).
+    repeated tracks and the bounded memory follow MDQE (Li et al., CVPR 2023).
 
     Args:
         accept: Likeness in [0, 1] that a slot and a track need to be one object.
-        duplicate_iou: Soft mask IoU with a better slot from which a slot repeats it.
         memory: Frames after which a track that was not seen is forgotten.
 
     Attributes:
         tracks: Tracks born so far.
-        duplicates: Slots left out so far: those that repeat a better one or show nothing.
     """
 
-    def __init__(self, *, accept: float, duplicate_iou: float, memory: int) -> None:
+    def __init__(self, *, accept: float, memory: int) -> None:
         self.accept = accept
-        self.duplicate_iou = duplicate_iou
         self.memory = memory
         self.tracks = 0
-        self.duplicates = 0
         self._live: dict[int, Track] = {}
         self._overlap = OverlapMasks()
         self._mask_size: tuple[int, ...] | None = None
@@ -93,20 +93,20 @@ class Stitcher:
         self._check(window, prediction)
         indices = np.array(window.real, np.int64)
         masks = soft_masks(prediction)
-        kept = self._originals(masks)
+        kept = np.flatnonzero(visibility(masks).any(axis=1)).tolist()
         if len(kept) < len(masks):  # the copy costs milliseconds
             masks = masks[kept]
         sightings = _sightings(kept, indices, masks, prediction)
-        likeness, iou = self._likeness(sightings, indices, masks)
+        seen, remembered, iou = self._likeness(sightings, indices, masks)
         known = list(self._live)
         track_by_row: dict[int, int] = {}
+        likeness = np.where(seen > 0, seen + SEEN_TOGETHER, remembered)
         rows, columns = linear_sum_assignment(likeness, maximize=True)
         for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
             if likeness[row, column] > 0:
                 track_by_row[row] = known[column]
-        _join_parts(sightings, track_by_row, likeness, known)
-        self._settle(sightings, track_by_row, iou, indices)
-        self.duplicates += len(prediction) - len(track_by_row)
+        _join_parts(sightings, track_by_row, seen, known)
+        self._settle(sightings, track_by_row, iou, window)
 
         identities: list[Identity | None] = [None] * len(prediction)
         rows_by_track: dict[int, list[int]] = {}
@@ -130,25 +130,19 @@ class Stitcher:
             )
         self._mask_size = size
 
-    def _originals(self, masks: NDArray[np.float32]) -> list[int]:
-        """Slots that show something and do not repeat a better one, best first."""
-        iou = pairwise_iou(masks)
-        shown = visibility(masks).sum(axis=1) > 0
-        kept: list[int] = []
-        for slot in range(len(masks)):
-            if shown[slot] and not (iou[slot, kept] >= self.duplicate_iou).any():
-                kept.append(slot)
-        return kept
-
     def _likeness(
         self, sightings: list[Sighting], indices: NDArray[np.int64], masks: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Likeness to every live track, 0 where refused, and mask IoU; float32 [n, P] each."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Likeness to every live track, and mask IoU; float32 [n, P] each.
+
+        Of pairs that a frame shows together by masks, of others by memory; 0 elsewhere and where
+        refused.
+        """
         tracks = list(self._live.values())
         shape = (len(sightings), len(tracks))
         iou, together = np.zeros(shape, np.float32), np.zeros(shape, np.bool_)
         if not sightings or not tracks:
-            return np.zeros(shape, np.float32), iou
+            return np.zeros(shape, np.float32), np.zeros(shape, np.float32), iou
         column = {track_id: position for position, track_id in enumerate(self._live)}
         held = [column[track_id] for track_id in self._overlap.track_ids]
         iou[:, held], together[:, held] = self._overlap.compare(indices, masks)
@@ -157,8 +151,9 @@ class Stitcher:
         seen = mask_affinity(iou, agreement, cosine)
         remembered = memory_affinity(*motion(sightings, tracks, indices), agreement, cosine)
         remembered[gaps(sightings, tracks) > self.memory] = 0
-        likeness = np.where(together, seen, remembered)
-        return np.where(self._accepts(likeness), likeness + SEEN_TOGETHER * together, 0), iou
+        seen = np.where(together & self._accepts(seen), seen, 0)
+        remembered = np.where(~together & self._accepts(remembered), remembered, 0)
+        return seen, _of_first_parts(sightings, remembered), iou
 
     def _accepts(self, likeness: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Which pairs may be one object; those of no likeness never are, whatever `accept` is."""
@@ -169,14 +164,17 @@ class Stitcher:
         sightings: list[Sighting],
         track_by_row: dict[int, int],
         iou: NDArray[np.float32],
-        indices: NDArray[np.int64],
+        window: Window,
     ) -> None:
         """Update matched tracks; slots that remain go on with one that ended, or are born.
 
-        Those that repeat a matched track do neither.
+        Those that repeat a matched track do neither. A closing window also holds frames that the
+        last one had left behind, and of whose masks nothing is known: nobody is born there.
         """
+        indices = np.array(window.real, np.int64)
         taken = [track_id in track_by_row.values() for track_id in self._live]
-        repeats = np.logical_or.reduce(iou[:, taken] >= self.duplicate_iou, axis=1)
+        repeats = np.logical_or.reduce(iou[:, taken] >= REPEATS, axis=1)
+        known_from = self._overlap.frames[0] if len(self._overlap.frames) else window.new[0].index
         # In order: what a track is seen at replaces what it was seen at from there on.
         for row in sorted(track_by_row, key=lambda row: int(sightings[row].frames[0])):
             track_id = track_by_row[row]
@@ -187,6 +185,8 @@ class Stitcher:
                 continue
             sighting = sightings[row]
             ended = self._ended(sighting, indices)
+            if ended is None and sighting.frames[-1] < known_from:
+                continue
             if ended is None:
                 self.tracks += 1  # ids begin at 1: 0 is the background of label maps
                 track = Track.born(self.tracks, sighting)
@@ -222,17 +222,29 @@ class Stitcher:
             del self._live[track_id]
 
 
+def _of_first_parts(
+    sightings: Sequence[Sighting], remembered: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Likeness [n, P] without slots that come after another has gone that is like the same track.
+
+    Of parts one after the other the first goes on with the track, and the others follow it.
+    """
+    firsts, lasts = (np.array([seen.frames[end] for seen in sightings]) for end in (0, -1))
+    gone = np.where(remembered > 0, lasts[:, None], np.iinfo(np.int64).max).min(axis=0)
+    return np.where(firsts[:, None] <= gone, remembered, 0)
+
+
 def _join_parts(
     sightings: Sequence[Sighting],
     track_by_row: dict[int, int],
-    likeness: NDArray[np.float32],
+    seen: NDArray[np.float32],
     known: Sequence[int],
 ) -> None:
     """Give slots that are alone the tracks of which masks say that they are another part."""
     frames_by_track = {track_id: sightings[row].frames for row, track_id in track_by_row.items()}
     for row in range(len(sightings)):
-        column = int(likeness[row].argmax()) if row not in track_by_row and known else -1
-        if column < 0 or likeness[row, column] <= SEEN_TOGETHER:
+        column = int(seen[row].argmax()) if row not in track_by_row and known else -1
+        if column < 0 or seen[row, column] <= 0:
             continue
         # Masks that speak for a pair of two who are alone would have paired them.
         shown, frames = frames_by_track[known[column]], sightings[row].frames

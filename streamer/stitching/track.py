@@ -18,6 +18,10 @@ VELOCITY_FRAMES = 8
 """Newest boxes that the velocity is fitted to: enough to average their jitter, few enough to
 follow a turn."""
 
+WHOLE = 0.7
+"""Share of an object's usual area from which a box shows all of it: the centre of what is left of
+somebody who goes behind a post moves otherwise than he does."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
@@ -46,6 +50,7 @@ class Track:
         embedding: float32 [D], running mean of its windows' embeddings, unit length.
         frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
+        velocity: float32 [2], movement of the centre of whole boxes per frame (x, y).
     """
 
     track_id: int
@@ -53,12 +58,18 @@ class Track:
     embedding: NDArray[np.float32]
     frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
+    velocity: NDArray[np.float32]
 
     @classmethod
     def born(cls, track_id: int, sighting: Sighting) -> Track:
         """The track of an object that was seen for the first time."""
         return cls(
-            track_id, sighting.class_votes, sighting.embedding, sighting.frames, sighting.boxes
+            track_id,
+            sighting.class_votes,
+            sighting.embedding,
+            sighting.frames,
+            sighting.boxes,
+            _velocity(sighting.frames, sighting.boxes),
         )
 
     def seen(self, sighting: Sighting, capacity: int) -> Track:
@@ -73,12 +84,15 @@ class Track:
         embedding = EMBEDDING_DECAY * self.embedding + (1 - EMBEDDING_DECAY) * sighting.embedding
         # Opposite embeddings could cancel out; the floor keeps that from becoming a NaN.
         norm = max(float(np.linalg.norm(embedding)), 1e-6)
+        frames = np.concatenate([self.frames[older], sighting.frames])[-capacity:]
+        boxes = np.concatenate([self.boxes[older], sighting.boxes])[-capacity:]
         return replace(
             self,
             votes=VOTE_DECAY * self.votes + sighting.class_votes,
             embedding=(embedding / norm).astype(np.float32),
-            frames=np.concatenate([self.frames[older], sighting.frames])[-capacity:],
-            boxes=np.concatenate([self.boxes[older], sighting.boxes])[-capacity:],
+            frames=frames,
+            boxes=boxes,
+            velocity=_velocity(frames, boxes),
         )
 
     @property
@@ -96,16 +110,26 @@ class Track:
         """float32 [C], its class votes as shares of 1."""
         return self.votes / max(float(self.votes.sum()), 1e-6)
 
-    @property
-    def velocity(self) -> NDArray[np.float32]:
-        """float32 [2], movement of the box centre per frame (x, y): a least-squares line."""
-        newest = self.frames[-VELOCITY_FRAMES:]
-        # Counted from the last: float32 has no integers beyond those of a few days of video.
-        frames = (newest - newest[-1]).astype(np.float32)
-        centres = self.boxes[-VELOCITY_FRAMES:, :2]
-        offsets = frames - frames.mean()
-        spread = max(float(offsets @ offsets), 1e-6)  # 0 for a single box: then it stands still
-        slope: NDArray[np.float32] = (offsets @ (centres - centres.mean(axis=0)) / spread).astype(
-            np.float32
-        )
-        return slope
+
+def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Width and height [2] of an object where all of it shows, of boxes [k, 4] that may be parts.
+
+    Not the largest: a few boxes may be another object's, by mistake.
+    """
+    size: NDArray[np.float32] = np.quantile(boxes[:, 2:], 0.75, axis=0).astype(np.float32)
+    return size
+
+
+def _velocity(frames: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Movement of the centre of whole boxes per frame (x, y): a least-squares line."""
+    areas = boxes[:, 2] * boxes[:, 3]
+    is_whole = areas >= WHOLE * np.quantile(areas, 0.75)
+    newest, centres = frames[is_whole][-VELOCITY_FRAMES:], boxes[is_whole, :2][-VELOCITY_FRAMES:]
+    # Counted from the last: float32 has no integers beyond those of a few days of video.
+    times = (newest - newest[-1]).astype(np.float32)
+    offsets = times - times.mean()
+    spread = max(float(offsets @ offsets), 1e-6)  # 0 for a single box: then it stands still
+    slope: NDArray[np.float32] = (offsets @ (centres - centres.mean(axis=0)) / spread).astype(
+        np.float32
+    )
+    return slope

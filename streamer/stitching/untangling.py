@@ -4,10 +4,14 @@ A slot is one object, so its mask moves by little from frame to frame. Weak weig
 that: a slot jumps to another object, which the slot of that one may have left, or two show the same
 one for a while. Here objects are followed from one frame to the next by their masks, moved on as
 they moved before, whichever slots show them: who walks past another comes out on the other side.
+
+Constants: chosen on the 21 labelled frames of the shipped clip (``tests/real_clip``), unless they
+name a source.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -35,8 +39,8 @@ centres go astray for several frames."""
 
 SAME_SLOT = 0.01
 """Added where the slot showed the object last, within `REACH`, while little is known of how that
-moves: enough for what is too fast to overlap with itself. Later it is nothing, as weak slots
-change their object where objects meet."""
+moves, or nobody else is within twice `REACH`: enough for what turns, or is too fast to overlap with
+itself. Otherwise it is nothing, as weak slots change their object where objects meet."""
 
 REACH = 2.0
 """Longer sides of its box that an object moves in a frame at most."""
@@ -59,6 +63,8 @@ class _Shapes:
     """Masks of T frames and n slots.
 
     Attributes:
+        times: int64 [T], of the frames, counted in steps between them: more than 1 where some were
+            dropped.
         pixels: float32 [T, n, h, w], 1 inside.
         areas: float32 [T, n].
         starts: int64 [T, n, 2], the first column and row of the tight box.
@@ -67,6 +73,7 @@ class _Shapes:
         sides: int64 [T, n], its longer side.
     """
 
+    times: NDArray[np.int64]
     pixels: NDArray[np.float32]
     areas: NDArray[np.float32]
     starts: NDArray[np.int64]
@@ -75,37 +82,44 @@ class _Shapes:
     sides: NDArray[np.int64]
 
     @classmethod
-    def of(cls, masks: NDArray[np.bool_]) -> _Shapes:
-        """Of masks [T, n, h, w]."""
+    def of(cls, masks: NDArray[np.bool_], indices: Sequence[int]) -> _Shapes:
+        """Of masks [T, n, h, w] of frames with such indices."""
+        steps = np.diff(indices)
+        times = np.append(0, steps.cumsum() // (steps.min() if len(steps) else 1))
         pixels = masks.astype(np.float32)
         rows = pixels.sum(axis=-1)
         covered = np.any(masks, axis=2), rows > 0  # the columns, and the rows
         starts = np.stack([each.argmax(-1) for each in covered], axis=-1)
         ends = np.stack([each.shape[-1] - each[..., ::-1].argmax(-1) for each in covered], axis=-1)
         boxes = starts, ends, (starts + ends) / 2, (ends - starts).max(-1)
-        return cls(pixels, rows.sum(axis=-1), *boxes)
+        return cls(times, pixels, rows.sum(axis=-1), *boxes)
 
 
-def untangle(prediction: Prediction) -> Prediction:
+def untangle(prediction: Prediction, indices: Sequence[int] | None = None) -> Prediction:
     """The same window with one row for each object that its slots were on.
 
     Rows that are joined from several slots have their mean score, votes and embedding, weighted by
     frames. What is left out: frames in which a slot repeats a better one, and objects of under
     `SHORTEST` frames, or of less than all in a shorter window.
 
+    Args:
+        prediction: Of a window.
+        indices: Of its real frames, ascending; None: one after the other.
+
     Returns:
         `prediction` itself where no slot jumps or repeats another, with what is short left in.
     """
     masks = prediction.masks > 0
     masks[~prediction.presence] = False
-    shapes = _Shapes.of(masks)
+    shapes = _Shapes.of(masks, indices or range(len(masks)))
     shown, repeated = shapes.areas > 0, _repeated(shapes)
     objects = _follow(shapes, shown & ~repeated)
     shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)
+    # Each object has one slot, and each slot one object.
     if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
     lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(masks))
-    return _joined(prediction, _with_absences(objects[lasting], shapes.areas > 0))
+    return _joined(prediction, _with_absences(objects[lasting], shown))
 
 
 def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -140,9 +154,12 @@ def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _likeness(
     shapes: _Shapes, objects: NDArray[np.int64], last: NDArray[np.int64], frame: int
 ) -> NDArray[np.float64]:
-    """How well slots go on, in a frame, with objects last seen before it, [objects, n]; 0: not."""
+    """How well slots go on, in a frame, with objects last seen before it, [objects, n].
+
+    It is 0 where they do not.
+    """
     owners = objects[np.arange(len(objects)), last]
-    gaps = (frame - last)[:, None]
+    gaps = (shapes.times[frame] - shapes.times[last])[:, None]
     steps = gaps * _velocities(shapes, objects)
     centres = shapes.centres[last, owners]
     sides = np.maximum(shapes.sides[last, owners][:, None], shapes.sides[frame])
@@ -152,21 +169,23 @@ def _likeness(
     squared = (astray**2).sum(-1) / (COURSE_SIGMA * sides) ** 2
     on_course = np.exp(-0.5 * squared)
     moved = np.abs(centres[:, None] - shapes.centres[frame]).max(-1)
+    is_near = moved <= REACH * sides * gaps
     same = owners[:, None] == np.arange(shapes.areas.shape[1])
     is_new = ((objects >= 0).sum(axis=1) < SHORTEST)[:, None]
+    is_alone = (moved <= 2 * REACH * sides * gaps).sum(axis=0) == 1
 
     likeness = np.where(overlap >= GOES_ON, overlap, 0)
-    likeness += SAME_SLOT * (same & (moved <= REACH * sides * gaps) & is_new)
+    likeness += SAME_SLOT * (same & is_near & (is_new | is_alone))
     likeness += ON_COURSE * np.where(on_course >= OFF_COURSE, on_course, 0)
     return cast("NDArray[np.float64]", likeness)
 
 
 def _velocities(shapes: _Shapes, objects: NDArray[np.int64]) -> NDArray[np.float64]:
     """Pixels a frame, (x, y), that objects' centres move by: lines through their last places."""
-    seen, times = objects >= 0, np.arange(objects.shape[1])
+    seen, times = objects >= 0, shapes.times
     recent = seen & (seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= HISTORY)
     since = recent * (times - (recent @ times / recent.sum(axis=1))[:, None])
-    along = np.einsum("kt,ktc->kc", since, shapes.centres[times, objects])
+    along = np.einsum("kt,ktc->kc", since, shapes.centres[np.arange(len(times)), objects])
     is_known = seen.sum(axis=1) >= SHORTEST
     spread = np.maximum((since**2).sum(axis=1), 1)
     velocities: NDArray[np.float64] = along * (is_known / spread)[:, None]
