@@ -18,10 +18,6 @@ VELOCITY_FRAMES = 8
 """Newest boxes that the velocity is fitted to: enough to average their jitter, few enough to
 follow a turn."""
 
-WHOLE = 0.7
-"""Share of an object's usual area from which a box shows all of it: the centre of what is left of
-somebody who goes behind a post moves otherwise than he does."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
@@ -50,7 +46,7 @@ class Track:
         embedding: float32 [D], running mean of its windows' embeddings, unit length.
         frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
-        velocity: float32 [2], movement of the centre of whole boxes per frame (x, y).
+        velocity: float32 [2], movement of the box's centre per frame (x, y).
     """
 
     track_id: int
@@ -121,10 +117,8 @@ def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _velocity(frames: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Movement of the centre of whole boxes per frame (x, y): a least-squares line."""
-    areas = boxes[:, 2] * boxes[:, 3]
-    is_whole = areas >= WHOLE * np.quantile(areas, 0.75)
-    newest, centres = frames[is_whole][-VELOCITY_FRAMES:], boxes[is_whole, :2][-VELOCITY_FRAMES:]
+    """Movement of the box's centre per frame (x, y): a least-squares line."""
+    newest, centres = frames[-VELOCITY_FRAMES:], boxes[-VELOCITY_FRAMES:, :2]
     # Counted from the last: float32 has no integers beyond those of a few days of video.
     times = (newest - newest[-1]).astype(np.float32)
     offsets = times - times.mean()
