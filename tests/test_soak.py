@@ -92,11 +92,15 @@ def test_a_frame_that_nobody_has_dropped_is_unaccounted_for() -> None:
 
 
 def test_growth_after_the_warm_up_is_a_failure(
-    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     readings = iter(float(n) for n in range(50))
     monkeypatch.setattr(soak, "resident_mib", lambda: next(readings))
     assert soak.main([*arguments, "--limit_mib=29"]) == 1
+    assert "error: memory grew by 30.0 MiB, allowed are 29.0\n" in capsys.readouterr().err
     assert json.loads((tmp_path / "soak.json").read_text())["growth_mib"] == 30
 
 
