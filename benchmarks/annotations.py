@@ -12,12 +12,10 @@ from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
 from streamer.errors import SourceError
 from streamer.json_file import count_ids, read_json
-from streamer.wire.fields import MAX_FLOAT, MAX_PIXELS
+from streamer.wire.fields import MAX_FLOAT, MAX_INTEGER, MAX_PIXELS
 
 NAMING_KEYS = ("id", "video_id", "category_id")
 """What a message about an entry repeats of it."""
-
-MAX_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +228,10 @@ def _result(entry: _Entry, videos: Mapping[int, Video]) -> Result:
     score = entry.record.get("score")
     if not _is_finite(score):
         raise ValueError(f"score is {score!r:.60}, expected a finite number")
-    return Result(video_id, category_id, float(score), _tube(entry, videos[video_id]))
+    tube = _tube(entry, videos[video_id])
+    if entry.record.get("bboxes") and not any(tube.masks):
+        raise ValueError("has bboxes, but no segmentations; boxes alone cannot be scored")
+    return Result(video_id, category_id, float(score), tube)
 
 
 def _is_finite(value: Any) -> TypeGuard[float]:

@@ -6,19 +6,19 @@ Ground truth and results are YouTube-VIS JSON; `vistr-stream --results` writes t
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 from benchmarks.average_precision import Figures, average_precision
+from benchmarks.report import keep_report
 from benchmarks.tracking import trackeval, tracking_figures
-from streamer.argument_types import finite_number
+from streamer.argument_types import finite_number, output_file
 from streamer.command import command
-from streamer.sinks.output_path import check_apart, check_writable, write_whole
+from streamer.option_check import check
+from streamer.output_path import check_apart
 from streamer.standard_output import say
 
 CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
@@ -57,10 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
+    least = options.min_score
+    check(options.tracking or least is None, "--min_score", least, "none without --tracking")
+    least = DEFAULT_MIN_SCORE if least is None else least
     if options.tracking:
         trackeval()  # so that a missing package is said before the work
     if options.json is not None:
-        _check_output(options)
+        check_apart([str(options.json)], {"--gt": options.gt, "--results": options.results})
     truth = read_ground_truth(options.gt, bad)
     results = read_results(options.results, truth.videos, bad)
     _warn_of_unlisted(truth, results)
@@ -71,19 +74,12 @@ def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
         "per_category_AP": {key: each["AP"] for key, each in figures.categories.items()},
     }
     if options.tracking:
-        kept = [result for result in results if result.score >= options.min_score]
+        kept = [result for result in results if result.score >= least]
         report["tracking"] = tracking_figures(truth, kept)
-        lines.append(f"\ntracking, {len(kept)} results with a score from {options.min_score:g}")
+        lines.append(f"\ntracking, {len(kept)} results with a score from {least:g}")
         lines += _columns(report["tracking"])
-    if options.json is not None:
-        text = json.dumps(report, indent=1) + "\n"
-        write_whole(Path(options.json), text.encode("ascii"))
+    keep_report(report, options.json)
     say("\n".join(lines))
-
-
-def _check_output(options: argparse.Namespace) -> None:
-    check_apart([options.json], {"--gt": options.gt, "--results": options.results})
-    check_writable(options.json)
 
 
 def _warn_of_unlisted(truth: GroundTruth, results: Sequence[Result]) -> None:
@@ -130,13 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--gt", metavar="FILE", required=True, help="YouTube-VIS annotations, such as gt.json")
     add("--results", metavar="FILE", required=True, help="YouTube-VIS results to score")
-    add("--json", metavar="FILE", help="write the figures there")
+    add("--json", type=output_file, metavar="FILE", help="write the figures there")
     add("--tracking", action="store_true", help="add HOTA, IDF1 and identity switches (trackeval)")
     add(
         "--min_score",
         metavar="S",
         type=finite_number,
-        default=DEFAULT_MIN_SCORE,
         help=f"score that a result needs to count in tracking (default: {DEFAULT_MIN_SCORE})",
     )
     add("--skip_bad", action="store_true", help="leave bad entries out and list them at the end")

@@ -109,10 +109,13 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
         "facts": dict(net.facts),
     }
     tensors = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
+    Path(path).touch()
+    mode = Path(path).stat().st_mode  # any file's, while `save_file` lets its owner alone read
     try:
         save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
     except SafetensorError as error:
         raise OSError(f"{path}: cannot be written: {error}") from error
+    Path(path).chmod(mode)
 
 
 def _architecture(stored: StoredWeights, frames: int | None, slots: int | None) -> Architecture:

@@ -7,7 +7,7 @@ import pickle
 import re
 import warnings
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,13 @@ def read_weights(path: Path) -> StoredWeights:
     """Read a ``.safetensors`` file, or a ``torch.save`` file with the weights under ``model``.
 
     Raises:
-        CheckpointError: There is no such file, it is damaged or not a checkpoint, or it would run
-            code.
+        CheckpointError: There is no such file, it cannot be read, is damaged or not a checkpoint,
+            or would run code.
     """
     try:
         is_there, is_file = path.exists(), path.is_file()
+        if is_file:
+            path.open("rb").close()  # the readers below would call a refusal damage
     except OSError as error:  # a name too long, a folder that may not be entered
         raise CheckpointError(f"{path}: {error.strerror}") from error
     if not is_there:
@@ -76,18 +78,24 @@ def _read_safetensors(path: Path) -> StoredWeights:
         raise CheckpointError(
             f"{path}: truncated, damaged or not a safetensors file ({reason})"
         ) from error
-    facts: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     for key in ("frames", "slots", "short_side"):
-        facts[key] = _metadata(path, metadata, key, "a positive integer", _is_count)
-    facts["dilation"] = _metadata(path, metadata, "dilation", "true or false", _is_bool) or False
-    facts["trained"] = _metadata(path, metadata, "trained", "true or false", _is_bool) is not False
+        said[key] = _metadata(path, metadata, key, "a positive integer", _is_count)
+    said["dilation"] = _metadata(path, metadata, "dilation", "true or false", _is_bool) or False
+    said["trained"] = _metadata(path, metadata, "trained", "true or false", _is_bool) is not False
     names = _metadata(path, metadata, "categories", "a JSON list of names", _is_names)
-    facts["categories"] = None if names is None else tuple(names)
-    facts["facts"] = _metadata(path, metadata, "facts", "a JSON object", _is_object) or {}
-    return StoredWeights(str(path), tensors, **facts)
+    said["categories"] = None if names is None else tuple(names)
+    said["facts"] = _metadata(path, metadata, "facts", "a JSON object", _is_object) or {}
+    return StoredWeights(str(path), tensors, **said)
 
 
-def _metadata(path: Path, metadata: Mapping[str, str], key: str, expected: str, fits: Any) -> Any:
+def _metadata(
+    path: Path,
+    metadata: Mapping[str, str],
+    key: str,
+    expected: str,
+    fits: Callable[[object], bool],
+) -> Any:
     """The JSON value of a metadata entry, or None where it is absent."""
     if key not in metadata:
         return None

@@ -193,7 +193,7 @@ def device_errors(device: torch.device, doing: str, remedy: str | None = None) -
     except RuntimeError as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         # CUDA has a type for it; the CPU's allocator and oneDNN say it in words only.
-        words = ("allocate memory", "could not create a primitive")
+        words = ("allocate memory", "bad_alloc", "could not create a primitive")
         if isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in words):
             reason = "out of memory" + (f"; {remedy}" if remedy else "")
         raise DeviceError(f"{device} failed {doing}: {reason}") from error

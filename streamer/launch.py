@@ -17,7 +17,7 @@ from streamer.metrics import Metrics
 from streamer.output import EndOfStream
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
-from streamer.signals import handled
+from streamer.signals import deferred, handled
 from streamer.sink_assembly import file_sinks, publishers
 from streamer.sinks.sink import SinkThread
 from streamer.standard_output import say, say_written
@@ -49,7 +49,8 @@ def launch(config: StreamConfig) -> int:
         if metrics is not None:
             opened.callback(metrics.close)
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
-        net = load(config)
+        with deferred():
+            net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
         opened.callback(assembly.pipeline.close)
         log.info("reading %s", assembly.source)
@@ -61,10 +62,10 @@ def launch(config: StreamConfig) -> int:
         if metrics is not None:
             metrics.watch(assembly.pipeline, sinks, watchdog)
             observers.append(metrics.observe)
-        whole = Run(assembly.pipeline, sinks, assembly.info, observers)
-        with progress, watchdog, _stopped_by_signals(whole) as signals:
+        run = Run(assembly.pipeline, sinks, assembly.info, observers)
+        with progress, watchdog, _stopped_by_signals(run) as signals:
             try:
-                whole.execute()
+                run.execute()
             except StreamError as error:
                 if not signals:
                     raise
@@ -110,7 +111,7 @@ def _on_another_thread(function: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
+def _stopped_by_signals(run: Run) -> Iterator[list[int]]:
     """Let a signal end the run in order; a second one ends the process at once."""
     received: list[int] = []
     wake = threading.Event()
@@ -118,7 +119,7 @@ def _stopped_by_signals(whole: Run) -> Iterator[list[int]]:
     def wait_and_stop() -> None:
         wake.wait()
         if received:
-            whole.stop()
+            run.stop()
 
     # Another thread stops the run: the handler runs between two bytecodes of the main thread,
     # which may be holding the very lock that stopping needs. It is started here and not by the

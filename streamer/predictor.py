@@ -26,18 +26,18 @@ CERTAIN_LOGIT = 10.0
 """Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
 
 FRAMES_PER_PASS = 6
-"""Of the backbone: more take memory, fewer read a ResNet's weights more often."""
+"""Frames in a pass of the backbone: more take memory, fewer read a ResNet's weights more often."""
 
 LONG_PASSES = (36, 12)
 """Frames in a pass on CUDA where as many are there: few numbers, each of which is recorded once. On
 an H100 36 frames of 300 by 533 pixels take ResNet-50 5.6 ms in one pass, 7.3 ms in passes of 6."""
 
 LONG_PASS_BYTES = 12_000_000
-"""Of a channel of all frames of a long pass: its memory is at most that of 36 frames of 300 by 540
-pixels in half precision."""
+"""Most bytes that one channel of all frames in a long pass may take: those of 36 frames of 300 by
+540 pixels in half precision."""
 
 FEW_FRAMES_PER_PASS = 2
-"""Of MobileNetV2 on a CPU, in whose caches its widest layers then stay."""
+"""Frames in a pass of MobileNetV2 on a CPU, in whose caches its widest layers then stay."""
 
 
 def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
@@ -49,7 +49,7 @@ def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
 
 
 def pass_length(net: VisTR | GraphedVisTR, waiting: int, pixels: int) -> int:
-    """Frames in the next pass, of so many that wait, of so many pixels each."""
+    """Frames in the next pass, given how many wait and their pixels."""
     channel = pixels * next(net.parameters()).dtype.itemsize
     fitting = [n for n in LONG_PASSES if n <= waiting and n * channel <= LONG_PASS_BYTES]
     return max(fitting) if fitting and _is_on_cuda(net) else frames_per_pass(net)
@@ -113,10 +113,26 @@ def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     x, y, box_width, box_height = boxes.float()[..., None].unbind(-2)  # [..., 1] each
     rows = (torch.arange(height, device=boxes.device) + 0.5) / height
     columns = (torch.arange(width, device=boxes.device) + 0.5) / width
-    inside_rows = (rows - y).abs() <= box_height / 2
-    inside_columns = (columns - x).abs() <= box_width / 2
+    # A box that is thinner than a pixel has one, too.
+    inside_rows = (rows - y).abs() <= (box_height / 2).clamp(min=0.5 / height)
+    inside_columns = (columns - x).abs() <= (box_width / 2).clamp(min=0.5 / width)
     inside = inside_rows[..., :, None] & inside_columns[..., None, :]
     return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT)
+
+
+def is_sound(numbers: Tensor) -> Tensor:
+    """Whether all are finite: in one pass, by their sum, in which nothing else overflows."""
+    exact = torch.promote_types(numbers.dtype, torch.float32)
+    return numbers.sum(dtype=exact).isfinite()
+
+
+def check_sound(sound: bool, dtype: torch.dtype) -> None:
+    """Raise a `DeviceError` unless the network's answers, in its dtype, are sound."""
+    if not sound:
+        raise DeviceError(
+            f"the network answers with NaN or infinity in {dtype}; in another --precision, such "
+            "as fp32, it may not"
+        )
 
 
 class Predictor(Protocol):
@@ -226,7 +242,7 @@ class VistrPredictor:
             height, width = state.features.adapted[-1].shape[-2:]
             masks = box_logits(boxes, (height, width))
         home = _on_host(
-            is_sound=_is_sound(state.logits) & _is_sound(boxes) & _is_sound(masks),
+            is_sound=is_sound(state.logits) & is_sound(boxes) & is_sound(masks),
             scores=scores,
             class_votes=votes,
             embeddings=F.normalize(embeddings, dim=1),
@@ -234,11 +250,7 @@ class VistrPredictor:
             presence=presence,
             masks=masks,
         )
-        if not home.pop("is_sound"):
-            raise DeviceError(
-                f"the network answers with NaN or infinity in {state.logits.dtype}; in another "
-                "--precision, such as fp32, it may not"
-            )
+        check_sound(bool(home.pop("is_sound")), state.logits.dtype)
         presence_at_home = home.pop("presence").astype(np.bool_)
         return Prediction(**home, presence=presence_at_home)
 
@@ -247,12 +259,6 @@ class VistrPredictor:
         ranked = torch.where(wanted & (scores >= self._threshold), scores, -1).tolist()
         best_first = sorted(range(len(ranked)), key=lambda slot: -ranked[slot])
         return [slot for slot in best_first if ranked[slot] >= 0]
-
-
-def _is_sound(numbers: Tensor) -> Tensor:
-    """Whether all are finite: in one pass, by their sum, in which nothing else overflows."""
-    exact = torch.promote_types(numbers.dtype, torch.float32)
-    return numbers.sum(dtype=exact).isfinite()
 
 
 def _on_host(**parts: Tensor) -> dict[str, NDArray[np.float32]]:

@@ -159,7 +159,7 @@ def _read(lines: BufferedReader, name: str) -> Iterator[Line]:
             if not isinstance(record, dict):
                 raise ValueError("not an object")
         except (ValueError, RecursionError) as error:
-            if lines.peek(1):
+            if number == 1 or text.endswith(b"\n"):  # a kill takes the newline too
                 raise SourceError(f"{name}: line {number} is not JSON: {error}") from error
             _log.warning("%s: the last line, %d, is torn and left out", name, number)
             return

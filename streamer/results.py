@@ -20,8 +20,8 @@ from typing import TextIO
 
 from streamer.command import command
 from streamer.errors import SourceError
+from streamer.output_path import check_apart, check_writable, replacing
 from streamer.result_lines import TrackLines, VideoLines, survey
-from streamer.sinks.output_path import check_apart, check_writable, replacing
 from streamer.standard_output import say
 
 _log = logging.getLogger(__name__)

@@ -56,10 +56,7 @@ class ScriptArguments:
 
 
 def spell_booleans(arguments: Sequence[str]) -> list[str]:
-    """Give every switch of `BARE` its value, so that none takes what follows for it.
-
-    A switch is followed by a boolean or by something else, which is then not its own.
-    """
+    """Append `=true` to every bare switch of `BARE`, so that it does not swallow what follows."""
     spelled: list[str] = []
     for argument in arguments:
         bare = bool(spelled) and spelled[-1] in BARE
@@ -80,7 +77,8 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
     """Fields of `StreamConfig` from the fields of both, those of `ScriptArguments` taken out.
 
     Raises:
-        ConfigError: There are two inputs, a folder has no name, or ``clean`` has nothing to clean.
+        ConfigError: There are two inputs, a folder has no name, or ``clean`` or ``masks_color``
+            has no folder that it belongs to.
     """
     names = [field.name for field in fields(ScriptArguments)]
     asked = _with_results(ScriptArguments(**{name: options.pop(name) for name in names}), options)
@@ -89,7 +87,14 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
     folders = {style: folder for style, folder in given.items() if folder is not None}
     check("" not in folders.values(), "img_path or masks_results_path", "", "a folder's name")
     check(
-        not asked.clean or bool(folders),
+        not asked.masks_color or masks_style in folders,
+        "masks_color",
+        asked.masks_color,
+        "False without masks_results_path",
+    )
+    # The script's own folders are not written beside other results: nothing to clean, no mistake.
+    check(
+        not asked.clean or bool(folders) or asked.mp4_clip_path is not None,
         "clean",
         asked.clean,
         "False without img_path and masks_results_path",

@@ -39,6 +39,19 @@ def handled(first: Callable[[int], None]) -> Iterator[None]:
             signal.signal(number, before)
 
 
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Let the first of these signals raise its KeyboardInterrupt only afterwards.
+
+    For what swallows one: PyTorch, while it reads a tensor from a file, makes a ValueError of it.
+    """
+    received: list[int] = []
+    with handled(received.append):
+        yield
+    if received:
+        interrupt(received[0])
+
+
 def interrupt(number: int) -> None:
     """For `handled`: raise a KeyboardInterrupt that carries the signal's number."""
     raise KeyboardInterrupt(number)

@@ -43,13 +43,15 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda v: v.update(id=True), "id is True, expected"),
         (lambda v: v.update(height=0), "height is 0, expected a whole number from 1 on"),
         (lambda v: v.update(height=48.0), "height is 48.0, expected"),
+        (lambda v: v.update(height=10**30), "expected a whole number from 1 on, of 64 bits"),
+        (lambda v: v.update(file_names=["a\nb", "a"]), "/a\\nb': no such file"),
         (lambda v: v.update(length=3), "length is 3, but file_names has 2 names"),
         (lambda v: v.update(length=0, file_names=[]), "length is 0, expected"),
         (lambda v: v.update(file_names="0.jpg"), "file_names has '0.jpg'"),
         (lambda v: v.update(file_names=["gone.jpg", "a"]), "gone.jpg: no such file"),
         (lambda v: v.update(file_names=["a", 5]), "file_names has 5, expected names of files"),
-        (lambda v: v.update(file_names=["../x", "a"]), "has '../x', which leaves img_path"),
-        (lambda v: v.update(file_names=["/etc/x", "a"]), "has '/etc/x', which leaves img_path"),
+        (lambda v: v.update(file_names=["../x", "a"]), "has '../x', which is absolute or has '..'"),
+        (lambda v: v.update(file_names=["/etc/x", "a"]), "has '/etc/x', which is absolute or has"),
         (lambda v: v.update(file_names=["video7", "a"]), "video7: cannot be read as an image"),
         (lambda v: v.update(width=48, height=64), "00000.jpg: is 64x48, expected 48x64"),
         (lambda v: v.update(width=500), "500x48 is more elongated than 8:1"),
@@ -95,6 +97,10 @@ def test_all_bad_videos_are_named(dataset: Dataset) -> None:
         ('{"videos": [{}], "categories": {"1": "person"}}', "categories: expected a list"),
         ('{"videos": [{}], "categories": [{"id": 1}]}', "categories: expected a list"),
         ('{"videos": [{}], "categories": [{"id": "1", "name": "x"}]}', "categories: expected"),
+        (
+            '{"videos": [{}], "categories": [{"id": 4, "name": "x"}, {"id": 4, "name": "y"}]}',
+            "categories: 2 have the id 4",
+        ),
     ],
 )
 def test_files_that_are_no_annotations(dataset: Dataset, text: str, message: str) -> None:

@@ -201,21 +201,22 @@ def test_results_stay_where_no_video_can_be_read_any_more(
     assert dataset.save_path.read_text() == "of before"
 
 
-@pytest.mark.parametrize("options", [[], ["--restart"]])
+@pytest.mark.parametrize(("video_id", "options"), [(30, []), (12, ["--restart"])])
 def test_no_memory_makes_no_video_a_bad_one(
     dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, options: list[str],
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch,
+    video_id: int, options: list[str],
 ) -> None:  # fmt: skip
-    broken, read = dataset.image(30, 9), images_module.read_image
+    broken, read = dataset.image(video_id, 3), images_module.read_image
 
     def starved(path: Path, size: tuple[int, int]) -> object:
-        if path == broken:  # of the video that is longer than a window
+        if path == broken:
             raise MemoryError
         return read(path, size)
 
     monkeypatch.setattr(images_module, "read_image", starved)
     arguments = dataset.arguments(weights, "--skip_bad", *options)
-    assert "video 30: MemoryError" in fails(capsys, 1, *arguments)
+    assert fails(capsys, 1, *arguments).startswith(f"error: video {video_id}: MemoryError")
     advice = "the same command without --restart goes on" if options else "the same command goes on"
     assert advice in caplog.text
     assert not dataset.save_path.exists()
@@ -296,10 +297,12 @@ def test_category_names_must_be_those_of_the_weights(
     dataset.rewrite(dataset.content() | {"categories": [{"id": 1, "name": "airplane"}]})
     options = ("--num_frames", WINDOW, "--parallel", 1)
     last = fails(capsys, 1, *dataset.arguments(path, *options))
-    assert "category 1 is 'airplane', but 'person' in the weights; if" in last
+    assert "category 1 is 'airplane', but 'person' in the weights; correct the" in last
     names = tmp_path / "names.txt"
     names.write_text("\n".join(["Airplane", *(f"thing {n}" for n in range(39))]))
     assert main(dataset.arguments(path, *options, "--category_file", names)) == 0
+    dataset.rewrite(dataset.content() | {"categories": []})
+    assert main(dataset.arguments(path, *options)) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -69,8 +71,9 @@ def test_16_bits_of_grey_are_scaled(tmp_path: Path) -> None:
     assert np.array_equal(found, np.repeat((grey >> 8)[..., None], 3, axis=2))
 
 
-def test_more_bits_of_grey_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.full((6, 8), 130, np.int32)).save(tmp_path / "a.tiff")
+@pytest.mark.parametrize("grey", [np.int32(130), np.float32(0.5)])
+def test_more_bits_of_grey_are_refused(tmp_path: Path, grey: np.generic) -> None:
+    Image.fromarray(np.full((6, 8), grey)).save(tmp_path / "a.tiff")
     with pytest.raises(SourceError, match=r"a\.tiff: is grey of 32 bits, expected 8 or 16"):
         read_image(tmp_path / "a.tiff", (6, 8))
 
@@ -84,6 +87,16 @@ def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:
     check_header(path, SIZE)
     with pytest.raises(SourceError, match=r"a\.jpg: damaged JPEG data$"):
         read_image(path, SIZE)
+
+
+def test_no_memory_for_ffmpeg_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def starved(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+    IMAGE.save(tmp_path / "a.jpg")
+    monkeypatch.setattr(av, "open", starved)
+    with pytest.raises(MemoryError):
+        read_image(tmp_path / "a.jpg", SIZE)
 
 
 def test_files_that_are_no_such_image(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from streamer.dataset.annotations import Video
 from streamer.dataset.job import DatasetJob
 from streamer.dataset.memory import MOST, MemoryGauge
 from streamer.dataset.progress import DatasetProgress
-from streamer.errors import DeviceError, SourceError, StreamError
+from streamer.errors import DeviceError, SourceError, StreamError, UnforeseenError
 from tests.waits import PATIENCE_S
 
 CPU = torch.device("cpu")
@@ -132,12 +132,13 @@ def test_a_device_that_fails_always_ends_the_job() -> None:
     assert 4 not in segmenter.finished
 
 
-def test_bugs_are_not_hidden() -> None:
+def test_bugs_are_no_bad_videos() -> None:
     def bug(video: Video, on_frame: Callable[[], None]) -> None:
-        raise ZeroDivisionError
+        raise ZeroDivisionError("by 0")
 
-    with pytest.raises(ZeroDivisionError):
-        make_job(bug, skip_bad=True).run(VIDEOS, 2, 6)
+    with pytest.raises(UnforeseenError, match=r"^video 0: ZeroDivisionError: by 0$") as caught:
+        make_job(bug, skip_bad=True).run(VIDEOS[:1], 1, 6)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
 
 
 def test_stopping_gives_up_what_is_under_way() -> None:

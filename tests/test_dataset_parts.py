@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 from pathlib import Path
@@ -78,6 +79,40 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, restart: bool) 
     assert precious.exists()
 
 
+def test_a_kill_while_the_record_is_first_written_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "r.json.parts").mkdir()
+    (tmp_path / "r.json.parts" / "run.json.part").write_text('{"short')
+    parts = open_parts(tmp_path)
+    assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
+
+
+def test_a_folder_that_cannot_be_removed_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = open_parts(tmp_path)
+    parts.write(8, [entry(8)])
+    (parts.folder / "of somebody").mkdir()
+    assert parts.collect([8]) == 1
+    assert json.loads((tmp_path / "r.json").read_text()) == [entry(8)]
+    [message] = caplog.messages
+    assert message.startswith(f"{parts.folder}: cannot be removed: ")
+
+
+@pytest.mark.parametrize("damaged", ["", "[{", "5"])
+def test_damaged_results_are_made_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: str
+) -> None:
+    before = open_parts(tmp_path)
+    for video_id in (3, 8):
+        before.write(video_id, [entry(video_id)])
+    before.path(8).write_text(damaged)
+    parts = open_parts(tmp_path)
+    assert (parts.finished(3), parts.finished(8)) == (True, False)
+    [message] = caplog.messages
+    assert message.startswith(f"{before.path(8)}: is no")
+    assert message.endswith("; its video is segmented again")
+
+
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
     (tmp_path / "r.json.parts").write_text("")
     with pytest.raises(SinkError, match=r"r\.json\.parts: Not a directory"):
@@ -146,6 +181,19 @@ def test_a_lock_that_was_removed_meanwhile_keeps_nobody_away(
             only_job(str(tmp_path / "r.json")),
         ):
             pass
+
+
+def test_a_file_system_without_locks_is_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def none_here(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", none_here)
+    with only_job(str(tmp_path / "r.json")):
+        pass
+    [message] = caplog.messages
+    assert message.startswith(f"{tmp_path}/r.json.lock: cannot be locked: Function not implemented")
 
 
 def test_two_jobs_at_once_are_refused(tmp_path: Path) -> None:

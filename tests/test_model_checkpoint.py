@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,16 @@ def test_half_precision_files_load_as_float32(tmp_path: Path) -> None:
     net = load_vistr(tmp_path / "half.safetensors")
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
     assert not net.trained
+
+
+def test_a_saved_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    path = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(path)
+    assert path.stat().st_mode == (tmp_path / "other").stat().st_mode
+    path.chmod(0o604)
+    save_tiny_vistr(path)
+    assert path.stat().st_mode & 0o777 == 0o604
 
 
 def test_saving_wants_the_ending_that_loading_goes_by(tmp_path: Path) -> None:
@@ -329,6 +340,20 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.pth") == "no such file"
     assert refusal(tmp_path).startswith("is not a file")
     assert refusal(tmp_path / ("x" * 999)) == "File name too long"
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_what_may_not_be_read_is_not_called_damaged(name: str) -> None:
+    user = os.geteuid()
+    with TemporaryDirectory() as folder:  # which anybody may enter, unlike `tmp_path`
+        Path(folder).chmod(0o755)
+        path = Path(folder) / name
+        path.touch(0)
+        os.seteuid(user or 65534)  # root may read everything
+        try:
+            assert refusal(path) == "Permission denied"
+        finally:
+            os.seteuid(user)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])

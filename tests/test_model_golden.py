@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, VisTROutput, load_vistr
-from model.postprocess import clip_results
 from model.preprocess import normalise
 from tests.datasets import tube_iou
 from tests.golden_case import GoldenCase, golden_case
+from tests.reference_clip import clip_results
 from tests.vis_files import rle
 
 Loaded = tuple[GoldenCase, VisTR, Tensor]

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model import VisTROutput
-from model.postprocess import clip_results, slot_categories, slot_scores
+from model.postprocess import clip_scores, slot_categories, slot_scores
 
 
 def logits_of(probabilities: list[list[list[float]]]) -> Tensor:
@@ -32,47 +31,15 @@ def test_the_lowest_of_equally_frequent_categories_wins() -> None:
     assert slot_categories(votes, 5).tolist() == [1, 0, 2]
 
 
-def output_of(masks: Tensor, confident: float = 0.9) -> VisTROutput:
-    frames, slots = masks.shape[:2]
-    probabilities = torch.tensor([0.0, confident, 1 - confident]).clamp(1e-9)
-    return VisTROutput(
-        probabilities.log().expand(frames, slots, 3), torch.zeros(frames, slots, 4), masks
-    )
-
-
-def test_slots_without_a_pixel_are_dropped() -> None:
-    masks = torch.full((3, 3, 4, 6), -1.0)
-    masks[1, 2, 2:, 3:] = 1
-    masks[2, 0] = 1  # in a frame that only repeats another
-    (instance,) = clip_results(output_of(masks), length=2, size=(8, 12))
-    assert instance.category_id == 1
-    assert instance.score == pytest.approx(0.9)
-    assert len(instance.masks) == 2
-    first, second = instance.masks
-    assert first is not None
-    assert second is not None
-    assert first.shape == second.shape == (8, 12)
-    assert not first.any()
-    assert second.sum() == 4 * 6
-
-
 def test_frames_of_hardly_any_score_have_no_mask() -> None:
-    output = output_of(torch.ones(2, 1, 4, 4))
-    output.logits.data = output.logits.clone()
-    output.logits[1] = torch.tensor([1e-4, 1e-4, 1.0]).log()
-    (instance,) = clip_results(output, length=2, size=(4, 4))
-    assert instance.masks[0] is not None
-    assert instance.masks[1] is None
-
-
-def test_half_precision_masks_are_taken() -> None:
-    output = output_of(torch.ones(2, 1, 4, 4, dtype=torch.bfloat16))
-    (instance,) = clip_results(output, length=1, size=(9, 7))
-    assert instance.masks[0] is not None
-    assert instance.masks[0].all()
+    logits = logits_of([[[0.0, 0.9, 0.1]], [[1e-5, 1e-4, 1.0]], [[0.0, 0.9, 0.1]]])
+    scores, categories, shown = clip_scores(logits, length=2)
+    assert scores == pytest.approx([0.45], abs=1e-4)
+    assert categories == [1]
+    assert shown == [[True], [False]]
 
 
 @pytest.mark.parametrize("length", [0, 3])
 def test_a_length_beyond_the_window_is_an_error(length: int) -> None:
     with pytest.raises(ValueError, match=f"length is {length}, expected from 1 to 2"):
-        clip_results(output_of(torch.ones(2, 1, 4, 4)), length, (4, 4))
+        clip_scores(torch.zeros(2, 1, 3), length)

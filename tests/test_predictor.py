@@ -230,12 +230,13 @@ def test_without_masks_the_heads_do_not_run_and_boxes_are_filled(
     assert np.array_equal(boxes.masks, expected)
 
 
-def test_a_box_covers_the_centres_that_lie_in_it() -> None:
-    boxes = torch.tensor([[[0.5, 0.5, 0.5, 0.5]], [[1.0, 0.0, 0.26, 0.3]], [[0.5, 0.5, 0.0, 0.0]]])
+def test_a_box_covers_the_centres_that_lie_in_it_and_one_at_least() -> None:
+    boxes = torch.tensor([[[0.5, 0.5, 0.5, 0.5]], [[1.0, 0.0, 0.26, 0.3]], [[0.4, 0.6, 0.0, 0.0]]])
     inside = box_logits(boxes, (4, 8))[:, 0] > 0
     expected = torch.zeros(3, 4, 8, dtype=torch.bool)
     expected[0, 1:3, 2:6] = True
     expected[1, 0, 7] = True
+    expected[2, 2, 3] = True
     assert torch.equal(inside, expected)
 
 
@@ -322,6 +323,18 @@ def test_an_error_without_words_has_a_name() -> None:
         device_errors(torch.device("cpu"), "here"),
     ):
         raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["[enforce fail] can't allocate memory", "could not create a primitive", "std::bad_alloc"],
+)
+def test_no_memory_is_known_by_its_words(words: str) -> None:
+    with (
+        pytest.raises(DeviceError, match="cpu failed here: out of memory; wait"),
+        device_errors(torch.device("cpu"), "here", "wait"),
+    ):
+        raise RuntimeError(words)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

@@ -125,7 +125,7 @@ def test_nothing_found_is_an_empty_list(tmp_path: Path, records: list[dict[str, 
     assert assembled(tmp_path, records) == []
 
 
-@pytest.mark.parametrize("torn", ['{"type":"frame","vid', "{", '{"type":"frame"\n', "\0\0\0"])
+@pytest.mark.parametrize("torn", ['{"type":"frame","vid', "{", "\0\0\0"])
 def test_a_torn_last_line_is_left_out_with_a_warning(
     tmp_path: Path, torn: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,6 +136,24 @@ def test_a_torn_last_line_is_left_out_with_a_warning(
         assert assemble(lines, results) == 1
     assert caplog.messages == [f"{lines}: the last line, 3, is torn and left out"]
     assert len(json.loads(Path(results).read_text())[0]["segmentations"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (json.dumps(video()) + '\n{"type":"frame"\n', 2),  # a kill would take its newline too
+        ("not JSON at all\n", 1),
+        ("not JSON at all", 1),
+        ("[]\n", 1),  # results, where their lines belong
+    ],
+)
+def test_what_no_kill_leaves_is_refused(tmp_path: Path, text: str, number: int) -> None:
+    lines, results = write(tmp_path, [])
+    Path(lines).write_text(text)
+    Path(results).write_text("old")
+    with pytest.raises(SourceError, match=rf"r\.jsonl: line {number} is not JSON"):
+        assemble(lines, results)
+    assert Path(results).read_text() == "old"
 
 
 def test_a_whole_last_line_needs_no_newline(

@@ -47,6 +47,11 @@ def test_they_can_stand_beside_the_new_options() -> None:
     assert config.threshold == "auto", "0.8 belongs to --mp4_clip_path"
 
 
+def test_a_clip_makes_an_idle_clean_no_error() -> None:
+    config = parse("--mp4_clip_path clip.mp4 --save_path r.json --clean --masks_color 0".split())
+    assert (config.output, config.cleaned_folders) == ([], ())
+
+
 @pytest.mark.parametrize("asked", ["--save_path r.json", "--output o.mp4", "--publish tcp://a"])
 def test_where_a_result_is_asked_for_nothing_is_added(asked: str) -> None:
     config = parse(["--mp4_clip_path", "c.mp4", *asked.split()])
@@ -88,6 +93,7 @@ def test_only_the_switches_are_spelled_out() -> None:
     [
         ("--masks=maybe", "masks is 'maybe'; allowed: true or false"),
         ("--clean", "clean is True; allowed: False without img_path and masks_results_path"),
+        ("--masks_color --img_path i", "masks_color is True; allowed: False without masks_results"),
         ("--clean --img_path=", "img_path or masks_results_path is ''; allowed: a folder's"),
         ("a.mp4 --mp4_clip_path b.mp4", "is 'b.mp4'; allowed: none beside SOURCE a.mp4"),
         ("--num_frames 0", "window.size is 0; allowed: at least 1"),

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from streamer.cli import main as stream
+from streamer.dataset.command import main as segment
 from streamer.signals import handled
 from tests.processes import ROOT, STREAM, started
 
@@ -23,6 +25,35 @@ print("it goes on")"""
 
 IN_A_CONTAINER = ("unshare", "--user", "--map-root-user", "--pid", "--fork")
 """Runs a command as the first process of a container."""
+
+
+@pytest.mark.parametrize(
+    ("module", "main", "arguments"),
+    [
+        ("streamer.launch", stream, ["--quiet"]),
+        (
+            "streamer.dataset.launch",
+            segment,
+            ["--ann_path", "a", "--img_path", ".", "--save_path", "r"],
+        ),
+    ],
+)
+def test_a_signal_waits_until_the_weights_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str,
+    main: Callable[[list[str]], int], arguments: list[str],
+) -> None:  # fmt: skip
+    def load(_: object) -> object:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except KeyboardInterrupt:  # as PyTorch does where it reads a tensor
+            raise ValueError("could not determine the shape") from None
+        return None
+
+    (tmp_path / "a").write_text('{"videos": [{}]}')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(f"{module}.load", load)
+    monkeypatch.setattr("streamer.dataset.launch._refuse_bad", lambda *_: None)
+    assert main(arguments) == 128 + signal.SIGTERM
 
 
 @pytest.fixture

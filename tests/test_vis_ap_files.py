@@ -131,6 +131,15 @@ def test_a_bad_result_is_named(tmp_path: Path, fields: dict[str, Any], reason: s
     assert (len(read_results(results, videos, bad)), len(bad)) == (2, 1)
 
 
+def test_results_of_boxes_are_not_scored_as_no_masks(tmp_path: Path) -> None:
+    boxes = result(0.5, None, None, bboxes=[[0, 0, 10, 10], None])
+    gt, results = write(tmp_path, **gt_parts(), results=[boxes, FOUND | {"bboxes": [None, None]}])
+    videos = read_ground_truth(gt).videos
+    with pytest.raises(SourceError, match=r"results\[0\] \(.*\): has bboxes, but no segmentation"):
+        read_results(results, videos)
+    assert len(read_results(results, videos, [])) == 1
+
+
 def test_what_hangs_on_a_bad_video_is_bad_too(tmp_path: Path) -> None:
     gt, results = write(
         tmp_path,

@@ -101,7 +101,7 @@ def _whole(entry: Mapping[str, Any], key: str, *, least: int | None) -> int:
     too_large = type(value) is int and abs(value) >= 2**63
     if type(value) is not int or too_large or (least is not None and value < least):
         allowed = "a whole number" if least is None else f"a whole number from {least} on"
-        raise SourceError(f"{key} is {value!r:.50}, expected {allowed}")
+        raise SourceError(f"{key} is {value!r:.50}, expected {allowed}, of 64 bits")
     return value
 
 
@@ -111,7 +111,7 @@ def _relative(name: object) -> str:
         raise SourceError(f"file_names has {name!r:.50}, expected names of files")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise SourceError(f"file_names has {name!r}, which leaves img_path")
+        raise SourceError(f"file_names has {name!r}, which is absolute or has '..'")
     return name
 
 
@@ -126,6 +126,9 @@ def _categories(ann_path: str, entries: object) -> dict[int, str]:
         raise SourceError(
             f"{ann_path}: categories: expected a list of objects with an id and a name"
         ) from error
+    for category_id, count in Counter(entry["id"] for entry in entries).items():
+        if count > 1:
+            raise SourceError(f"{ann_path}: categories: {count} have the id {category_id}")
     return categories
 
 

@@ -16,7 +16,7 @@ from model.postprocess import clip_scores
 from streamer.device import SMALLER_INPUT, device_errors
 from streamer.frame import Region
 from streamer.output import Rle, rle_as_json, rle_of_borders
-from streamer.predictor import encode_frames
+from streamer.predictor import check_sound, encode_frames, is_sound
 from streamer.stitching.device_upsampling import upsampler_on
 
 
@@ -54,7 +54,7 @@ def segment_clip(
         One for each slot that has a pixel in any frame, in slot order.
 
     Raises:
-        DeviceError: The device failed, or ran out of memory.
+        DeviceError: The device failed, or ran out of memory, or the answers are no numbers.
         ValueError: There are no inputs, or more than a window's.
 
     Source: VisTR's ``inference.py``, which fills the window by repeating the frames cyclically.
@@ -68,7 +68,9 @@ def segment_clip(
             features.append(encoded)
             on_frame()
         state = net.relate(FrameFeatures.cat(list(islice(cycle(features), net.frames))))
-        low = net.segment(state, range(net.slots))[: len(inputs)].float().cpu().numpy()
+        masks = net.segment(state, range(net.slots))[: len(inputs)]
+        check_sound(bool(is_sound(state.logits) & is_sound(masks)), state.logits.dtype)
+        low = masks.float().cpu().numpy()
         scores, categories, shown = clip_scores(state.logits, len(inputs))
         upsample, region = upsampler_on(device), Region(0, 0, *size)
         empty = rle_of_borders(size, np.empty(0, np.int64))
@@ -76,8 +78,8 @@ def segment_clip(
         for slot, score in enumerate(scores):
             found = [mask and mask.rle() for mask in upsample(list(low[:, slot]), region, size)]
             if any(found):
-                masks = (rle or empty if shown[t][slot] else None for t, rle in enumerate(found))
-                objects.append(ClipObject(score, categories[slot], tuple(masks)))
+                rles = (rle or empty if shown[t][slot] else None for t, rle in enumerate(found))
+                objects.append(ClipObject(score, categories[slot], tuple(rles)))
         return objects
 
 

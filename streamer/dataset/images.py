@@ -60,7 +60,7 @@ def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             _check_size(image, size)
             if image.format in JPEG_FORMATS:
                 _check_jpeg(data)
-            if image.mode == "I" and image.format not in DEEP_FORMATS:
+            if image.mode == "F" or (image.mode == "I" and image.format not in DEEP_FORMATS):
                 raise SourceError("is grey of 32 bits, expected 8 or 16")
             if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip and not scale
                 grey = np.asarray(image).astype(np.uint16) >> 8
@@ -134,20 +134,21 @@ class ImageSequence:
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Raise whatever goes wrong with a file as a `SourceError` that names it."""
+    name = str(path) if str(path).isprintable() else repr(str(path))  # messages have one line
     try:
         yield
     except SourceError as error:
-        raise SourceError(f"{path}: {error}") from error
-    except FileNotFoundError as error:
-        raise SourceError(f"{path}: no such file") from error
-    except av.FFmpegError as error:
-        raise SourceError(f"{path}: damaged JPEG data") from error
-    except UnidentifiedImageError as error:  # which names where PIL keeps the data
-        raise SourceError(f"{path}: cannot be read as an image: of no known format") from error
-    except MemoryError:
+        raise SourceError(f"{name}: {error}") from error
+    except MemoryError:  # FFmpeg's too
         raise  # not the file's fault
+    except FileNotFoundError as error:
+        raise SourceError(f"{name}: no such file") from error
+    except av.FFmpegError as error:
+        raise SourceError(f"{name}: damaged JPEG data") from error
+    except UnidentifiedImageError as error:  # which names where PIL keeps the data
+        raise SourceError(f"{name}: cannot be read as an image: of no known format") from error
     except Exception as error:  # PIL's plug-ins raise what they like
-        raise SourceError(f"{path}: cannot be read as an image: {error}") from error
+        raise SourceError(f"{name}: cannot be read as an image: {error}") from error
 
 
 def _check_size(image: Image.Image, size: tuple[int, int]) -> None:

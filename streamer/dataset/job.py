@@ -12,7 +12,7 @@ import torch
 from streamer.dataset.annotations import Video
 from streamer.dataset.memory import MemoryGauge
 from streamer.dataset.progress import DatasetProgress
-from streamer.errors import DeviceError, SourceError, UnforeseenError
+from streamer.errors import DeviceError, SourceError, StreamError, UnforeseenError
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class DatasetJob:
             window: Frames in the network's window, which bound what a video needs at a time.
 
         Raises:
-            SourceError: A video cannot be read.
+            SourceError: A video cannot be read, or failed in an unforeseen way.
             DeviceError: The device failed, or ran out of memory.
             SinkError: Results cannot be written.
         """
@@ -109,6 +109,7 @@ class DatasetJob:
         self._progress.count_video()
 
     def _attempt(self, video: Video) -> None:
+        name = f"video {video.video_id}"
         done = 0
 
         def count_frame() -> None:
@@ -119,16 +120,20 @@ class DatasetJob:
 
         try:
             self._segment(video, count_frame)
-        except UnforeseenError as error:
-            raise UnforeseenError(f"video {video.video_id}: {error}") from error
+        except UnforeseenError:
+            raise  # by the decoder, which names the video
         except SourceError as error:
-            line = f"video {video.video_id}: {error}"
+            line = f"{name}: {error}"
             if not self._skip_bad:
                 raise SourceError(f"{line}; --skip_bad leaves such videos out") from error
             self.skipped.append(line)
             self._progress.count_frames(len(video.images) - done)
         except DeviceError as error:
-            raise DeviceError(f"video {video.video_id}: {error}") from error
+            raise DeviceError(f"{name}: {error}") from error
+        except (StreamError, _Stopped):
+            raise
+        except Exception as error:  # such as no memory for an image
+            raise UnforeseenError(f"{name}: {type(error).__name__}: {error}") from error
 
     def _check_stopping(self) -> None:
         if self._stopping:

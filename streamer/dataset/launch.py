@@ -20,11 +20,16 @@ from streamer.dataset.parts import PartsFolder, only_job
 from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
 from streamer.errors import SourceError, StreamError
-from streamer.signals import handled
-from streamer.sinks.output_path import check_apart, check_writable
+from streamer.output_path import check_apart, check_writable
+from streamer.signals import deferred, handled
 from streamer.standard_output import say
 
 NONE_LEFT = "no good one is left"
+
+SAME_CATEGORIES = (
+    "correct the annotations or leave their categories out; weights that name no categories take "
+    "names from --category_file"
+)
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +53,9 @@ def _launch(options: DatasetOptions) -> int:
     started_s = time.monotonic()
     annotations = read_annotations(options.ann_path, options.img_path)
     _refuse_bad(options, annotations)
-    net = load(options.network)
-    remedy = "if the weights' names are wrong, --category_file gives them others"
-    check_categories(options.ann_path, annotations.categories, net.categories, remedy)
+    with deferred():
+        net = load(options.network)
+    check_categories(options.ann_path, annotations.categories, net.categories, SAME_CATEGORIES)
     parts = PartsFolder(
         options.save_path, _settings(options, annotations, net), restart=options.restart
     )

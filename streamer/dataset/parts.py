@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,16 +14,18 @@ from typing import Any, TextIO
 
 from streamer.errors import ConfigError, SinkError, SourceError
 from streamer.json_file import read_json
-from streamer.sinks.output_path import replacing, write_whole
+from streamer.output_path import replacing, write_whole, writing
 
 RECORD = "run.json"
+
+log = logging.getLogger(__name__)
 
 
 class PartsFolder:
     """The folder ``<save_path>.parts``, with a file for each finished video.
 
     It is made at once. One that an earlier job left is gone on with, if its results depend on the
-    same settings. A file appears in it once it is whole.
+    same settings; damaged results in it are removed. A file appears in it once it is whole.
 
     Args:
         save_path: The results file to be.
@@ -42,8 +45,8 @@ class PartsFolder:
         self.folder = Path(save_path + ".parts")
         self._target = Path(save_path)
         record = self.folder / RECORD
-        with _written(self.folder):
-            if self.folder.exists() and not record.exists() and any(self.folder.iterdir()):
+        with writing(self.folder):
+            if self.folder.exists() and not record.exists() and self._is_foreign():
                 raise SinkError(
                     f"{self.folder}: is none of this job's folders, as it has no {RECORD}; "
                     "move it away"
@@ -53,6 +56,7 @@ class PartsFolder:
             self.folder.mkdir(exist_ok=True)
             if record.exists() and self._any_finished():
                 self._compare(settings)
+                self._remove_damaged()
         write_whole(record, json.dumps(settings, indent=1).encode("ascii"))
 
     def path(self, video_id: int) -> Path:
@@ -73,7 +77,7 @@ class PartsFolder:
             _dump(entries, file)
 
     def collect(self, video_ids: Iterable[int]) -> int:
-        """Write the results file, replacing an earlier one, and remove the folder.
+        """Write the results file, replacing an earlier one, and remove the folder if possible.
 
         Args:
             video_ids: Of the finished videos, in the order of the file.
@@ -87,8 +91,10 @@ class PartsFolder:
         """
         with replacing(self._target) as partial, partial.open("w", encoding="ascii") as file:
             count = _dump((entry for each in video_ids for entry in self._entries(each)), file)
-        with _written(self.folder):
+        try:
             self._remove()
+        except OSError as error:  # which takes nothing from the results
+            log.warning("%s: cannot be removed: %s", self.folder, error.strerror or error)
         return count
 
     def _remove(self) -> None:
@@ -101,8 +107,26 @@ class PartsFolder:
     def _entries(self, video_id: int) -> list[Mapping[str, Any]]:
         return list(_load(self.path(video_id), "remove it, or use --restart"))
 
+    def _is_foreign(self) -> bool:
+        """Whether it holds more than a kill may leave before there is a record."""
+        return any(path.name != f"{RECORD}.part" for path in self.folder.iterdir())
+
     def _any_finished(self) -> bool:
-        return any(path.name != RECORD for path in self.folder.glob("*.json"))
+        return any(self._results())
+
+    def _results(self) -> Iterator[Path]:
+        return (path for path in self.folder.glob("*.json") if path.name != RECORD)
+
+    def _remove_damaged(self) -> None:
+        """Forget results that are no JSON list, so that their videos are segmented again."""
+        for path in list(self._results()):
+            try:
+                reason = None if isinstance(read_json(path)[0], list) else f"{path}: is no list"
+            except SourceError as error:
+                reason = str(error)
+            if reason is not None:
+                log.warning("%s; its video is segmented again", reason)
+                path.unlink()
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
         before = _load(self.folder / RECORD, "use --restart")
@@ -126,7 +150,7 @@ def only_job(save_path: str) -> Iterator[None]:
     """
     lock = Path(save_path + ".lock")
     with ExitStack() as held:
-        with _written(lock):
+        with writing(lock):
             file = held.enter_context(lock.open("a"))
             while not _locked(file, save_path):
                 file = held.enter_context(lock.open("a"))
@@ -135,7 +159,7 @@ def only_job(save_path: str) -> Iterator[None]:
         try:
             yield
         finally:
-            with _written(lock):
+            with writing(lock):
                 lock.unlink(missing_ok=True)
 
 
@@ -145,6 +169,11 @@ def _locked(file: TextIO, save_path: str) -> bool:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SinkError(f"{save_path}: another job is at work on it") from None
+    except OSError as error:  # this file system has no locks
+        log.warning(
+            "%s: cannot be locked: %s; see that no other job writes the same results",
+            *(file.name, error.strerror),
+        )
     # A job that was ending may have removed it since it was opened.
     return os.fstat(file.fileno()).st_nlink > 0
 
@@ -165,11 +194,3 @@ def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:
         count += 1
     file.write("\n]\n" if count else "[]\n")
     return count
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SinkError(f"{path}: {error.strerror}") from error
