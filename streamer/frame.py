@@ -40,7 +40,8 @@ class Epoch:
 
     Attributes:
         index: 0 for the first, counts up over the run.
-        reason: Why it began: ``start``, ``reconnect``, ``size`` (the frame size changed), ``loop``.
+        reason: Why it began: ``start``, ``reconnect``, ``size`` (of frames, or the shape of
+            their pixels, changed), ``loop``.
         size: (height, width) of its frames, upright, in pixels.
         region: The part of the frame that the network sees; the whole frame unless the user asked.
         missing: Frames lost between the epoch before and this one; None where unknown.
@@ -85,6 +86,7 @@ class Frame:
         decoded_ns: `time.monotonic_ns` when it left the decoder, for latencies.
         capture_unix_ns: When it was captured (nanoseconds since 1970) for live sources, else None.
         capture_clock: Where that comes from: the camera's own clock, or its arrival here.
+        duration_s: How long the source shows it, in seconds; None where that is unknown.
     """
 
     index: int
@@ -97,6 +99,7 @@ class Frame:
     decoded_ns: int
     capture_unix_ns: int | None = None
     capture_clock: CaptureClock | None = None
+    duration_s: float | None = None
 
     def __post_init__(self) -> None:
         pixels = self.pixels

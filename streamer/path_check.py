@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
-from streamer.sinks.output_path import check_apart, check_folder, check_writable, parts_of
+from streamer.output_path import check_apart, check_folder, check_writable, segment_pattern
 from streamer.sinks.results_sink import lines_path
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
@@ -49,6 +49,8 @@ def check_paths(config: StreamConfig) -> None:
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
+    if local is not None and local.is_dir():
+        _check_no_later_source(local.resolve(), files)
     for spec in config.outputs("images"):
         if (spec.style or config.images.style) == "tracks":
             others = [("another output", other) for other in folders if other != spec.path]
@@ -59,7 +61,17 @@ def check_paths(config: StreamConfig) -> None:
         split += [lines_path(path) for path in config.results]
     for path in split:
         others = [("another output", other) for other in files if other != path]
-        _check_later_parts(Path(path).resolve(), [*read.items(), *others])
+        _check_later_segments(Path(path).resolve(), [*read.items(), *others])
+
+
+def _check_no_later_source(folder: Path, files: Iterable[str]) -> None:
+    """Refuse a file that the same command would read, too, when it is run again."""
+    for path in files:
+        place = Path(path).resolve()
+        if place.parent == folder and place.suffix.lower() in IMAGE_SUFFIXES:
+            raise ConfigError(
+                f"{path} would be one of the source's images the next time; allowed: another folder"
+            )
 
 
 def _check_track_folders(folder: Path, taken: Iterable[tuple[str, str | None]]) -> None:
@@ -73,9 +85,9 @@ def _check_track_folders(folder: Path, taken: Iterable[tuple[str, str | None]]) 
             )
 
 
-def _check_later_parts(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:
+def _check_later_segments(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:
     """Refuse an output that would go on, in its numbered files, in a place that is taken."""
-    later = parts_of(output)
+    later = segment_pattern(output)
     for name, path in taken:
         place = None if path is None else Path(path).resolve()
         if place is not None and place.parent == output.parent and later.fullmatch(place.name):

@@ -115,6 +115,25 @@ def _add_silence(out: Any, sound: Any, seconds: float) -> None:
     out.mux(sound.encode(None))
 
 
+def make_slides(path: Path, shown_s: Sequence[float], audio_s: float = 0.0) -> None:
+    """Write a clip whose pictures are shown for so long each, beside silence of `audio_s`."""
+    base = Fraction(1, 1000)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.codec_context.time_base = base
+        sound = out.add_stream("aac", rate=16000, layout="mono") if audio_s else None
+        for index, seconds in enumerate(shown_s):
+            frame = av.VideoFrame.from_ndarray(draw(index, (48, 64)), "rgb24")
+            frame.pts, frame.time_base = round(1000 * sum(shown_s[:index])), base
+            for packet in stream.encode(frame):
+                packet.duration = round(1000 * seconds)
+                out.mux(packet)
+        out.mux(stream.encode(None))
+        if sound is not None:
+            _add_silence(out, sound, audio_s)
+
+
 def make_images(folder: Path, *, frames: int = 5, size: tuple[int, int] = (24, 32)) -> list[Image]:
     """Write PNG files `1.png`, `2.png`, … into a new folder and return their RGB arrays."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -191,6 +191,7 @@ def test_cleaning_reaches_just_the_two_folders(job: Job) -> None:
         ("images/%d.png --masks_results_path images --clean", 2, "the folder of the source"),
         ("images/1.png --img_path images --clean", 2, "the folder of the source"),
         ("clip.mp4 --category_file n.txt --ann_path n.txt", 2, "n.txt is also the category file"),
+        ("images --output images/p.webp", 2, "p.webp would be one of the source's images"),
         ("file:clip.mp4 --output clip.mp4", 2, "clip.mp4 is also the source"),
         ("file:images/1.png --masks_results_path images --clean", 2, "the folder of the source"),
         ("clip.mp4 --output linked.mp4", 2, "linked.mp4 is also the source"),

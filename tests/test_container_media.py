@@ -254,3 +254,42 @@ def test_a_video_that_nothing_decodes_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"FMP4", b"QQQQ"))
     with pytest.raises(SourceError, match=r"a\.avi: FFmpeg knows no decoder for its video"):
         media_of(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "start_s", "is_told"),
+    [("a.mkv", 0, True), ("a.flv", 0, True), ("a.mkv", 4, False)],
+)
+def test_what_a_file_lost_in_its_middle_is_told(
+    tmp_path: Path,
+    noisy: list[Image],
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    start_s: int,
+    is_told: bool,
+) -> None:
+    path = tmp_path / name
+    make_clip(path, frames=noisy, fps=10)
+    media = media_of(path)
+    assert len(list(media.pictures(Fraction(0)))) == 60
+    media.close()
+    assert "never came" not in caplog.text
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3 : len(data) // 2] = bytes(len(data) // 2 - len(data) // 3)
+    path.write_bytes(data)
+    media = media_of(path)
+    list(media.pictures(Fraction(start_s)))
+    media.close()
+    assert ("frames never came: it is damaged" in caplog.text) == is_told
+
+
+@pytest.mark.parametrize(("transfer", "name"), [("smpte2084", "PQ"), ("arib-std-b67", "HLG")])
+def test_hdr_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, transfer: str, name: str
+) -> None:
+    make_clip(tmp_path / "sdr.mp4")
+    media_of(tmp_path / "sdr.mp4").close()
+    assert caplog.text == ""
+    make_clip(tmp_path / "a.mp4", codec_options={"x264-params": f"transfer={transfer}"})
+    media_of(tmp_path / "a.mp4").close()
+    assert f"a.mp4: HDR ({name}) is taken for SDR" in caplog.text

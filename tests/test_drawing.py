@@ -73,9 +73,9 @@ def test_flat_styles_color_exactly_the_masks(style: str) -> None:
         "classes": (color_of(5), color_of(6)),
         "binary": (WHITE, WHITE),
     }[style]
-    assert np.all(picture[first.mask] == colors[0])
-    assert np.all(picture[second.mask] == colors[1])
-    assert np.all(picture[~(first.mask | second.mask)] == BLACK)
+    assert np.all(picture[first.mask()] == colors[0])
+    assert np.all(picture[second.mask()] == colors[1])
+    assert np.all(picture[~(first.mask() | second.mask())] == BLACK)
 
 
 def test_later_instances_lie_on_top_like_in_the_label_map() -> None:
@@ -83,7 +83,7 @@ def test_later_instances_lie_on_top_like_in_the_label_map() -> None:
     outcome = result(gray(), below, above)
     picture = draw_flat(SIZE, outcome.instances, lambda one: color_of(one.track_id))
     for position, one in enumerate(outcome.instances, start=1):
-        assert np.all(picture[outcome.label_map == position] == color_of(one.track_id))
+        assert np.all(picture[outcome.labels() == position] == color_of(one.track_id))
 
 
 def test_overlay_tints_the_mask_and_leaves_the_rest_and_the_frame_alone() -> None:
@@ -95,10 +95,10 @@ def test_overlay_tints_the_mask_and_leaves_the_rest_and_the_frame_alone() -> Non
     tinted = 100 * 0.55 + np.array(color_of(1)) * 0.45
     assert np.abs(inside - tinted).max() <= 1
     changed = (picture != image).any(axis=2)
-    assert changed[one.mask].all()
+    assert changed[one.mask()].all()
     assert not changed[101:].any(), "below the mask there is nothing"
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    edge = one.mask & (cv2.erode(one.mask.view(np.uint8), cross) == 0)
+    edge = one.mask() & (cv2.erode(one.mask().view(np.uint8), cross) == 0)
     outlined = np.all(picture == color_of(1), axis=2)
     assert outlined[edge].mean() > 0.8  # the label hides some of it at most
 
@@ -200,7 +200,7 @@ def test_letters_are_larger_where_the_picture_will_be_shown_smaller(
 def test_a_crowd_is_drawn_even_where_no_label_has_room() -> None:
     crowd = [instance(number, ellipse((30, 20), (10, 10), (40, 60))) for number in range(1, 9)]
     picture = draw_overlay(gray((40, 60)), crowd)
-    assert (picture != 100).any(axis=2)[crowd[0].mask].all()
+    assert (picture != 100).any(axis=2)[crowd[0].mask()].all()
 
 
 def test_text_stands_out_from_its_background(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,18 @@ def test_a_camera_s_clock_that_was_never_set_is_not_believed(camera_unix_ns: int
     assert frame.capture_unix_ns > 10**18
 
 
+@pytest.mark.parametrize("duration", [None, 0, -1, 36_001])
+def test_how_long_a_frame_is_shown_is_not_believed_where_it_is_nonsense(
+    duration: int | None,
+) -> None:
+    assembler = frame_assembler.FrameAssembler("file", False, None, 32, Fraction(1, 10))
+    image = av.VideoFrame(64, 48, "rgb24")
+    picture = Picture(image, 0, Fraction(1, 10), duration=duration)
+    assert assembler.assemble(picture, Fraction(0)).duration_s is None
+    picture = dataclasses.replace(picture, duration=3)
+    assert assembler.assemble(picture, Fraction(1, 10)).duration_s == 0.3
+
+
 def test_a_frame_arrives_before_it_is_converted(monkeypatch: pytest.MonkeyPatch) -> None:
     converted: list[tuple[int, int]] = []
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from streamer.errors import SourceError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.image_media import ImageMedia, list_images
-from tests.clips import draw, make_images, write_image
+from tests.clips import draw, make_images, truncate, write_image
 
 
 def test_natural_order_and_endings(tmp_path: Path) -> None:
@@ -92,3 +93,30 @@ def test_names_with_colons_are_read_in_the_current_folder_too(
     write_image(tmp_path / "10:00:00.png", draw(0, (48, 64)))
     monkeypatch.chdir(tmp_path)
     assert len(list(ImageMedia(".", fps=5).pictures(Fraction(0)))) == 1
+
+
+def test_a_name_that_counts_like_a_pattern_is_a_file_all_the_same(tmp_path: Path) -> None:
+    for name, index in (("a%d.png", 3), ("a1.png", 9)):
+        write_image(tmp_path / "new.png", draw(index, (48, 64)))
+        (tmp_path / "new.png").rename(tmp_path / name)
+    pictures = ImageMedia(str(tmp_path), fps=5).pictures(Fraction(0))
+    images = [picture.frame.to_ndarray(format="rgb24") for picture in pictures]
+    assert np.array_equal(images, [draw(9, (48, 64)), draw(3, (48, 64))])
+
+
+def test_letters_like_digits_and_folders_like_images_are_no_trouble(tmp_path: Path) -> None:
+    names = ["1\u00b23.png", "2.png", "\u24601.png"]
+    for name in names:
+        write_image(tmp_path / name, draw(0, (48, 64)))
+    (tmp_path / "3.png").mkdir()
+    assert [path.name for path in list_images(str(tmp_path))] == names
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp"])
+def test_an_image_that_is_cut_off_is_left_out(tmp_path: Path, suffix: str) -> None:
+    for index in range(3):
+        write_image(tmp_path / f"{index}{suffix}", draw(index, (48, 64)))
+    truncate(tmp_path / f"1{suffix}", 0.8)
+    media = ImageMedia(str(tmp_path), fps=5)
+    assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
+    assert media.corrupt == 1

@@ -103,6 +103,16 @@ def test_variable_timing_is_kept(tmp_path: Path) -> None:
     assert pts == [0, 2_970, 9_000, 9_001, 135_000, 138_600]
 
 
+def test_the_last_frame_lasts_as_long_as_its_source_says(tmp_path: Path) -> None:
+    file = Mp4File(str(tmp_path / "out.mp4"), SIZE, Mp4Config(keyframe_s=0.05))
+    for time_s, duration_s in [(0.0, 5.0), (0.1, None), (0.2, 3.0), (0.3, 2.0)]:
+        file.write(np.zeros((*SIZE, 3), np.uint8), time_s, duration_s)
+    file.close()
+    assert [frame.pts for frame in frames_of(tmp_path / "out.mp4")] == [0, 9_000, 18_000, 27_000]
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.streams.video[0].duration == 27_000 + 2 * TICKS_PER_S
+
+
 def test_a_closed_file_is_an_ordinary_mp4(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     write(path, [result(n, n / 10) for n in range(25)], Mp4Config(keyframe_s=0.5))
@@ -164,6 +174,16 @@ def test_players_are_told_of_oblong_pixels(tmp_path: Path) -> None:
         stream = container.streams.video[0]
         assert stream.sample_aspect_ratio == Fraction(64, 45)
         assert stream.display_aspect_ratio == Fraction(64, 45) * SIZE[1] / SIZE[0]
+
+
+def test_another_shape_of_pixels_begins_a_file(tmp_path: Path) -> None:
+    results = [result(0, 0.0), result(1, 0.1)]
+    oblong = replace(results[1].frame.epoch, pixel_aspect=Fraction(64, 45))
+    results[1] = replace(results[1], frame=replace(results[1].frame, epoch=oblong))
+    write(tmp_path / "out.mp4", results)
+    for name, aspect in (("out.mp4", 1), ("out.1.mp4", Fraction(64, 45))):
+        with av.open(str(tmp_path / name)) as container:
+            assert container.streams.video[0].sample_aspect_ratio == aspect
 
 
 def test_a_segment_ends_at_its_time_whatever_else_begins_a_file(tmp_path: Path) -> None:

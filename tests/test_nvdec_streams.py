@@ -29,7 +29,7 @@ def results_of(**options: Any) -> list[FrameResult]:
 
 def covered(result: FrameResult) -> NDArray[np.bool_]:
     """bool [H, W]: what all instances of a frame cover."""
-    masks = [instance.mask for instance in result.instances]
+    masks = [instance.mask() for instance in result.instances]
     return np.logical_or.reduce(masks) if masks else np.zeros(result.frame.epoch.size, np.bool_)
 
 
@@ -47,9 +47,9 @@ def frame_ious(found: list[FrameResult], expected: list[FrameResult]) -> list[fl
 def instance_ious(found: list[FrameResult], expected: list[FrameResult]) -> list[float]:
     """For each expected mask the best IoU with a mask of the same frame."""
     return [
-        max((iou(mask, other.mask) for other in a.instances), default=0.0)
+        max((iou(mask, other.mask()) for other in a.instances), default=0.0)
         for a, b in zip(found, expected, strict=True)
-        for mask in (instance.mask for instance in b.instances)
+        for mask in (instance.mask() for instance in b.instances)
     ]
 
 

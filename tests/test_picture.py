@@ -5,6 +5,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
+import PIL.ImageOps
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -72,6 +75,21 @@ def test_rotated_and_mirrored_frames_come_out_upright(
     assert close(image, expected)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_come_out_upright(tmp_path: Path, suffix: str, orientation: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    exif = PIL.Image.Exif()
+    exif[PIL.ExifTags.Base.Orientation] = orientation
+    stored = PIL.Image.fromarray(corners())
+    stored.save(path, exif=exif, quality=95)
+    with PIL.Image.open(path) as photograph:
+        expected = np.asarray(PIL.ImageOps.exif_transpose(photograph).convert("RGB"))
+    image = RgbConverter().convert(first_frame(path))
+    assert image.shape == expected.shape
+    assert close(image, expected)
+
+
 @pytest.mark.parametrize("matrix", [Colorspace.ITU709, Colorspace.ITU601])
 @pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
 @pytest.mark.parametrize("height", [48, 720])
@@ -109,6 +127,19 @@ def test_other_pixel_formats_become_8_bit_rgb(
         assert np.ptp(image, axis=2).max() == 0
         drawn = (drawn @ np.array([0.299, 0.587, 0.114]))[..., None].repeat(3, 2)
     assert close(image, drawn)
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray", "gray10le"])
+@pytest.mark.parametrize(
+    ("color_range", "expected"),
+    [(ColorRange.MPEG, [0, 98, 128, 255]), (ColorRange.JPEG, [16, 100, 126, 235])],
+)
+def test_grey_has_its_range(pix_fmt: str, color_range: ColorRange, expected: list[int]) -> None:
+    luma = np.repeat(np.array([16, 100, 126, 235], np.uint8), 16)[None].repeat(16, 0)
+    frame = av.VideoFrame.from_ndarray(luma, "gray").reformat(format=pix_fmt)
+    frame.color_range = color_range
+    shown = RgbConverter().convert(frame)[8, 8::16]
+    assert np.abs(shown - np.array(expected)[:, None]).max() <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (37, 51), (1, 5)])

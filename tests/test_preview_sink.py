@@ -158,3 +158,37 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"p\.gif: Is a directory"):
         sink.close()
     assert [path.name for path in tmp_path.iterdir()] == ["p.gif"]
+
+
+def test_a_name_with_colons_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("10:00:00.gif"), levels(2))
+    assert len(read(tmp_path / "10:00:00.gif")[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "expected"), [(None, [100] * 5), (2.5, [100] * 4 + [2500]), (60, [9600])]
+)
+def test_the_last_frame_of_a_gif_is_shown_for_its_time(
+    tmp_path: Path, duration_s: float | None, expected: list[int]
+) -> None:
+    results = levels(5)
+    for result in results:
+        object.__setattr__(result.frame, "duration_s", duration_s)
+    write(tmp_path / "p.gif", results)
+    assert read(tmp_path / "p.gif")[1][-len(expected) :] == expected
+
+
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_a_frame_of_another_shape_keeps_its_own(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.{ending}"
+    tall = frame_result(1, (96, 64), {}, image=np.full((96, 64, 3), 200, np.uint8))
+    write(path, [*levels(1), tall, frame_result(2, SIZE, {}, image=tall.frame.image[:48])])
+    with Image.open(path) as animation:
+        animation.seek(1)
+        row = np.asarray(animation.convert("L"))[24]
+        animation.seek(2)
+        filled = np.asarray(animation.convert("L"))
+    assert (row[:15].max(), row[49:].max()) < (8, 8)
+    assert row[17:47].min() > 190
+    assert filled.min() > 190

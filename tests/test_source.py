@@ -11,7 +11,7 @@ import pytest
 from streamer.errors import ConfigError, SourceError
 from streamer.frame import Frame, Region
 from streamer.sources.selection import Selection
-from tests.clips import draw, make_clip, write_image
+from tests.clips import draw, make_clip, make_images, make_slides, write_image
 from tests.sources import opened, read
 from tests.waits import PATIENCE_S
 
@@ -124,6 +124,54 @@ def test_a_size_change_inside_a_stream(tmp_path: Path) -> None:
     assert {frame.epoch.size for frame in frames} == {(48, 64), (64, 48)}
     assert frames[-1].epoch.reason == "size"
     assert all(a.time_s < b.time_s for a, b in itertools.pairwise(frames))
+
+
+@pytest.mark.parametrize("height", [48, 64])
+def test_a_change_of_the_pixels_shape_begins_an_epoch(tmp_path: Path, height: int) -> None:
+    joined = tmp_path / "joined.ts"
+    with joined.open("wb") as file:
+        for name, size, aspect in (("1.ts", (48, 64), "4/3"), ("2.ts", (height, 64), "16/11")):
+            make_clip(tmp_path / name, frames=12, size=size, codec_options={"aspect": aspect})
+            file.write((tmp_path / name).read_bytes())
+    found = {
+        frame.epoch.index: (frame.epoch.size, frame.epoch.pixel_aspect, frame.epoch.reason)
+        for frame in read(joined)
+    }
+    assert found == {
+        0: ((48, 64), Fraction(4, 3), "start"),
+        1: ((height, 64), Fraction(16, 11), "size"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("codec", "options"),
+    [
+        ("libx264", {"bf": "3", "b_strategy": "0", "sc_threshold": "0"}),
+        ("libx264", {"bf": "0"}),
+        ("mpeg4", {"bf": "2"}),
+        ("mjpeg", {}),
+    ],
+)
+def test_reordered_pictures_of_an_avi_are_timed(
+    tmp_path: Path, codec: str, options: dict[str, str]
+) -> None:
+    path = tmp_path / "a.avi"
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else None
+    drawn = make_clip(path, frames=30, codec=codec, pix_fmt=pix_fmt, codec_options=options)
+    for first in (0, 3, 17):
+        frames = read(path, Selection(start_s=first / 10 - 0.05))
+        assert [frame.time_s for frame in frames] == pytest.approx(np.arange(30 - first) / 10)
+        difference = frames[0].image.astype(int) - drawn[first]
+        assert np.abs(difference).mean() < 5
+
+
+def test_how_long_the_last_frame_is_shown_is_known(tmp_path: Path) -> None:
+    make_slides(tmp_path / "a.mp4", [1, 0.5, 6])
+    assert [frame.duration_s for frame in read(tmp_path / "a.mp4")] == [1, 0.5, 6]
+    part = read(tmp_path / "a.mp4", Selection(duration_s=2.5))
+    assert [frame.duration_s for frame in part] == [1, 0.5, 1]
+    make_images(tmp_path / "f", frames=1)
+    assert [frame.duration_s for frame in read(tmp_path / "f", fps=4)] == [0.25]
 
 
 @pytest.mark.parametrize("start_s", [0.0, 1.5])

@@ -9,7 +9,14 @@ import pytest
 
 from streamer.output import FrameResult
 from streamer.sources.selection import Selection
-from tests.clips import beep_begins_s, frames_of, make_clip, make_sounding_clip, truncate
+from tests.clips import (
+    beep_begins_s,
+    frames_of,
+    make_clip,
+    make_slides,
+    make_sounding_clip,
+    truncate,
+)
 from tests.processes import killed_after_writing
 from tests.results import epoch, frame_result
 from tests.sinks import carry_over
@@ -73,6 +80,14 @@ def test_the_second_file_after_a_change_of_size_has_its_own_part(tmp_path: Path)
     assert beep_begins_s(tmp_path / "out.1.mp4") == pytest.approx(1, abs=CLOSE_S)
 
 
+def test_sound_goes_on_while_the_last_picture_is_shown(tmp_path: Path) -> None:
+    make_slides(tmp_path / "a.mp4", [1, 5], audio_s=6)
+    carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4").close()
+    kept = streams(tmp_path / "out.mp4")
+    assert kept["video"][1] == 6
+    assert kept["audio"][1] == pytest.approx(6, abs=2 * 0.064)
+
+
 def test_sound_may_end_before_the_video(tmp_path: Path) -> None:
     make_sounding_clip(tmp_path / "a.mp4", sound_s=2.6)
     carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4").close()
@@ -133,7 +148,7 @@ def test_sound_whose_time_starts_over_does_not_end_the_run(
     (tmp_path / "a.ts").write_bytes(once + once)
     carry_over(tmp_path / "a.ts", tmp_path / "out.mp4").close()
     assert len(frames_of(tmp_path / "out.mp4")) == 200
-    assert "packets of sound left out" in caplog.text
+    assert "packets of sound left out; there is sound up to 4.0 s" in caplog.text
     assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=2 * CLOSE_S)
 
 

@@ -1,1 +1,4 @@
-"""Where results go: ZeroMQ, MP4 files and results files, each on a thread of its own."""
+"""Where results go, each on a thread of its own.
+
+ZeroMQ, MP4 files, folders of images, animated previews, results and annotations.
+"""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult, Output
+from streamer.output_path import check_writable, replacing, writing
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.images_sink import ImageFormat
-from streamer.sinks.output_path import check_writable, replacing
 
 
 class AnnotationSink:
@@ -56,12 +56,13 @@ class AnnotationSink:
             SinkError: Something cannot be written.
         """
         try:
-            for output in outputs:
-                if isinstance(output, FrameResult):
-                    self._add(output)
-        except OSError as error:
+            with writing(self._path):
+                for output in outputs:
+                    if isinstance(output, FrameResult):
+                        self._add(output)
+        except SinkError:
             self._is_torn = True
-            raise SinkError(f"{self._path}: {error.strerror}") from error
+            raise
 
     def close(self) -> None:
         """Finish the file, or leave none where a part of it is lost.

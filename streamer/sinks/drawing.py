@@ -1,7 +1,7 @@
 """Drawing instances: over their frame, or in flat colours on black.
 
 Only the crops of the masks are touched, never a mask of the whole frame. Where masks overlap,
-later instances lie on top, as in `FrameResult.label_map`.
+later instances lie on top, as in `FrameResult.labels`.
 """
 
 from __future__ import annotations
@@ -172,7 +172,7 @@ def _draw_label(
     taken.append((left, top, *label))
     color = color_of(instance.track_id)
     cv2.rectangle(canvas, (left, top, *label), color, cv2.FILLED)
-    # Rec. 601 luma decides which text stands out.
+    # Rec. 601 luma decides which text stands out; from where on was chosen by eye.
     luma = float(np.dot(color, (0.299, 0.587, 0.114)))
     origin = (left + pad, top + text_height + pad // 2)
     ink = BLACK if luma > 110 else WHITE

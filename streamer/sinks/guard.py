@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import zmq
 
-from streamer.connections import CHECK_S, Connection, Connections
+from streamer.wire.connections import CHECK_S, Connection, Connections
 
 MAX_BYTES = 2**18
 """Most bytes that a connection without keys may bring: a reader sends some hundred, and 9 with each
@@ -51,7 +51,7 @@ class Guard:
         self._trusting = trusting
         self._checked_at = 0.0
         self._shut_until = 0.0
-        self._counted: tuple[float, int] = 0.0, 0  # until when, and brief bytes before
+        self._counted: tuple[float, int] = 0.0, 0  # (end of the interval, brief bytes at its start)
         self._logged: dict[str, tuple[int, float]] = {}
         self._thread = threading.Thread(target=self._watch, name="zmq guard", daemon=True)
         self._thread.start()

@@ -11,13 +11,12 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import SinkError
 from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.output import FrameResult, Output
+from streamer.output_path import make_folder, write_whole, writing
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import ImagesConfig
 from streamer.sinks.drawing import render
-from streamer.sinks.output_path import make_folder, write_whole
 from streamer.sinks.output_spec import ImageStyle, PictureStyle
 
 ImageFormat = Literal["png", "jpg"]
@@ -55,13 +54,12 @@ class ImagesSink:
         self._format = image_format(style, config)
         self.written: list[Path] = []
         make_folder(self._folder)
-        try:
-            pattern = "*/*" if style == "tracks" else "*"
+        pattern = "*/*" if style == "tracks" else "*"
+        with writing(path):
             old = [file for file in self._folder.glob(pattern) if _is_numbered_image(file)]
-            for file in old if clean else ():
+        for file in old if clean else ():
+            with writing(file):
                 file.unlink()
-        except OSError as error:
-            raise SinkError(f"{error.filename or path}: {error.strerror}") from error
         if old and not clean:
             log.warning("%s holds %d numbered images of earlier runs already", path, len(old))
 
@@ -87,7 +85,7 @@ class ImagesSink:
         for instance in result.instances:
             folder = self._folder / str(instance.track_id)
             make_folder(folder)
-            yield folder / name, instance.mask.view(np.uint8) * np.uint8(255)
+            yield folder / name, instance.mask().view(np.uint8) * np.uint8(255)
 
     def _write(self, path: Path, image: NDArray[np.uint8]) -> None:
         is_jpeg = self._format == "jpg"
@@ -109,7 +107,7 @@ def _is_numbered_image(path: Path) -> bool:
 def _image(result: FrameResult, style: ImageStyle) -> NDArray[np.uint8]:
     """What one image of a style shows: grey for ``binary``, RGBA for ``cutout``, else RGB."""
     if style in ("binary", "cutout"):
-        shown = (result.label_map > 0).view(np.uint8) * np.uint8(255)
+        shown = (result.labels() > 0).view(np.uint8) * np.uint8(255)
         if style == "binary":
             return shown
         # What is transparent is black, too: it would give the ground away.

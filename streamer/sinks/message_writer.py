@@ -8,10 +8,10 @@ from typing import TypedDict
 from streamer.frame import Epoch
 from streamer.image_encoding import encode_jpeg
 from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
-from streamer.sink_options import Encoding
 from streamer.wire.mask_codec import encode_masks
 from streamer.wire.messages import (
     AnyMessage,
+    Encoding,
     EosMessage,
     FrameMessage,
     GapMessage,
@@ -114,7 +114,7 @@ class MessageWriter:
                 category_id=instance.category_id,
                 category=instance.category,
                 score=round(float(instance.score), SCORE_DIGITS),
-                bbox=instance.bbox_xywh,
+                bbox_xywh=instance.bbox_xywh,
                 area=instance.segment.area,
                 offset=None if spans is None else spans[position][0],
                 length=None if spans is None else spans[position][1],

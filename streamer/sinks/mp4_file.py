@@ -17,16 +17,16 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from streamer.errors import SinkError
+from streamer.output_path import open_alone
 from streamer.sink_options import Mp4Config
-from streamer.sinks.output_path import open_alone
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.source_audio import SourceAudio
+from streamer.sources.picture import HD_LINES
 
 TICKS_PER_S = 90_000
 """Resolution of the timestamps written: MPEG's usual clock, fine enough for any frame rate."""
 
 _LONGEST_SIDE = 16_384  # Source: x264's own limit
-_HD_LINES = 720  # from here up players expect BT.709, below BT.601
 # Code points of primaries, transfer and matrix. Source: ITU-T H.273, tables 2 to 4.
 _BT709_TAG = 1
 _SMPTE170M_TAG = 6
@@ -80,11 +80,11 @@ class Mp4File:
         self._failed = False
         self._pts = -1
         self._key_pts = -self._keyframe_ticks
-        self._duration = TICKS_PER_S // 25  # of the newest frame; a guess until there are two
+        self._duration = TICKS_PER_S // 25  # of the newest frame; a guess for a first one
         self._audio: SourceAudio | None = None
         self._opened = ExitStack()  # what the sound needs
         self._reformatter = VideoReformatter()
-        hd = size[0] >= _HD_LINES
+        hd = size[0] >= HD_LINES  # as players expect
         self._colorspace = Colorspace.ITU709 if hd else Colorspace.ITU601
         with self._translating():
             self._file = SealingFile(path, "w+", opener=open_alone)
@@ -125,12 +125,16 @@ class Mp4File:
             self._audio = SourceAudio(source, self._container, start_s)
             self._opened.callback(self._audio.close)
 
-    def write(self, image: NDArray[np.uint8], time_s: float) -> None:
+    def write(
+        self, image: NDArray[np.uint8], time_s: float, duration_s: float | None = None
+    ) -> None:
         """Append a frame.
 
         Args:
             image: uint8 [H, W, 3], RGB.
             time_s: Its presentation time in seconds, on any clock; the file begins at its first.
+            duration_s: How long it is shown, should it be the last; None for as long as the one
+                before.
 
         Raises:
             SinkError: It cannot be encoded or written; the file can then only be closed.
@@ -141,7 +145,9 @@ class Mp4File:
             self._start_s = time_s
         # Two frames closer than a tick still need two timestamps.
         pts = max(round((time_s - self._start_s) * TICKS_PER_S), self._pts + 1)
-        if self._pts >= 0:
+        if duration_s is not None:
+            self._duration = max(1, round(duration_s * TICKS_PER_S))
+        elif self._pts >= 0:
             self._duration = pts - self._pts
         self._pts = pts
         with self._translating():

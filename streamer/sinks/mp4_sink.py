@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.output import FrameResult, Output
+from streamer.output_path import check_writable, segment_path
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.mp4_file import Mp4File
-from streamer.sinks.output_path import check_writable, part_of
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.segments import Segments
 
@@ -73,7 +73,7 @@ class Mp4Sink:
             if isinstance(output, FrameResult):
                 image = render(output, self._style)
                 file = self._file_for(image, output.frame)
-                file.write(image, output.frame.time_s)
+                file.write(image, output.frame.time_s, output.frame.duration_s)
                 self._segments.report(self._number, file.written_bytes)
 
     def close(self) -> None:
@@ -91,7 +91,7 @@ class Mp4Sink:
         if self._file is None or number != self._number:
             self.close()
             self._number = number
-            path = part_of(self._path, number)
+            path = segment_path(self._path, number)
             size, aspect = (image.shape[0], image.shape[1]), frame.epoch.pixel_aspect
             self._file = Mp4File(str(path), size, self._config, aspect)
             self.written.append(path)

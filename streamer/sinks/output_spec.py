@@ -12,12 +12,17 @@ from streamer.errors import ConfigError
 PictureStyle = Literal["overlay", "side_by_side", "instances", "classes", "binary", "frame"]
 """How a finished frame can be shown as one opaque picture."""
 
-ImageStyle = Literal[
-    "overlay", "side_by_side", "instances", "classes", "binary", "frame", "cutout", "tracks"
-]
+ImageStyle = Literal[PictureStyle, "cutout", "tracks"]
 """What an image folder can hold besides: pictures with transparency, a mask per object."""
 
-SUFFIXES = {".mp4": "video", ".m4v": "video", ".gif": "preview", ".webp": "preview"}
+OutputKind = Literal["video", "preview", "images"]
+
+SUFFIXES: dict[str, OutputKind] = {
+    ".mp4": "video",
+    ".m4v": "video",
+    ".gif": "preview",
+    ".webp": "preview",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,7 @@ class OutputSpec:
     """
 
     path: str
-    kind: Literal["video", "preview", "images"]
+    kind: OutputKind
     style: ImageStyle | None
 
     @classmethod
@@ -44,7 +49,7 @@ class OutputSpec:
         prefix = re.match(r"([^/=]+)=(.+)", text, re.DOTALL)
         style, path = (prefix[1], prefix[2]) if prefix else (None, text)
         is_folder = path.endswith("/") or _is_dir(path)
-        kind = "images" if is_folder else SUFFIXES.get(Path(path).suffix.lower())
+        kind: OutputKind | None = "images" if is_folder else SUFFIXES.get(Path(path).suffix.lower())
         if kind is None:
             raise ConfigError(
                 f"output is {text!r}; allowed: a file name with {', '.join(SUFFIXES)}, or a "
@@ -56,7 +61,7 @@ class OutputSpec:
                 f"output is {text!r}; allowed styles here: {', '.join(known)} "
                 "(a path that holds = begins with ./)"
             )
-        return cls(path, cast(Literal["video", "preview", "images"], kind), cast(ImageStyle, style))
+        return cls(path, kind, cast(ImageStyle, style))
 
 
 def _is_dir(path: str) -> bool:

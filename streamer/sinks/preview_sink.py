@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult, Output
+from streamer.output_path import check_writable, replacing
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_options import PreviewConfig
 from streamer.sinks.drawing import render
-from streamer.sinks.output_path import check_writable, replacing
 from streamer.sinks.output_spec import PictureStyle
 
 TICKS_PER_S = 100
@@ -38,7 +38,7 @@ SHORTEST_TICKS = 2
 class PreviewSink:
     """The beginning of the results as an animation that repeats for ever.
 
-    Frames of another size than the first are fitted into it. A GIF has one palette for all its
+    Frames of another shape than the first have black beside them. A GIF has one palette for all its
     frames: they are kept, scaled, until it is complete. A run without frames writes none.
 
     Args:
@@ -60,6 +60,7 @@ class PreviewSink:
         self._config = config
         self._start_s: float | None = None
         self._due_s = 0.0
+        self._end_s: float | None = None  # of the newest frame, as far as it is known
         self._animation: _Animation | None = None
         self.written: list[Path] = []
 
@@ -81,7 +82,8 @@ class PreviewSink:
         """
         animation, self._animation = self._animation, None
         if animation is not None:
-            animation.close()
+            end_s = None if self._end_s is None else min(self._end_s, self._config.duration_s)
+            animation.close(None if end_s is None else round(end_s * TICKS_PER_S))
             self.written.append(Path(self._path))
 
     def _add(self, result: FrameResult) -> None:
@@ -90,7 +92,8 @@ class PreviewSink:
             self._animation = _Animation(self._path, self._config)
         if self._animation is None:
             return  # long enough already
-        time_s = result.frame.time_s - self._start_s
+        time_s, shown_s = result.frame.time_s - self._start_s, result.frame.duration_s
+        self._end_s = None if shown_s is None else time_s + shown_s
         if time_s >= self._config.duration_s:
             self.close()
         elif self._due_s - time_s <= 0.5 / TICKS_PER_S:
@@ -112,7 +115,7 @@ class _Animation:
 
     Args:
         path: The file; its ending decides the format.
-        config: Its width, and its rate, for how long the last frame is shown.
+        config: Its width, and its rate, for how long the last frame is shown if that is not known.
     """
 
     def __init__(self, path: str, config: PreviewConfig) -> None:
@@ -121,13 +124,13 @@ class _Animation:
         self._is_gif = self._path.suffix.lower() == ".gif"
         self._palette: Graph | None = None
         self._last_pts = -SHORTEST_TICKS
+        self._final_ticks = round(TICKS_PER_S / config.fps)
         self._stream: VideoStream | None = None
-        name, options = "webp", {"loop": "0"}
-        if self._is_gif:
-            name, options["final_delay"] = "gif", str(round(TICKS_PER_S / config.fps))
+        name, options = "gif" if self._is_gif else "webp", {"loop": "0"}
         with self._translating(), ExitStack() as opened:
             partial = opened.enter_context(replacing(self._path))
-            self._container = av.open(str(partial), "w", format=name, options=options)
+            # Absolute: FFmpeg takes what precedes a colon for a protocol.
+            self._container = av.open(str(partial.absolute()), "w", format=name, options=options)
             opened.enter_context(self._container)
             self._opened = opened.pop_all()
 
@@ -144,19 +147,26 @@ class _Animation:
                 height, width = picture.shape[0], picture.shape[1] * aspect
                 scale = min(1.0, self._width / width)
                 self._stream = self._begin((_pixels(height * scale), _pixels(width * scale)))
-            size = (self._stream.width, self._stream.height)
-            scaled = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-            frame = VideoFrame.from_ndarray(np.asarray(scaled, np.uint8), format="rgb24")
+            scaled = _fitted(picture, aspect, (self._stream.height, self._stream.width))
+            frame = VideoFrame.from_ndarray(scaled, format="rgb24")
             frame.pts, frame.time_base = pts, Fraction(1, TICKS_PER_S)
             if self._palette is None:
                 self._mux(frame)
             else:
                 self._palette.push(frame)
 
-    def close(self) -> None:
-        """Write what is kept, and give the file its name."""
+    def close(self, end_pts: int | None) -> None:
+        """Write what is kept, and give the file its name.
+
+        Args:
+            end_pts: When the last picture's time is over; None where that is unknown.
+        """
         with self._translating(), self._opened:
             if self._palette is not None:
+                if end_pts is not None:
+                    self._final_ticks = max(SHORTEST_TICKS, end_pts - self._last_pts)
+                # In time: all pictures are kept until now, and so is the header.
+                self._container.options["final_delay"] = str(self._final_ticks)
                 self._palette.push(None)
                 for frame in _pull(self._palette):
                     self._mux(frame)
@@ -185,6 +195,19 @@ class _Animation:
 
 def _pixels(length: float) -> int:
     return max(1, round(length))
+
+
+def _fitted(picture: NDArray[np.uint8], aspect: float, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """A picture scaled to (height, width), in the middle of black where its shape is another."""
+    height, width = picture.shape[0], picture.shape[1] * aspect
+    scale = min(size[0] / height, size[1] / width)
+    free = (size[0] - _pixels(height * scale), size[1] - _pixels(width * scale))
+    # A single line is what rounding leaves of the same shape.
+    top, left = (length // 2 for length in free)
+    inner = (size[1] - 2 * left, size[0] - 2 * top)
+    scaled = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)
+    bordered = cv2.copyMakeBorder(scaled, top, top, left, left, cv2.BORDER_CONSTANT)
+    return np.asarray(bordered, np.uint8)
 
 
 def _palette_graph(size: tuple[int, int]) -> Graph:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import zmq
 
-from streamer.curve import Doorman
 from streamer.option_check import check
 from streamer.sink_options import ZmqConfig
 from streamer.sinks.guard import Guard
+from streamer.wire.curve import Doorman
 
 SUBSCRIBE, UNSUBSCRIBE = b"\x01", b"\x00"
 """First byte of what an XPUB socket reports (ZMTP 3.0, a prefix of the topic follows)."""

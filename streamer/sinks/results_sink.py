@@ -17,10 +17,10 @@ from streamer.output import (
     StreamInfo,
     rle_as_json,
 )
+from streamer.output_path import check_writable, open_alone, segment_path, writing
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble
 from streamer.ring_buffer import RingBuffer
-from streamer.sinks.output_path import check_writable, open_alone, part_of
 from streamer.sinks.segments import Segments
 
 
@@ -83,10 +83,11 @@ class ResultsSink:
         self._lines = self._open()
         try:
             if not self._number:
-                Path(path).unlink(missing_ok=True)
-        except OSError as error:
+                with writing(path):
+                    Path(path).unlink(missing_ok=True)
+        except SinkError:
             self._lines.close()
-            raise SinkError(f"{path}: {error.strerror}") from error
+            raise
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write outputs until the buffer ends.
@@ -122,7 +123,8 @@ class ResultsSink:
             SinkError: Something cannot be written; the lines before it stay.
         """
         try:
-            self._flush()
+            with writing(self._lines_path):
+                self._lines.flush()
             if self._assemble:  # before the lines are another run's to write
                 assemble(str(self._lines_path), self._path)
                 self.written.append(Path(self._path))
@@ -130,27 +132,17 @@ class ResultsSink:
             self._close()
 
     def _open(self) -> TextIO:
-        self._lines_path = part_of(Path(lines_path(self._path)), self._number)
-        try:
+        self._lines_path = segment_path(Path(lines_path(self._path)), self._number)
+        with writing(self._lines_path):
             lines = open(  # noqa: SIM115 - closed by `_close`
                 self._lines_path, "w", encoding="utf-8", newline="\n", opener=open_alone
             )
-        except OSError as error:
-            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
         self.written.append(self._lines_path)
         return lines
 
-    def _flush(self) -> None:
-        try:
-            self._lines.flush()
-        except OSError as error:
-            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
-
     def _close(self) -> None:
-        try:
+        with writing(self._lines_path):
             self._lines.close()
-        except OSError as error:
-            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
 
     def _go_on(self, number: int) -> None:
         self._close()
@@ -201,11 +193,9 @@ class ResultsSink:
 
     def _write(self, **fields: Any) -> None:
         line = json.dumps(fields, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
-        try:
+        with writing(self._lines_path):
             self._lines.write(line + "\n")
-        except OSError as error:
-            raise SinkError(f"{self._lines_path}: {error.strerror}") from error
-        self._flush()
+            self._lines.flush()
 
     def _as_json(self, instance: Instance) -> dict[str, Any]:
         has_mask = self._info is not None and self._info.masks

@@ -17,10 +17,11 @@ From one frame to the next an MP4 holds less than 2^31 ticks, which are 6.6 hour
 class Segments:
     """Numbers the files of outputs that go on for ever; one for all outputs of a run.
 
-    A file ends where the frame size changes, where no frame came for `LONGEST_GAP_S`, after a time,
-    and when one of them is full. The output that comes to a frame first decides; the others, on
-    threads of their own, follow it at that frame. So the files with the same number hold the same
-    frames, and a full one goes on up to where the output that is furthest ahead has come.
+    A file ends where the size of frames or the shape of their pixels changes, where no frame came
+    for `LONGEST_GAP_S`, after a time, and when one of them is full. The output that comes to a
+    frame first decides; the others, on threads of their own, follow it at that frame. So the files
+    with the same number hold the same frames, and a full one goes on up to where the output that is
+    furthest ahead has come.
 
     Args:
         segment_s: Seconds of the run; the boundaries are its multiples, whatever else ends a file.
@@ -50,7 +51,8 @@ class Segments:
         """Which file a frame belongs into; each output asks for its frames in order."""
         with self._lock:
             if frame.index > self._latest:
-                kind = (frame.epoch.size, self._time_segment(frame))
+                epoch = frame.epoch
+                kind = (epoch.size, epoch.pixel_aspect, self._time_segment(frame))
                 is_late = frame.time_s - self._latest_s > LONGEST_GAP_S
                 if self._latest >= 0 and (self._is_full or is_late or kind != self._kind):
                     self._firsts.append(frame.index)

@@ -86,6 +86,7 @@ class SourceAudio:
         self._sound = self._read()
         self._waiting: Packet[AudioStream] | None = None
         self._passed = 0  # packets left out
+        self._end_s = 0.0  # of the sound so far, since the MP4's first frame
 
     def write_until(self, time_s: float) -> None:
         """Write what is heard before `time_s`, in seconds since the MP4's first frame.
@@ -100,13 +101,19 @@ class SourceAudio:
             if packet is None or packet.pts is None or packet.pts * packet.time_base >= time_s:
                 return
             self._waiting = None
+            self._end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
             self._container.mux(packet)
 
     def close(self) -> None:
         """Stop reading; idempotent."""
         self._sound.close()
         if self._passed:
-            log.warning("%s: %d packets of sound left out", self._input.name, self._passed)
+            log.warning(
+                "%s: %d packets of sound left out; there is sound up to %.1f s",
+                self._input.name,
+                self._passed,
+                self._end_s,
+            )
             self._passed = 0
 
     def _find_first(self) -> Packet[AudioStream]:

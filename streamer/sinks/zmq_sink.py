@@ -15,9 +15,9 @@ from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
 from streamer.sink_options import ZmqConfig
-from streamer.sinks.endpoint import bind, is_loopback
 from streamer.sinks.message_writer import MessageWriter
 from streamer.sinks.readers import Readers
+from streamer.wire.endpoint import bind, is_loopback
 from streamer.wire.mask_codec import zstandard
 from streamer.wire.packet import topic
 
@@ -60,7 +60,6 @@ class ZmqSink:
             stream, run, config.encoding, with_jpeg=config.frames == "jpeg"
         )
         self._unsent: deque[list[bytes]] = deque()
-        self._held: Output | None = None
         self._backlog: deque[Output] = deque()
         self._waits_for_readers = config.wait_subscribers > 0
         self._ended = False
@@ -149,12 +148,12 @@ class ZmqSink:
         if self._readers.greet():
             self._unsent.extend(self._writer.greet())
         if not self._flush():
-            return self._patience_s(outputs)
+            return self._require_room(outputs)
         if self._ended:
             return 0.0
         output = self._next(outputs)
         if output is None:
-            return self._idle_s()
+            return self._send_heartbeat_if_due()
         self._unsent.extend(self._writer.write(output))
         self._ended = isinstance(output, EndOfStream)
         return 0.0
@@ -179,7 +178,7 @@ class ZmqSink:
             self._sent_at = time.monotonic()
         return True
 
-    def _patience_s(self, outputs: RingBuffer[Output]) -> float | None:
+    def _require_room(self, outputs: RingBuffer[Output]) -> float | None:
         """How long a reader may still take to make room: for ever, until the stream is over.
 
         Raises:
@@ -191,7 +190,6 @@ class ZmqSink:
         if left_s > 0:
             return left_s
         count = len(self._unsent) + len(self._backlog) + outputs.discard()
-        count += self._held is not None
         raise SinkError(
             f"{self.endpoint}: no reader took the last {count} messages within "
             f"{self._config.linger_s} s"
@@ -204,7 +202,7 @@ class ZmqSink:
         waited_s = time.monotonic() - max(self._closed_at, self._sent_at)
         return self._config.linger_s - waited_s
 
-    def _idle_s(self) -> float:
+    def _send_heartbeat_if_due(self) -> float:
         """Send a heartbeat if one is due; returns the seconds until the next thing to do."""
         now = time.monotonic()
         due_s = self._sent_at + self._config.heartbeat_s - now
@@ -213,30 +211,24 @@ class ZmqSink:
             # A push socket without a reader has no room: no heartbeat then, rather than a stale one
             if self._socket.poll(0, zmq.POLLOUT):
                 self._socket.send_multipart(self._writer.heartbeat())
-        if self._held is not None and self._closed_at is not None:
+        if self._backlog and self._closed_at is not None:
             return max(0.0, min(due_s, self._closed_at + self._config.linger_s - now))
         return due_s
 
     def _next(self, outputs: RingBuffer[Output]) -> Output | None:
         """The next output to send, if there is one and it may go."""
-        if self._held is None:
-            self._held = self._take(outputs)
-        if isinstance(self._held, FrameResult) and self._waits_for_readers:
+        if not self._backlog:
+            try:
+                self._backlog.append(outputs.get(timeout_s=0))
+            except TimeoutError:
+                return None
+            except Closed:
+                return self._writer.cut_off("stopped")
+        if self._waits_for_readers and isinstance(self._backlog[0], FrameResult):
             self._waits_for_readers = self._must_wait(outputs)
             if self._waits_for_readers:
                 return None
-        output, self._held = self._held, None
-        return output
-
-    def _take(self, outputs: RingBuffer[Output]) -> Output | None:
-        if self._backlog:
-            return self._backlog.popleft()
-        try:
-            return outputs.get(timeout_s=0)
-        except TimeoutError:
-            return None
-        except Closed:
-            return self._writer.cut_off("stopped")
+        return self._backlog.popleft()
 
     def _must_wait(self, outputs: RingBuffer[Output]) -> bool:
         """Whether the first frame still waits for readers.
@@ -249,7 +241,7 @@ class ZmqSink:
         if self._closed_at is None:
             return True
         self._backlog.extend(outputs)
-        last = self._backlog[-1] if self._backlog else None
+        last = self._backlog[-1]
         finished = isinstance(last, EndOfStream) and last.reason == "end"
         if finished and time.monotonic() < self._closed_at + self._config.linger_s:
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,8 +11,13 @@ from av import Packet
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+log = logging.getLogger(__name__)
+
 MIN_TOLERANCE_S = Fraction(1, 2)
 """A duration in a header may exceed the last packet by this much: it is no count of frames."""
+
+MISSING_SHARE = 0.05
+"""Share of the packets that a header promises, about, which may never come without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,25 @@ class ContainerExtent:
                 self._longest_gap = max(self._longest_gap, tick - self._last_tick)
             self._last_tick = tick
             self._last_duration = packet.duration or 0
+
+    @property
+    def missing(self) -> int:
+        """About how many packets never came of those promised, where it was read from its start."""
+        promise, start = self._promise, self._stream.start_time or 0
+        if not promise.is_binding or promise.frames is None or (self._first_dts or 0) > start:
+            return 0
+        missing = promise.frames - self._packets
+        # A duration and a rate don't count the frames exactly.
+        return missing if missing > MISSING_SHARE * promise.frames else 0
+
+    def warn_of_losses(self, name: str) -> None:
+        """Say that packets are missing."""
+        log.warning(
+            "%s: about %d of %d frames never came: it is damaged, or its rate varies",
+            name,
+            self.missing,
+            self._promise.frames,
+        )
 
     def falls_short(self) -> bool:
         """Whether the reading ended before the promised end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from math import floor
 from threading import Event
@@ -18,10 +19,17 @@ from av.video.stream import VideoStream
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
-from streamer.sources.container_opening import choose_video, open_container, translate
+from streamer.sources.container_opening import (
+    choose_video,
+    open_container,
+    translate,
+    warn_of_hdr,
+)
 from streamer.sources.pace import Pace
+from streamer.sources.packet_times import PacketTimes
 from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
+from streamer.sources.pixel_aspect import PixelAspect
 from streamer.sources.source_spec import SourceSpec
 from streamer.sources.video_decoding import CPU, VideoDecoding
 
@@ -59,21 +67,21 @@ class ContainerMedia:
         self._config = config
         self._pipe = pipe
         self._is_fresh = True
+        self._has_told = False
+        self._times: PacketTimes | None = None
+        self._pixel_aspect = PixelAspect()
         self._interrupted = Event()
         self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._release_pipe)
             self._container = open_container(spec, config, pipe, self._decoding.hwaccel())
-            try:
-                playlist_is_live = self._container.duration is None
-                self.live = playlist_is_live if spec.live is None else spec.live
-                self._stream = choose_video(self._container, spec.name, self.live)
-            except BaseException:
-                self._container.close()
-                raise
-        except BaseException:
-            self._release_pipe()
-            raise
+            undo.callback(self._container.close)
+            playlist_is_live = self._container.duration is None
+            self.live = playlist_is_live if spec.live is None else spec.live
+            self._stream = choose_video(self._container, spec.name, self.live)
+            undo.pop_all()
         self._promise = read_promise(self._container, self._stream)
+        warn_of_hdr(self._stream, spec.name)
         self.rate = self._stream.average_rate or self._stream.guessed_rate
         self.frames = None if self.live else self._promise.frames
 
@@ -138,9 +146,9 @@ class ContainerMedia:
         if realtime_us is not None and frame.pts is not None:
             camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
         pts = None if self._invents_times else frame.pts
-        # Not known, it is None or 0.
-        pixel_aspect = self._stream.sample_aspect_ratio or Fraction(1)
-        picture = Picture(frame, pts, time_base, camera_unix_ns, pixel_aspect)
+        duration = None if self._invents_times else frame.duration
+        aspect = self._pixel_aspect.of(frame, self._stream)
+        picture = Picture(frame, pts, time_base, camera_unix_ns, aspect, duration)
         self._decoding.check(picture.is_on_device, self._stream.codec_context)
         return picture
 
@@ -154,6 +162,10 @@ class ContainerMedia:
     def _comes_in_bursts(self) -> bool:
         """Whether it is a live playlist, whose segments of seconds come at once."""
         return self.live and bool({"hls", "dash"} & set(self._container.format.name.split(",")))
+
+    @property
+    def _is_avi(self) -> bool:
+        return self._container.format.name == "avi"
 
     @property
     def _is_rtsp(self) -> bool:
@@ -177,6 +189,8 @@ class ContainerMedia:
             and first.key_frame
             and first.pts is not None
             and self._position_s(first.pts) <= start_s
+            # A delay behind a seek may be due to pictures left out, too.
+            and not (self._is_avi and first.pts != first.dts)
         ):
             yield first
         else:  # some demuxers land between key frames, or behind the first one wanted
@@ -187,6 +201,7 @@ class ContainerMedia:
     def _frames(self) -> Iterator[VideoFrame]:
         """Decode from where the container is, to its end."""
         extent = ContainerExtent(self._stream, self._promise)
+        self._times = PacketTimes() if self._is_avi else None
         failures = 0
         broken: SourceError | None = None
         packets = self._packets()
@@ -216,6 +231,9 @@ class ContainerMedia:
                 broken = SourceError(f"{self.name}: the end of the video cannot be decoded")
         if broken is not None:
             raise broken
+        if extent.missing and not (self.live or self._interrupted.is_set() or self._has_told):
+            self._has_told = True  # a looped file comes here again and again
+            extent.warn_of_losses(self.name)
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """The stream's packets, empty ones too, but not the last, which has no time."""
@@ -247,9 +265,12 @@ class ContainerMedia:
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame] | None:
         """Frames that a packet completes (None: those that wait for the end), None if it fails."""
         try:
-            return self._stream.decode(packet)
+            frames = self._stream.decode(packet)
         except av.EOFError:
             return []
         except av.FFmpegError:
             self.corrupt += 1
             return None
+        if self._times is not None:
+            self._times.assign(packet, frames)
+        return frames

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from errno import EIO
 from pathlib import Path
@@ -18,6 +19,11 @@ from streamer.source_options import SourceConfig
 from streamer.sources.credentials import shows_password
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
+
+log = logging.getLogger(__name__)
+
+HDR_TRANSFERS = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics of HDR video. Source: ITU-T H.273, table 3."""
 
 TLS_SCHEMES = ("rtsps", "https")
 
@@ -141,7 +147,7 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
     """The container's main video stream, set up for decoding.
 
     Raises:
-        SourceError: It has none (a cover picture is none), or FFmpeg has no decoder for it.
+        SourceError: It has none (a cover picture does not count), or FFmpeg has no decoder for it.
     """
     best = container.streams.best("video")
     moving = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
@@ -161,6 +167,13 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
     if live and stream.codec_context.name not in REORDERED_IF_LOW:
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
     return stream
+
+
+def warn_of_hdr(stream: VideoStream, name: str) -> None:
+    """Say so where a video's colours are not what they are taken for."""
+    transfer = HDR_TRANSFERS.get(stream.codec_context.color_trc)
+    if transfer is not None:
+        log.warning("%s: HDR (%s) is taken for SDR: it looks washed out", name, transfer)
 
 
 def _area(stream: VideoStream) -> int:
@@ -203,6 +216,6 @@ def _unknown_host(url: str) -> str | None:
         socket.getaddrinfo(host, None)
     except (socket.gaierror, UnicodeError):
         return host
-    except ValueError:  # an address that is none
+    except ValueError:  # not a valid address
         return None
     return None

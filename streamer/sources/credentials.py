@@ -58,7 +58,7 @@ def with_credentials(url: str, path: str) -> str:
         path: A UTF-8 text file of one line.
 
     Raises:
-        ConfigError: The URL is none, or has a user.
+        ConfigError: `url` is not a URL, or has a user.
         SourceError: The file cannot be read, or is not of that form.
     """
     scheme, separator, rest = url.partition("://")

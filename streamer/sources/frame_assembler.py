@@ -15,13 +15,15 @@ from model.preprocess import network_size, resize, resize_tensor
 from streamer.device import default_stream, device_errors
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
-from streamer.source_options import MAX_ASPECT, MAX_PIXELS
+from streamer.source_options import MAX_ASPECT
 from streamer.sources.device_image import DeviceImage
 from streamer.sources.device_picture import copy_picture
-from streamer.sources.frame_clock import FrameClock
+from streamer.sources.frame_clock import MAX_FILE_JUMP_S, FrameClock
 from streamer.sources.picture import Orientation, Picture, RgbConverter
+from streamer.sources.video_decoding import CPU
+from streamer.wire.fields import MAX_PIXELS
 
-CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+CUDA = torch.device("cuda")
 
 
 class UnfitError(SourceError):
@@ -67,8 +69,13 @@ class FrameAssembler:
         stamp_s = None if picture.pts is None else picture.pts * picture.time_base
         return self._clock.next(stamp_s, time.monotonic_ns())
 
-    def assemble(self, picture: Picture, time_s: Fraction) -> Frame:
+    def assemble(self, picture: Picture, time_s: Fraction, end_s: Fraction | None = None) -> Frame:
         """Convert and scale a picture, where it was decoded.
+
+        Args:
+            picture: The picture.
+            time_s: As `next_time_s` gave it.
+            end_s: When the run ends, if that is known: nothing is shown for longer.
 
         Raises:
             UnfitError: The region of interest lies outside, or is too elongated, or the picture
@@ -100,6 +107,7 @@ class FrameAssembler:
             decoded_ns=decoded_ns,
             capture_unix_ns=capture_unix_ns,
             capture_clock=capture_clock,
+            duration_s=_duration_s(picture, time_s, end_s),
         )
         self.count += 1
         return frame
@@ -126,7 +134,8 @@ class FrameAssembler:
 
     def _epoch_of(self, size: tuple[int, int], pixel_aspect: Fraction) -> Epoch:
         reason = self._pending_reason
-        if reason is None and self._epoch is not None and self._epoch.size != size:
+        now = self._epoch
+        if reason is None and now and (now.size, now.pixel_aspect) != (size, pixel_aspect):
             reason = "size"
         if reason is not None or self._epoch is None:
             index = 0 if self._epoch is None else self._epoch.index + 1
@@ -160,3 +169,11 @@ class FrameAssembler:
         if picture.camera_unix_ns is not None and picture.camera_unix_ns > 0:
             return picture.camera_unix_ns, "camera"
         return time.time_ns(), "arrival"
+
+
+def _duration_s(picture: Picture, time_s: Fraction, end_s: Fraction | None) -> float | None:
+    """How long a picture is shown, if that can be believed."""
+    duration_s = (picture.duration or 0) * picture.time_base
+    if not 0 < duration_s <= MAX_FILE_JUMP_S:
+        return None
+    return float(duration_s if end_s is None else min(duration_s, end_s - time_s))

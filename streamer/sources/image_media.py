@@ -48,10 +48,8 @@ class ImageMedia:
         failures = 0
         for index in range(ceil(start_s / self._time_base), len(self._paths)):
             try:
-                # Absolute: FFmpeg takes what precedes a colon for a protocol.
-                with av.open(str(self._paths[index].absolute())) as container:
-                    frame = next(container.decode(video=0))
-            except (av.FFmpegError, StopIteration, IndexError):
+                frame = _decode(self._paths[index])
+            except (av.FFmpegError, OSError, StopIteration, IndexError):
                 log.warning("%s: cannot be read and is left out", self._paths[index])
                 self.corrupt += 1
                 failures += 1
@@ -59,7 +57,7 @@ class ImageMedia:
                     break
                 continue
             failures = 0
-            yield Picture(frame, index, self._time_base)
+            yield Picture(frame, index, self._time_base, duration=1)
         if failures:
             raise SourceError(
                 f"{self.name}: {failures} images in a row cannot be read, "
@@ -71,6 +69,16 @@ class ImageMedia:
 
     def close(self) -> None:
         """Nothing to do: no image stays open."""
+
+
+def _decode(path: Path) -> av.VideoFrame:
+    # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
+    with path.open("rb") as file, av.open(file, "r") as container:
+        stream = container.streams.video[0]
+        if stream.codec_context.name == "mjpeg":
+            # Alone of all, its decoder would make up what is missing.
+            stream.codec_context.options = {"err_detect": "explode"}
+        return next(container.decode(stream))
 
 
 def list_images(target: str) -> list[Path]:
@@ -85,7 +93,9 @@ def list_images(target: str) -> list[Path]:
         found = [
             file
             for file in path.iterdir()
-            if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+            if file.suffix.lower() in IMAGE_SUFFIXES
+            and not file.name.startswith(".")
+            and file.is_file()
         ]
         if not found:
             allowed = ", ".join(sorted(IMAGE_SUFFIXES))
@@ -110,4 +120,4 @@ def _digits(match: re.Match[str]) -> str:
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
     parts = re.findall(r"\d+|\D+", name.lower())
-    return [(False, int(p), "") if p.isdigit() else (True, 0, p) for p in parts]
+    return [(False, int(p), "") if p.isdecimal() else (True, 0, p) for p in parts]

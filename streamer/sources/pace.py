@@ -9,7 +9,7 @@ LATE_S = 2.0
 """Pictures that are late by no more are caught up with; otherwise the others come as much later."""
 
 AHEAD_S = 10.0
-"""From so far ahead on, a timestamp is a leap and no wait."""
+"""A timestamp further ahead than this is a jump, not a wait."""
 
 
 class Pace:

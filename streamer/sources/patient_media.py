@@ -23,7 +23,7 @@ CLOSE_S = 1.0
 
 
 class PatientMedia:
-    """Reads a media on a thread of its own, and waits for a live one's pictures for so long only.
+    """Reads a medium on a thread of its own, and waits for a live one's pictures for so long only.
 
     Pictures are what counts: a camera whose encoder hangs may go on with sound and reports. A
     native read that is stuck cannot be ended: it stays behind on its daemon thread, which closes

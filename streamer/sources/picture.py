@@ -9,6 +9,7 @@ from typing import cast
 import cv2
 import numpy as np
 from av import VideoFrame
+from av.filter import Graph
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
@@ -30,6 +31,11 @@ _COLORSPACES = {
 }
 """From ITU-T H.273 matrix coefficients, which tag a frame, to swscale's matrices."""
 
+_FULL_RANGE = np.clip(np.rint((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+"""From luma of limited range, 16 to 235."""
+
+_EXIF = 31  # Source: FFmpeg, AV_FRAME_DATA_EXIF in libavutil/frame.h; fixed once it is released
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
@@ -41,6 +47,7 @@ class Picture:
         time_base: Seconds per tick.
         camera_unix_ns: When the camera says it took it, nanoseconds since 1970, or None.
         pixel_aspect: Width of a pixel by its height, as stored.
+        duration: How long it is shown, in units of `time_base`; None or 0 where that is unknown.
     """
 
     frame: VideoFrame
@@ -48,6 +55,7 @@ class Picture:
     time_base: Fraction
     camera_unix_ns: int | None = None
     pixel_aspect: Fraction = Fraction(1)
+    duration: int | None = None
 
     @property
     def is_on_device(self) -> bool:
@@ -127,6 +135,8 @@ class RgbConverter:
             dst_color_range=ColorRange.JPEG,
         )
         image = np.asarray(rgb.to_ndarray(), np.uint8)
+        if frame.format.name.startswith("gray") and frame.color_range == ColorRange.MPEG:
+            image = np.asarray(cv2.LUT(image, _FULL_RANGE), np.uint8)  # which swscale leaves alone
         return np.ascontiguousarray(_upright(image, Orientation.of(frame)))
 
 
@@ -144,15 +154,38 @@ def _upright(image: NDArray[np.uint8], orientation: Orientation) -> NDArray[np.u
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     try:
-        # Not `frame.side_data`: the frame would keep that, which keeps the frame, and only the
-        # garbage collector would end it, hundreds of frames later.
-        side_data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+        side_data = _find_matrix(frame)
     except ValueError:
-        # PyAV 18 gives none if there is a kind that it does not know, as EXIF data of photographs;
-        # the angle it knows all the same, in degrees counter-clockwise, but no flips.
-        quarters = round(frame.rotation / 90) % 4
-        return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[quarters]
+        # PyAV 18 gives none if there is a kind that it does not know, as EXIF data of photographs.
+        try:
+            side_data = _find_matrix(_without_exif(frame))
+        except ValueError:  # another one; the angle it knows all the same, but no flips
+            quarters = round(frame.rotation / 90) % 4  # counter-clockwise
+            return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[quarters]
     if side_data is None:
         return 1, 0, 0, 1
-    a, b, _, c, d = np.frombuffer(bytes(cast(SideData, side_data)), np.int32, count=5).tolist()
+    a, b, _, c, d = np.frombuffer(bytes(side_data), np.int32, count=5).tolist()
     return a, b, c, d
+
+
+def _find_matrix(frame: VideoFrame) -> SideData | None:
+    # Not `frame.side_data`: the frame would keep that, which keeps the frame, and only the
+    # garbage collector would end it, hundreds of frames later.
+    side_data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
+    return cast("SideData | None", side_data)
+
+
+def _without_exif(frame: VideoFrame) -> VideoFrame:
+    """The same picture, with its other side data."""
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1)
+    )
+    delete = graph.add("sidedata", f"mode=delete:type={_EXIF}")
+    sink = graph.add("buffersink")
+    source.link_to(delete)
+    delete.link_to(sink)
+    graph.configure()
+    graph.push(frame)
+    return cast(VideoFrame, graph.pull())

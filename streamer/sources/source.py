@@ -57,6 +57,8 @@ class Source:
         self._media = media
         self._selection = selection
         self._start_s = as_written(selection.start_s)
+        duration_s = selection.duration_s
+        self._end_s = None if duration_s is None else as_written(duration_s)
         self._loop = config.loop
         self._is_paced = config.realtime and not media.live  # a device paces itself
         self._pace_origin_ns: int | None = None
@@ -171,7 +173,7 @@ class Source:
                 self._pace(time_s)
                 if self._interrupted.is_set():
                     return True
-                frame = self._assembler.assemble(picture, time_s)
+                frame = self._assembler.assemble(picture, time_s, self._end_s)
                 self._reconnection.reached()
                 yield frame
                 if self._assembler.count == self._selection.max_frames:
@@ -185,8 +187,7 @@ class Source:
         return False
 
     def _is_past_end(self, time_s: Fraction) -> bool:
-        duration_s = self._selection.duration_s
-        return duration_s is not None and time_s >= as_written(duration_s)
+        return self._end_s is not None and time_s >= self._end_s
 
     def _pace(self, time_s: Fraction) -> None:
         if self._is_paced and self._pace_origin_ns is not None:

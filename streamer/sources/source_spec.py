@@ -57,6 +57,8 @@ class SourceSpec:
         target, live = spec, False
         if kind == "lavfi":
             target = spec.removeprefix("lavfi:")
+        elif kind == "images":
+            target = spec.removeprefix("file:")
         elif kind == "webcam":
             target, live = f"/dev/video{spec}" if spec.isdigit() else spec, True
         elif kind == "url":
@@ -71,7 +73,7 @@ class SourceSpec:
 
     @property
     def local_path(self) -> Path | None:
-        """The file or folder, also that of a ``file:`` URL; None for what is none."""
+        """The file or folder, also that of a ``file:`` URL; None for other kinds."""
         is_local = self.kind in {"file", "images"}
         return Path(self.target.removeprefix("file:")) if is_local else None
 
@@ -99,7 +101,7 @@ def _kind(spec: str, config: SourceConfig) -> Kind:
         return "webcam"
     if _scheme(spec) not in {None, "file"}:
         return "url"
-    return "images" if _is_images(spec) else "file"
+    return "images" if _is_images(spec.removeprefix("file:")) else "file"
 
 
 def _scheme(spec: str) -> str | None:
