@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     longer = partial(whole_number, first=SHORT_S + 1)
     parser.add_argument("--seconds", type=longer, default=600, help="length of the long clip")
     parser.add_argument("--limit_mib", type=finite_number, default=300, help="growth allowed")
-    parser.add_argument("--json", type=output_file, metavar="FILE", help="write the figures there")
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="JSON file to write")
     options = parser.parse_args(arguments)
     machine = describe()
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         save_vistr(net, weights)
         runs = [_measure(Path(folder), weights, seconds) for seconds in (SHORT_S, options.seconds)]
     growth = round(runs[1]["peak_rss_mib"] - runs[0]["peak_rss_mib"], 1)
-    show_report({"machine": machine, "runs": runs, "growth_mib": growth}, options.json)
+    show_report({"machine": machine, "runs": runs, "growth_mib": growth}, options.out)
     if not all(run["complete"] for run in runs):
         raise StreamError("a frame is missing in a result")
     if growth > options.limit_mib:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamer.command import command
 from streamer.errors import ConfigError, SourceError
-from streamer.sinks.output_path import check_apart, replacing
+from streamer.output_path import check_apart, replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def draw_costs(out: Path, results: Sequence[Path]) -> None:
         results: Files of `benchmarks.throughput`.
 
     Raises:
-        SourceError: One of them is none.
+        SourceError: One is not a result file.
         SinkError: The picture cannot be written.
         ConfigError: It would replace one of them, or Matplotlib is not installed.
     """

@@ -13,7 +13,7 @@ import numpy as np
 from streamer.argument_types import output_file, whole_number
 from streamer.client.received import ReceivedFrame
 from streamer.config import SHIPPED_CLIP
-from streamer.sinks.output_path import write_whole
+from streamer.output_path import write_whole
 from streamer.standard_output import say
 
 PERCENTILES = (50, 95, 99)

@@ -35,7 +35,7 @@ from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
 from streamer.command import command
 from streamer.config import StreamConfig
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, StreamError
 from streamer.source_options import SourceConfig
 from streamer.stats import Summary
 from streamer.window_options import WindowConfig
@@ -53,10 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     report = _measure(options)
     show_report(report, options.out)
-    failures = _failures(report, options.limit_mib, options.slack_ms)
-    for failure in failures:
-        print(f"error: {failure}", file=sys.stderr)
-    return 1 if failures else 0
+    if failures := _failures(report, options.limit_mib, options.slack_ms):
+        raise StreamError("; ".join(failures))
+    return 0
 
 
 def _failures(report: Mapping[str, Any], limit_mib: float, slack_ms: float) -> list[str]:

@@ -25,7 +25,9 @@ WINDOW_STAGES = ("relate", "segment", "download", "untangle", "stitch")
 """Those whose cost is a window's, however many of its frames are new."""
 
 
-def stream_rows(net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept: int) -> Any:
+def stream_rows(
+    net: VisTR, config: StreamConfig, strides: tuple[int, ...], kept: int
+) -> dict[str, Any]:
     """Frames a second of the real stream by stride, and what each stage takes of a frame.
 
     The stages run on three threads, and each is timed by the wall: where all cores are busy, what

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
@@ -28,7 +28,7 @@ from model.initialise import random_tensors
 from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.command import command
-from streamer.config import StreamConfig
+from streamer.config import Precision, StreamConfig
 from streamer.device import device_errors
 from streamer.errors import ConfigError
 from streamer.frame import Frame
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="default: those that ship")
     weights.add_argument("--random", choices=ARCHITECTURES, help="random weights")
-    add("--precision", default="auto", choices=("auto", "fp32", "bf16", "fp16", "fp64"))
+    add("--precision", default="auto", choices=get_args(Precision))
     add("--kept", type=whole_number, default=3, metavar="K", help="slots segmented (default: 3)")
     add("--strides", type=_strides, default=(36, 18, 12, 6), metavar="S,…", help="36,18,12,6")
     add("--rounds", type=whole_number, default=5, metavar="N", help="times of each (default: 5)")

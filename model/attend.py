@@ -12,10 +12,10 @@ BLOCK_SCORES = 2**20
 """Scores that are calculated at once: 2 MB in bfloat16, which stay in the caches."""
 
 FEW_SCORES = 2**20
-"""Of a head, below which blocks don't pay."""
+"""Scores per head below which blocks are not worth it."""
 
 PEAK_STEP = 16
-"""Every how many keys one is looked at, to guess a query's highest score."""
+"""Every 16th key is sampled to guess a query's highest score."""
 
 MOST_EXCESS = 32
 """By which a score may exceed that guess, as a power of two: bfloat16 rounds scores from there on
@@ -49,11 +49,11 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """As `attend`, by products of many rows, `BLOCK_SCORES` scores at a time.
 
-    Scores are rounded to the arithmetic of the queries. So that those that count are rounded least,
-    they come out less the query's highest one: it is guessed, and subtracted within the product by
-    one more column each of queries and keys. The softmax does not mind. Its powers are of two
-    instead of e, with scores as much larger, and the answers are divided by their sums instead of
-    the many scores.
+    Scores are rounded to the arithmetic of the queries. A guess of each query's highest score is
+    subtracted inside the product, by one more column each of queries and keys, so that the scores
+    that matter are small and lose least to rounding; the softmax stays the same. It takes powers of
+    two instead of e, of scores that are larger to match, and divides the answers by the sums, as
+    they are fewer than the scores.
     """
     heads = query.flatten(0, 1) * (query.shape[-1] ** -0.5 * math.log2(math.e))
     keys = key.flatten(0, 1)

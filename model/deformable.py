@@ -18,7 +18,7 @@ TAPS = 9
 """Of a kernel, row by row."""
 
 Convolution = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""Of what, by which offsets, with which weight."""
+"""(input, offsets, weight) -> output."""
 
 log = logging.getLogger(__name__)
 

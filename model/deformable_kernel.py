@@ -18,30 +18,30 @@ STAGES = 1
 """Otherwise all that is sampled would pass through shared memory, for the sake of a pipeline."""
 
 
-def sample_and_convolve(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
+def sample_and_convolve(source: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
     """What `torchvision.ops.deform_conv2d` gives with a padding of 1.
 
     Args:
-        x: [n, C, h, w] of float32, float16 or bfloat16, on CUDA.
+        source: [n, C, h, w] of float32, float16 or bfloat16, on CUDA.
         offset: float32 [n, 18, h, w], (y, x) of each tap, in pixels.
-        weight: [outputs, C, 3, 3] of the type of `x`.
+        weight: [outputs, C, 3, 3] of the type of `source`.
 
     Returns:
-        [n, outputs, h, w], channels last in memory, of the type of `x`.
+        [n, outputs, h, w], channels last in memory, of the type of `source`.
     """
-    images, inputs, height, width = x.shape
+    images, inputs, height, width = source.shape
     outputs = len(weight)
-    x = x.contiguous(memory_format=torch.channels_last)
+    source = source.contiguous(memory_format=torch.channels_last)
     offset = offset.contiguous(memory_format=torch.channels_last)
     taps = weight.permute(2, 3, 1, 0).contiguous()
-    moved = x.new_empty(images, height, width, outputs)
+    moved = source.new_empty(images, height, width, outputs)
     pixels = images * height * width
-    with torch.cuda.device(x.device if x.is_cuda else -1):  # Triton takes the current one
+    with torch.cuda.device(source.device if source.is_cuda else -1):  # Triton takes the current one
         _kernel[(triton.cdiv(pixels, PIXELS_A_PROGRAM),)](
-            *(x, offset, taps, moved, pixels, height, width, inputs, outputs),
+            *(source, offset, taps, moved, pixels, height, width, inputs, outputs),
             # Sides of a product are powers of two, from 16 on.
             *(max(16, triton.next_power_of_2(channels)) for channels in (inputs, outputs)),
-            *(PIXELS_A_PROGRAM, "ieee" if x.dtype == torch.float32 else "tf32"),
+            *(PIXELS_A_PROGRAM, "ieee" if source.dtype == torch.float32 else "tf32"),
             num_warps=WARPS,
             num_stages=STAGES,
         )
@@ -51,7 +51,7 @@ def sample_and_convolve(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
 # Otherwise sizes that 16 divides would be compiled for apart.
 @triton.jit(do_not_specialize=("pixels", "height", "width"))  # type: ignore[untyped-decorator]
 def _kernel(  # type: ignore[no-untyped-def] # annotations are Triton's
-    x,
+    source,
     offset,
     weight,
     moved,
@@ -76,19 +76,19 @@ def _kernel(  # type: ignore[no-untyped-def] # annotations are Triton's
     for tap in range(9):
         shift = offset + pixel * 18 + 2 * tap
         y = tl.load(shift, is_pixel, 0) + (row + tap // 3 - 1)
-        z = tl.load(shift + 1, is_pixel, 0) + (column + tap % 3 - 1)
+        x = tl.load(shift + 1, is_pixel, 0) + (column + tap % 3 - 1)
         # Far outside is outside: where it is would not fit into an integer.
         y = tl.minimum(tl.maximum(y, -2.0), height + 1.0)
-        z = tl.minimum(tl.maximum(z, -2.0), width + 1.0)
+        x = tl.minimum(tl.maximum(x, -2.0), width + 1.0)
         sample = tl.zeros((at_once, padded_inputs), tl.float32)
         for corner in tl.static_range(4):
-            corner_y, corner_z = tl.floor(y) + corner // 2, tl.floor(z) + corner % 2
-            share = (1 - tl.abs(y - corner_y)) * (1 - tl.abs(z - corner_z))
+            corner_y, corner_x = tl.floor(y) + corner // 2, tl.floor(x) + corner % 2
+            share = (1 - tl.abs(y - corner_y)) * (1 - tl.abs(x - corner_x))
             is_inside = (corner_y >= 0) & (corner_y < height)
-            is_inside = is_pixel & is_inside & (corner_z >= 0) & (corner_z < width)
-            at = (first + corner_y.to(tl.int32) * width + corner_z.to(tl.int32)) * inputs
+            is_inside = is_pixel & is_inside & (corner_x >= 0) & (corner_x < width)
+            at = (first + corner_y.to(tl.int32) * width + corner_x.to(tl.int32)) * inputs
             is_read = is_inside[:, None] & (c < inputs)[None, :]
-            value = tl.load(x + at[:, None] + c[None, :], is_read, 0).to(tl.float32)
+            value = tl.load(source + at[:, None] + c[None, :], is_read, 0).to(tl.float32)
             sample += value * share[:, None]
         read = weight + (tap * inputs + c[:, None]) * outputs + o[None, :]
         factors = tl.load(read, is_weight, 0)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from streamer.errors import StreamError
 from streamer.openmp import share_cores
 
 if TYPE_CHECKING:
     from os import PathLike
 
     from streamer.in_process import FrameStream
+
+__all__ = ["StreamError", "stream"]
 
 __version__ = "0.1.0"
 

@@ -67,7 +67,7 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Refuse options that a file names and gives no value, where none is no value of theirs.
+    """Refuse options that a file names without a value, unless None is allowed.
 
     Raises:
         ConfigError: There is one.

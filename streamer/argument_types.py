@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from streamer.errors import SinkError
-from streamer.sinks.output_path import check_writable
+from streamer.output_path import check_writable
 
 
 def whole_number(text: str, first: int = 1) -> int:
     """A number from `first` on, for argparse.
 
     Raises:
-        ArgumentTypeError: `text` is none.
+        ArgumentTypeError: `text` is not such a number.
     """
     with suppress(ValueError):
         if (count := int(text)) >= first:
@@ -24,10 +24,10 @@ def whole_number(text: str, first: int = 1) -> int:
 
 
 def finite_number(text: str) -> float:
-    """A number that is neither infinite nor none, for argparse.
+    """A number that is neither infinite nor NaN, for argparse.
 
     Raises:
-        ArgumentTypeError: `text` is none.
+        ArgumentTypeError: `text` is not such a number.
     """
     with suppress(ValueError):
         if math.isfinite(number := float(text)):
@@ -39,7 +39,7 @@ def output_file(text: str) -> Path:
     """A file that can be written, for argparse: to be known before hours of work, not after them.
 
     Raises:
-        ArgumentTypeError: `text` is none.
+        ArgumentTypeError: The file cannot be written.
     """
     try:
         check_writable(text)

@@ -26,6 +26,8 @@ from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
 
+# Chosen by eye. A half and a third of the published window of 36 frames: each frame of a file is in
+# two windows, and merged over both; those of a live source come out sooner.
 FILE_STRIDE, FILE_EMIT_DELAY = 18, 1
 LIVE_STRIDE, LIVE_EMIT_DELAY = 12, 0
 THRESHOLD = 0.5

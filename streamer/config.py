@@ -1,6 +1,6 @@
 """Everything a user can set: frozen dataclasses, whose attribute docstrings are the help texts.
 
-`streamer.cli` parses them from YAML and flags. Inner parts take plain arguments instead.
+`streamer.arguments` parses them from YAML and flags. Inner parts take plain arguments instead.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Literal
 
 from streamer.errors import ConfigError
 from streamer.metrics_options import MetricsConfig
-from streamer.option_check import LONGEST_S, check, check_positive
+from streamer.option_check import check, check_not_negative, check_positive
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
-from streamer.sinks.output_spec import OutputSpec
+from streamer.sinks.output_spec import OutputKind, OutputSpec
 from streamer.source_options import Auto, SourceConfig
 from streamer.window_options import StitchConfig, WindowConfig
 from streamer.wire.stream_name import check_stream_name
@@ -24,8 +24,8 @@ Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]
 SHIPPED_CLIP = Path(__file__).parent / "assets" / "vtest.mp4"
 """What is read where no SOURCE is given."""
 
-MAX_SHORT_SIDE = 4320
-"""Largest input of the network: the shorter side of an 8K picture."""
+MIN_SHORT_SIDE, MAX_SHORT_SIDE = 32, 4320
+"""Those of `model.architecture`, whose import would load PyTorch before a command line is read."""
 
 MAX_THREADS = 1024
 """More than machines have cores; beyond it the operating system refuses them."""
@@ -92,8 +92,8 @@ class StreamConfig:
     """ZeroMQ endpoint to publish on, such as tcp://127.0.0.1:5555. Repeatable."""
 
     output: list[str] = field(default_factory=list)
-    """[STYLE=]PATH to write: a video (.mp4), an animated preview (.gif, .webp), or a folder (a
-    slash at its end) with an image per frame, 0.png, 1.png, … Styles: see mp4.style and
+    """[STYLE=]PATH to write: a video (.mp4, .m4v), an animated preview (.gif, .webp), or a folder
+    (a slash at its end) with an image per frame, 0.png, 1.png, … Styles: see mp4.style and
     images.style. Repeatable."""
 
     results: list[str] = field(default_factory=list)
@@ -165,12 +165,12 @@ class StreamConfig:
         )
         check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
         short_side, threads = self.short_side, self.threads
-        fits = short_side is None or 32 <= short_side <= MAX_SHORT_SIDE
-        check(fits, "short_side", short_side, f"from 32 to {MAX_SHORT_SIDE}")
+        fits = short_side is None or MIN_SHORT_SIDE <= short_side <= MAX_SHORT_SIDE
+        check(fits, "short_side", short_side, f"from {MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}")
         fits = threads == "auto" or 1 <= threads <= MAX_THREADS
         check(fits, "threads", threads, f"auto, or from 1 to {MAX_THREADS}")
         check_stream_name(self.stream)
-        check(0 <= self.start <= LONGEST_S, "start", self.start, "from 0 to 1e6")
+        check_not_negative("start", self.start)
         if self.duration is not None:
             check_positive("duration", self.duration)
         check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
@@ -181,7 +181,7 @@ class StreamConfig:
     def _specs(self) -> list[OutputSpec]:
         return [OutputSpec.parse(text) for text in self.output]
 
-    def outputs(self, kind: Literal["video", "preview", "images"]) -> list[OutputSpec]:
+    def outputs(self, kind: OutputKind) -> list[OutputSpec]:
         """Those of `output` that are of one kind.
 
         Raises:

@@ -20,36 +20,30 @@ HUGE = re.compile(r"[\d_]{300}")
 
 
 def has_options(path: Path, renamed: Mapping[str, str] | None = None) -> bool:
-    """Whether a config file has options to be applied; what is no YAML has, and the parser tells.
+    """Whether a config file sets any option.
+
+    Invalid YAML counts as yes, so that the parser reports it.
 
     Args:
         path: The file.
-        renamed: As of `holds_anything`.
+        renamed: Names that it may not use, and what is used instead.
 
     Raises:
-        ConfigError: It holds what no option takes.
+        ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
+            or what looks like a number and is not one, or a key twice, of which YAML would take the
+            last.
         SourceError: There is no such file, or it is not text.
     """
     try:
-        return holds_anything(path.read_text(encoding="utf-8"), renamed)
+        return _holds_anything(path.read_text(encoding="utf-8"), renamed)
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"config {path}: cannot be read as text: {error}") from error
     except yaml.YAMLError:
         return True
 
 
-def holds_anything(text: str, renamed: Mapping[str, str] | None = None) -> bool:
-    """Whether a YAML document holds a value at all.
-
-    Args:
-        text: The document.
-        renamed: Names that it may not use, and what is used instead.
-
-    Raises:
-        ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
-            or a number that is none, or a key twice, of which YAML would take the last.
-        yaml.YAMLError: It is not YAML.
-    """
+def _holds_anything(text: str, renamed: Mapping[str, str] | None) -> bool:
+    """Whether a YAML document holds a value at all; raises `yaml.YAMLError` where it is none."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         place = f"line {getattr(event.start_mark, 'line', 0) + 1} of the config"

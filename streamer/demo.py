@@ -18,7 +18,7 @@ from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
-from streamer.sinks.output_path import make_folder
+from streamer.output_path import make_folder
 from streamer.standard_output import say
 
 READER_S = 60.0

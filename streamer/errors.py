@@ -1,11 +1,15 @@
 """The errors of this package, as a tree, each with the exit code of the command line.
 
-    StreamError            1   anything that ends a stream
-    ├── SourceError        1   the input cannot be opened, read or decoded
-    ├── CheckpointError    1   the weights cannot be loaded
-    ├── DeviceError        1   the asked-for device is absent or out of memory
-    ├── SinkError          1   an output cannot be opened or written
-    └── ConfigError        2   an argument or config value is malformed or out of range
+    StreamError               1   anything that ends a stream
+    ├── SourceError           1   the input cannot be opened, read or decoded
+    │   ├── UnforeseenError   1   reading failed in a way that says nothing of the input
+    │   └── UnfitError        1   the run cannot take the frames: their size, shape or region
+    ├── CheckpointError       1   the weights cannot be loaded
+    ├── DeviceError           1   the asked-for device is absent or out of memory
+    ├── SinkError             1   an output cannot be opened or written
+    ├── WireError             1   a message, or a mask in it, is not as the wire format says
+    ├── SilenceError          1   a reader heard nothing for too long, not even a heartbeat
+    └── ConfigError           2   an argument or config value is malformed or out of range
 
 Errors of other libraries are translated into one of these once, where they enter, with ``from``.
 A message says what is wrong, with which value, and what is allowed.

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from streamer.arguments import configure
@@ -27,6 +28,8 @@ NOT_HERE = (
     *("zmq", "mp4", "images", "preview", "metrics"),
 )
 """Fields of `StreamConfig` about what only the command line writes, serves and says."""
+
+OVER = "this stream is over; another begins with streamer.stream(…)"
 
 
 class _Settings:
@@ -62,7 +65,7 @@ class _Settings:
 
 
 class _OfThread(threading.local):
-    """OpenMP has a number of threads for each thread that calculates."""
+    """PyTorch's thread count is kept per calling thread."""
 
     streams = 0
     threads = 0
@@ -74,10 +77,9 @@ _settings = _Settings()
 class FrameStream(AbstractContextManager["FrameStream"]):
     """Finished frames of a source, in order; use it in a ``with`` block, on one thread.
 
-    Leaving the block in any way stops decoding and releases everything. Inside, PyTorch has
-    `StreamConfig.threads`, and convolutions in float32 on CUDA no TF32; after the last of several
-    streams what it had before the first. Of several on a thread, the last to begin decides the
-    threads.
+    Leaving the block in any way stops decoding and releases everything. While open, PyTorch uses
+    `StreamConfig.threads` threads, and its convolutions no TF32; the previous settings return when
+    the last stream closes. Of several on one thread, the last to open decides its threads.
 
     Args:
         config: What to read and how.
@@ -97,7 +99,9 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             StreamError: Something asked for is not to be had, or the stream was entered before.
         """
         if self._ended is not None:
-            raise StreamError("this stream is over; another begins with streamer.stream(…)")
+            raise StreamError(OVER)
+        if self._assembly is not None:
+            raise StreamError("this stream is open already; another begins with streamer.stream(…)")
         with ExitStack() as undo:
             undo.enter_context(_settings.kept())
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
@@ -141,7 +145,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
 
     def _opened(self) -> Assembly:
         if self._ended is not None:
-            raise StreamError("this stream is over; another begins with streamer.stream(…)")
+            raise StreamError(OVER)
         if self._assembly is None:
             raise StreamError("use the stream in a with block: with streamer.stream(…) as frames:")
         return self._assembly
@@ -155,7 +159,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
         with streamer.stream("video.mp4", weights="vistr_r50.pth", stride=12) as frames:
             for result in frames:
                 for instance in result.instances:
-                    print(result.frame.index, instance.track_id, instance.mask.shape)
+                    print(result.frame.index, instance.track_id, instance.mask().shape)
 
     Args:
         source: As on the command line; None is the clip that ships with the project.
@@ -169,7 +173,8 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
     known = {field.name for field in fields(StreamConfig)} - {"input", "source", *NOT_HERE}
-    values: dict[str, Any] = {"input": str(source) if isinstance(source, int) else _plain(source)}
+    place = _plain(source)
+    values: dict[str, Any] = {"input": str(place) if isinstance(place, int) else place}
     # Whole groups first: what is said of one of their fields by itself counts.
     for name, value in sorted(options.items(), key=lambda option: option[0] not in groups):
         group = next((group for group in names if name in names[group]), None)
@@ -189,4 +194,6 @@ def _plain(value: Any) -> Any:
     """A value as it would stand in a YAML file."""
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -31,7 +31,7 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
         The files of the public and of the secret key, ``name.key`` and ``name.key_secret``.
 
     Raises:
-        ConfigError: The name is none, or the files exist.
+        ConfigError: The name is not a plain file name, or the files exist.
         SinkError: They cannot be written.
     """
     if not name or Path(name).name != name:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from streamer.errors import ConfigError
 
 LONGEST_S = 1e6
-"""Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below."""
+"""Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below. The
+messages here write it out."""
 
 
 def check(holds: bool, name: str, value: object, allowed: str) -> None:
@@ -17,3 +18,8 @@ def check(holds: bool, name: str, value: object, allowed: str) -> None:
 def check_positive(name: str, value: float) -> None:
     """Raise a `ConfigError` unless `value` is a positive number of seconds."""
     check(0 < value <= LONGEST_S, name, value, "more than 0, and up to 1e6")
+
+
+def check_not_negative(name: str, value: float) -> None:
+    """Raise a `ConfigError` unless `value` is a number of seconds, or 0."""
+    check(0 <= value <= LONGEST_S, name, value, "from 0 to 1e6")

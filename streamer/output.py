@@ -22,12 +22,6 @@ class Rle(TypedDict):
     counts: bytes
 
 
-def encode_rle(mask: NDArray[np.bool_]) -> Rle:
-    """A bool [H, W] mask as pycocotools' RLE."""
-    encoded = coco_mask.encode(np.asfortranarray(mask).view(np.uint8))
-    return Rle(size=list(mask.shape), counts=cast("bytes", encoded["counts"]))
-
-
 def rle_of_borders(size: tuple[int, int], borders: NDArray[np.int64]) -> Rle:
     """The RLE of the runs between borders, which are counted down the columns of a frame."""
     height, width = size
@@ -150,7 +144,6 @@ class Instance:
     score: float
     segment: CroppedMask
 
-    @property
     def mask(self) -> NDArray[np.bool_]:
         """The mask as bool [H, W]."""
         return self.segment.array()
@@ -178,8 +171,7 @@ class FrameResult:
     interpolated: bool = False
     dropped: int = 0
 
-    @property
-    def label_map(self) -> NDArray[np.uint16]:
+    def labels(self) -> NDArray[np.uint16]:
         """uint16 [H, W]: 0, or 1 + the position in `instances`; later ones lie on top."""
         return label_map(self.frame.epoch.size, (instance.segment for instance in self.instances))
 

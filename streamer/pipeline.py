@@ -102,14 +102,7 @@ class Pipeline:
 
     def summary(self) -> Summary:
         """What was done so far; complete once closed."""
-        counts = self.counts()
-        return self._stats.summary(
-            decoded=counts.decoded,
-            dropped=counts.dropped,
-            corrupt=counts.corrupt,
-            reconnects=counts.reconnects,
-            tracks=counts.tracks,
-        )
+        return self._stats.summary(self.counts())
 
     def counts(self) -> Counts:
         """What was counted so far; from any thread, and each by itself."""

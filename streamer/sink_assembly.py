@@ -11,10 +11,10 @@ from av.container import InputContainer
 
 from streamer.assembly import input_of
 from streamer.config import StreamConfig
+from streamer.output_path import check_unwritten, next_segment, segment_path
 from streamer.sinks.annotation_sink import AnnotationSink
 from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.sinks.output_path import check_unwritten, next_part, part_of
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink, lines_path
@@ -84,9 +84,9 @@ def _segments(config: StreamConfig, *, endless: bool) -> Segments:
         return segments
     lines = [lines_path(path) for path in config.results]
     paths = [spec.path for spec in config.outputs("video")] + lines
-    numbers = {Path(path): next_part(Path(path)) for path in paths}
+    numbers = {Path(path): next_segment(Path(path)) for path in paths}
     for path, number in numbers.items():
-        check_unwritten(part_of(path, max(0, number - 1)))
+        check_unwritten(segment_path(path, max(0, number - 1)))
     return Segments(*limits, first=max(numbers.values(), default=0))
 
 

@@ -13,9 +13,6 @@ Auto = Literal["auto"]
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
 
-MAX_PIXELS = 2**27
-"""Largest frame, which is also the largest that a message carries: a small file can claim more."""
-
 
 @dataclass(frozen=True)
 class SourceConfig:

@@ -118,27 +118,21 @@ class RunStats:
         """There are no more results: time counts up to the first call."""
         self._ended_ns = self._ended_ns or time.monotonic_ns()
 
-    def latency_ms(self) -> tuple[float, float, float]:
-        """p50, p95 and p99 of the latest latencies, in milliseconds; zeros before the first."""
-        return _percentiles(self._latencies_ms)
-
-    def summary(
-        self, *, decoded: int, dropped: int, corrupt: int, reconnects: int, tracks: int
-    ) -> Summary:
-        """The run so far."""
+    def summary(self, counts: Counts) -> Summary:
+        """The run so far; percentiles are zeros before the first frame or window."""
         now = time.monotonic_ns() if self._ended_ns is None else self._ended_ns
         started = now if self._started_ns is None else self._started_ns
         return Summary(
-            frames=self.frames,
-            decoded=decoded,
-            dropped=dropped,
-            corrupt=corrupt,
-            reconnects=reconnects,
-            windows=self.windows,
-            tracks=tracks,
+            frames=counts.frames,
+            decoded=counts.decoded,
+            dropped=counts.dropped,
+            corrupt=counts.corrupt,
+            reconnects=counts.reconnects,
+            windows=counts.windows,
+            tracks=counts.tracks,
             wall_s=(now - started) / 1e9,
             window_ms=_percentiles(self._windows_ms),
-            latency_ms=self.latency_ms(),
+            latency_ms=_percentiles(self._latencies_ms),
         )
 
 

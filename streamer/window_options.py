@@ -49,6 +49,8 @@ class WindowConfig:
 class StitchConfig:
     """How identities are carried from window to window."""
 
+    # Both chosen by eye; 360 frames are ten windows of the published size. That the memory ends
+    # follows MDQE (see `Stitcher`).
     accept: float = 0.3
     """Similarity in [0, 1] that a slot and a known track need to be called the same object."""
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from streamer.client.received import ReceivedFrame
 from streamer.output import FrameResult
-from streamer.sink_options import Encoding
 from streamer.sinks.message_writer import MessageWriter
-from streamer.wire.messages import FrameMessage
+from streamer.wire.messages import Encoding, FrameMessage
 from streamer.wire.packet import parse
 from tests.results import RUN, stream_info
 

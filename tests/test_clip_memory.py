@@ -49,7 +49,7 @@ def test_the_job_ends_with_the_command(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.timeout(600)
 def test_a_longer_clip_needs_no_more(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    code = main(["--seconds", "35", "--limit_mib", "300", "--json", str(report)])
+    code = main(["--seconds", "35", "--limit_mib", "300", "--out", str(report)])
     short, long = json.loads(report.read_text())["runs"]
     assert (short["frames"], short["complete"]) == (250, True)
     assert (long["frames"], long["complete"]) == (875, True)

@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from streamer.errors import ConfigError, SinkError
-from streamer.sinks.endpoint import bind, check_endpoint, is_loopback
+from streamer.wire.endpoint import bind, check_endpoint, is_loopback
 
 
 @pytest.fixture

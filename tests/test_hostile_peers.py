@@ -13,12 +13,12 @@ import pytest
 import zmq
 
 from streamer.client import MaskSubscriber, SilenceError, subscriber
-from streamer.connections import Connection
 from streamer.errors import ConfigError
 from streamer.output import EndOfStream
 from streamer.sink_options import ZmqConfig
 from streamer.sinks import guard
 from streamer.sinks.message_writer import MessageWriter
+from streamer.wire.connections import Connection
 from streamer.wire.messages import FrameMessage, HelloMessage
 from tests import zmtp
 from tests.descriptors import open_descriptors

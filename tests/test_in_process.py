@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import streamer
-from streamer.errors import ConfigError, SourceError, StreamError
+from streamer.errors import ConfigError, SourceError
 from streamer.window_options import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
@@ -35,8 +35,8 @@ def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> N
     instances = [instance for result in results for instance in result.instances]
     assert instances
     for instance in instances:
-        assert instance.mask.shape == (48, 64)
-        assert instance.mask.dtype == np.bool_
+        assert instance.mask().shape == (48, 64)
+        assert instance.mask().dtype == np.bool_
         assert 0 <= instance.score <= 1
         assert instance.category.startswith("class_")
 
@@ -91,8 +91,25 @@ def test_a_stream_that_was_left_keeps_no_network_and_is_not_entered_again(
             kept += gc.get_referents(each) if not isinstance(each, (FunctionType, CodeType)) else []
     assert not any(isinstance(each, torch.Tensor) for each in found)
     assert frames.summary.wall_s == seconds
-    with pytest.raises(StreamError, match="this stream is over"):
+    with pytest.raises(streamer.StreamError, match="this stream is over"):
         frames.__enter__()
+
+
+def test_a_stream_that_is_open_is_not_entered_again(tmp_path: Path, weights: str) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=6)
+    before = open_descriptors()
+    with streamer.stream(tmp_path / "clip.mp4", weights=weights, stride=3) as frames:
+        with pytest.raises(streamer.StreamError, match="this stream is open already"):
+            frames.__enter__()
+        assert len(list(frames)) == 6
+    assert open_descriptors() == before
+
+
+def test_options_may_be_numpy_s() -> None:
+    options: dict[str, Any] = {"stride": np.int64(3), "threshold": np.float32(0.5)}
+    config = streamer.stream("a.mp4", roi=np.array([0, 0, 8, 8]), **options)._config
+    assert (config.window.stride, config.threshold) == (3, 0.5)
+    assert streamer.stream(np.int64(0))._config.input == "0"  # type: ignore[arg-type]
 
 
 def test_works_on_any_one_thread(tmp_path: Path, weights: str) -> None:
@@ -233,7 +250,7 @@ def test_bad_options_are_named(tmp_path: Path) -> None:
 
 
 def test_outside_a_with_block_it_says_how() -> None:
-    with pytest.raises(StreamError, match="use the stream in a with block"):
+    with pytest.raises(streamer.StreamError, match="use the stream in a with block"):
         next(iter(streamer.stream("x.mp4")))
 
 

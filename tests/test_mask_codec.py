@@ -15,8 +15,8 @@ from pycocotools import mask as coco_mask
 
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_jpeg, encode_png
-from streamer.sink_options import Encoding
 from streamer.wire.mask_codec import (
+    MAX_RLE_CHARACTERS,
     check_length,
     check_runs,
     decode_jpeg,
@@ -26,7 +26,7 @@ from streamer.wire.mask_codec import (
     jpeg_size,
     run_lengths,
 )
-from streamer.wire.messages import FrameMessage, WireError
+from streamer.wire.messages import Encoding, FrameMessage, WireError
 from streamer.wire.packet import parse
 from tests.messages import frame_message, writer
 from tests.results import box_mask, frame_result
@@ -101,6 +101,13 @@ def test_no_mask_needs_more_characters_than_are_taken(size: tuple[int, int]) -> 
         mask = pixels.astype(np.uint8).reshape(size[::-1]).T
         counts = coco_mask.encode(mask)["counts"]
         check_length(len(counts), size, 0)
+
+
+def test_characters_that_would_take_much_memory_are_refused() -> None:
+    size = (8192, 16_384)
+    check_length(MAX_RLE_CHARACTERS, size, 0)
+    with pytest.raises(WireError, match="4194305 characters of run lengths for 16384x8192"):
+        check_length(MAX_RLE_CHARACTERS + 1, size, 0)
 
 
 def test_run_lengths_that_no_mask_has_are_refused_before_they_are_read() -> None:

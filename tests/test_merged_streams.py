@@ -114,7 +114,7 @@ def test_masks_follow_the_scene(frame_step: int) -> None:
 
     for result in results:
         truth = scene_masks(OBJECTS, result.frame.index, result.frame.epoch.size)
-        by_category = {instance.category_id: instance.mask for instance in result.instances}
+        by_category = {instance.category_id: instance.mask() for instance in result.instances}
         masks = np.stack([by_category[1], by_category[2]])
         iou = (truth & masks).sum(axis=(1, 2)) / (truth | masks).sum(axis=(1, 2))
         assert iou.min() > 0.7, result.frame

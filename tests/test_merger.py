@@ -186,8 +186,8 @@ def test_masks_lie_where_the_region_is() -> None:
 
     (instance,) = result.instances
     assert instance.bbox_xywh == (50 + 20, 30 + 10, 16, 12)
-    assert instance.mask.shape == (100, 200)
-    assert instance.mask[40:52, 70:86].all()
+    assert instance.mask().shape == (100, 200)
+    assert instance.mask()[40:52, 70:86].all()
 
 
 # Holes, epochs, early ends.

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from model import LIGHT, RESNET50, RESNET101
+from model import LIGHT, RESNET50, RESNET101, architecture
+from streamer import config
 
 
 def test_presets_are_as_published() -> None:
@@ -28,3 +29,8 @@ def test_presets_are_as_published() -> None:
 def test_what_cannot_be_built_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(RESNET50, **change)
+
+
+def test_a_command_line_allows_the_same_inputs() -> None:
+    in_config = (config.MIN_SHORT_SIDE, config.MAX_SHORT_SIDE)
+    assert in_config == (architecture.MIN_SHORT_SIDE, architecture.MAX_SHORT_SIDE)

@@ -97,7 +97,7 @@ def test_the_kernel_can_be_compiled_for_cuda(dtype: str, precision: str) -> None
 
     from model.deformable_kernel import STAGES, WARPS, _kernel  # noqa: PLC0415
 
-    tensors = dict.fromkeys(("x", "weight", "moved"), f"*{dtype}") | {"offset": "*fp32"}
+    tensors = dict.fromkeys(("source", "weight", "moved"), f"*{dtype}") | {"offset": "*fp32"}
     sizes = dict.fromkeys(("pixels", "height", "width"), "i32")
     channels = {"inputs": 48, "outputs": 24, "padded_inputs": 64, "padded_outputs": 32}
     constants = channels | {"at_once": 64, "precision": precision}

@@ -54,11 +54,11 @@ def test_a_label_map_stacks_later_instances_on_top() -> None:
         if (crop := CroppedMask.from_array(mask))
     )
     result = FrameResult(make_frame(0, make_epoch(size=(4, 6))), instances)
-    assert result.label_map.dtype == np.uint16
-    assert result.label_map[0, 0] == 1
-    assert result.label_map[2, 2] == 2
-    assert result.label_map[3, 0] == 0
-    assert np.array_equal(instances[1].mask, second)
+    assert result.labels().dtype == np.uint16
+    assert result.labels()[0, 0] == 1
+    assert result.labels()[2, 2] == 2
+    assert result.labels()[3, 0] == 0
+    assert np.array_equal(instances[1].mask(), second)
     assert instances[0].bbox_xywh == (0, 0, 3, 3)
     assert "area=9" in repr(instances[0].segment)
 

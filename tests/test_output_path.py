@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ConfigError, SinkError
-from streamer.sinks.output_path import (
+from streamer.output_path import (
     check_apart,
     check_folder,
     check_writable,
     make_folder,
     replacing,
     write_whole,
+    writing,
 )
 
 
@@ -46,10 +47,15 @@ def test_the_reason_is_named(tmp_path: Path) -> None:
         check_writable(str(tmp_path / ("x" * 300)))
 
 
+def test_an_error_that_the_system_has_no_words_for_has_its_own() -> None:
+    with pytest.raises(SinkError, match=r"^out: the drive is odd$"), writing("out"):
+        raise OSError("the drive is odd")
+
+
 CHECK_AS_NOBODY = """
 import os, sys
 from streamer.errors import SinkError
-from streamer.sinks.output_path import check_writable
+from streamer.output_path import check_writable
 if os.getuid() == 0:
     os.setuid(65534)
 for path in sys.argv[1:]:

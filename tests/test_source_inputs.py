@@ -50,6 +50,13 @@ def test_a_folder_and_a_pattern_give_exact_pixels_at_the_rate(tmp_path: Path) ->
         assert frames[-1].time_s == 2.5
 
 
+def test_images_may_be_named_by_a_file_url_too(tmp_path: Path) -> None:
+    drawn = make_images(tmp_path / "f", frames=2)
+    for spec, count in (("f", 2), ("f/%d.png", 2), ("f/1.png", 1)):
+        frames = read(f"file:{tmp_path}/{spec}", fps=5)
+        assert np.array_equal([frame.image for frame in frames], drawn[:count])
+
+
 def test_a_file_name_with_colons_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make_clip("file:12:30.mkv", frames=3)

@@ -7,11 +7,23 @@ from types import SimpleNamespace
 import pytest
 
 from streamer import stats
-from streamer.stats import RECENT, RunStats
+from streamer.stats import RECENT, Counts, RunStats
+
+
+def counts_of(counted: RunStats, **others: int) -> Counts:
+    """What a pipeline counts around its statistics."""
+    names = ("decoded", "waiting", "dropped", "corrupt", "reconnects", "tracks")
+    return Counts(
+        **dict.fromkeys(names, 0) | others,
+        is_source_idle=True,
+        frames=counted.frames,
+        windows=counted.windows,
+        windows_s=counted.windows_s,
+    )
 
 
 def test_a_run_without_frames_sums_up_to_zeros() -> None:
-    summary = RunStats().summary(decoded=0, dropped=0, corrupt=0, reconnects=0, tracks=0)
+    summary = RunStats().summary(counts_of(RunStats()))
     assert (summary.frames, summary.fps, summary.latency_ms) == (0, 0.0, (0.0, 0.0, 0.0))
 
 
@@ -23,7 +35,8 @@ def test_percentiles_are_those_of_the_latencies(monkeypatch: pytest.MonkeyPatch)
         counted.count_frame(now - hundred_ms * 100_000_000)
     for window_s in (0.25, 0.75, 0.5):
         counted.count_window(window_s)
-    summary = counted.summary(decoded=103, dropped=3, corrupt=2, reconnects=4, tracks=5)
+    counts = counts_of(counted, decoded=103, dropped=3, corrupt=2, reconnects=4, tracks=5)
+    summary = counted.summary(counts)
     assert summary.latency_ms == pytest.approx((5100, 9600, 10_000))
     assert summary.window_ms == pytest.approx((500, 725, 745))
     assert summary.wall_s == pytest.approx(10.1)

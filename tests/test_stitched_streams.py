@@ -82,7 +82,7 @@ def tracks_of(
         index = result.frame.index
         truth = scene_masks(objects, index, result.frame.epoch.size)
         for instance in result.instances:
-            mask = instance.mask
+            mask = instance.mask()
             union = (truth | mask).sum(axis=(1, 2))
             iou = (truth & mask).sum(axis=(1, 2)) / union
             best = int(iou.argmax())

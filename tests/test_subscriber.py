@@ -3,16 +3,18 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import zmq
 
-from streamer.client import MaskSubscriber, SilenceError
+from streamer.client import ConfigError, MaskSubscriber, SilenceError, StreamError
 from streamer.client import subscriber as subscriber_module
-from streamer.errors import ConfigError, StreamError
 from streamer.output import EndOfStream, Gap
 from streamer.sink_options import ZmqConfig
 from tests.messages import OTHER_RUN, writer
@@ -91,13 +93,16 @@ def test_frames_come_with_their_header_and_masks() -> None:
     assert (subscriber.lost, subscriber.malformed) == (0, 0)
 
 
-def test_label_maps_are_decoded_once(sender: Sender) -> None:
+def test_a_label_map_may_be_changed_and_the_masks_stay(sender: Sender) -> None:
     made = writer(encoding="labelmap_png")
     sender.send(*made.write(frame_result(0)))
     with pull(sender) as subscriber:
         frame = next(iter(subscriber))
-        assert frame.labels() is frame.labels()
-        np.testing.assert_array_equal(frame.instances[0].mask(), frame.labels() == 1)
+        labels = frame.labels()
+        inside = labels == 1
+        labels[inside] = 7
+        np.testing.assert_array_equal(frame.instances[0].mask(), inside)
+        np.testing.assert_array_equal(frame.labels() == 1, inside)
 
 
 def test_holes_in_seq_are_losses_of_the_next_frame(sender: Sender) -> None:
@@ -154,12 +159,64 @@ def test_malformed_packets_are_counted_and_passed_over(
     assert "a packet has 3 or 4 parts, not 1" in caplog.text
 
 
-def test_a_pull_reader_of_one_stream_passes_over_others(sender: Sender) -> None:
+def test_what_cannot_be_used_is_no_sound_and_fills_no_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber_module, "HINT_S", 0.0)
+    is_over = threading.Event()
+
+    def publish(server: zmq.Socket[bytes]) -> None:
+        while not is_over.wait(0.001):
+            server.send_multipart([b"masks/cam1/", b"{}", b""])
+
+    with zmq.Context() as context, context.socket(zmq.PUB) as server:
+        port = server.bind_to_random_port("tcp://127.0.0.1")
+        thread = threading.Thread(target=publish, args=(server,))
+        thread.start()
+        try:
+            with MaskSubscriber(f"tcp://127.0.0.1:{port}", timeout_s=0.3) as subscriber:
+                while subscriber.malformed < 10:
+                    with pytest.raises(SilenceError, match="nothing came"):
+                        next(iter(subscriber))
+        finally:
+            is_over.set()
+            thread.join()
+    assert caplog.text.count("malformed packets so far: 1, the latest: header lacks") == 1
+    assert caplog.text.count("malformed") == 1
+    assert caplog.text.count("nothing has come yet") == 1
+
+
+def test_a_reader_that_hears_nothing_stays_connected(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber_module, "RECONNECT_S", 0.0)
+    made = writer()
+    frames: list[int] = []
+    with MaskSubscriber(sender.endpoint, pattern="pull", timeout_s=0.02) as subscriber:
+        for index in range(5):
+            sender.send(*made.write(frame_result(index)))
+            sender.start()
+            for _ in range(5):  # one may come late
+                with suppress(SilenceError):
+                    frames.extend(frame.frame for frame in subscriber)
+        sender.send(*made.write(END))
+        sender.start()
+        while subscriber.end is None:
+            with suppress(SilenceError):
+                frames.extend(frame.frame for frame in subscriber)
+    assert frames == list(range(5))
+    assert subscriber.lost == 0
+
+
+def test_a_pull_reader_of_one_stream_passes_over_others_and_says_so(
+    sender: Sender, caplog: pytest.LogCaptureFixture
+) -> None:
     mine, other = writer("cam1"), writer("cam10", OTHER_RUN)
     sender.send(*other.write(frame_result(0)), *other.write(END))
     sender.send(*mine.write(frame_result(5)), *mine.write(END))
     with pull(sender, "cam1") as subscriber:
         assert [frame.stream for frame in subscriber] == ["cam1"]
+    assert caplog.text.count("the stream 'cam10' comes here, and goes to waste") == 1
 
 
 def test_silence_is_an_error_that_says_for_how_long(sender: Sender) -> None:
@@ -216,15 +273,20 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize("endpoint", [*MALFORMED, *(f"tcp://h:{port}" for port in ("0", 99999))])
-def test_a_malformed_endpoint_is_named(endpoint: str) -> None:
+NO_TEXT = (Path("ipc:///tmp/x"), None, 5555)
+
+
+@pytest.mark.parametrize(
+    "endpoint", [*MALFORMED, *(f"tcp://h:{port}" for port in ("0", 99999)), *NO_TEXT]
+)
+def test_a_malformed_endpoint_is_named(endpoint: Any) -> None:
     with pytest.raises(ConfigError, match="is malformed; allowed") as caught:
         MaskSubscriber(endpoint)
     assert repr(endpoint) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "\udcff", "x" * 1001])
-def test_a_name_that_no_stream_can_have_is_named(name: str) -> None:
+@pytest.mark.parametrize("name", ["", "a/b", "\udcff", "x" * 1001, 5, b"cam1"])
+def test_a_name_that_no_stream_can_have_is_named(name: Any) -> None:
     with pytest.raises(ConfigError, match="a name of up to 1000 characters, without a slash") as no:
         MaskSubscriber("tcp://127.0.0.1:5555", name)
     assert repr(name) in str(no.value)
@@ -234,13 +296,23 @@ def test_a_name_that_no_stream_can_have_is_named(name: str) -> None:
     ("options", "message"),
     [
         ({"pattern": "pub"}, "pattern is 'pub'; allowed: sub or pull"),
-        *(({"hwm": hwm}, f"hwm is {hwm}") for hwm in (-1, 1.5)),
-        *(({"timeout_s": time}, f"timeout_s is {time!r}") for time in (-1, "5")),
+        ({"pattern": ["sub"]}, r"pattern is \['sub'\]; allowed: sub or pull"),
+        *(({"hwm": hwm}, f"hwm is {hwm}") for hwm in (-1, 1.5, True)),
+        *(({"timeout_s": time}, f"timeout_s is {time!r}") for time in (-1, "5", True)),
+        ({"keys": ("a", "b")}, r"keys is \('a', 'b'\); allowed: ReaderKeys, or None"),
     ],
 )
 def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         MaskSubscriber("tcp://127.0.0.1:5555", **options)
+
+
+def test_numbers_may_be_numpy_s(sender: Sender) -> None:
+    options: dict[str, Any] = {"hwm": np.int64(5), "timeout_s": np.float32(PATIENCE_S)}
+    sender.send(*writer().write(frame_result(3)))
+    with MaskSubscriber(sender.endpoint, pattern="pull", **options) as subscriber:
+        sender.start()
+        assert next(iter(subscriber)).frame == 3
 
 
 @pytest.mark.parametrize(("endpoint", "is_ipv6"), [("localhost:5555", 0), ("[::1]:5555", 1)])

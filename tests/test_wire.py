@@ -82,7 +82,7 @@ ENVELOPE: dict[str, Any] = {"run": RUN, "stream": "cam1", "epoch": 2, "seq": 7}
         EosMessage(**ENVELOPE, reason="failed", frames=10, dropped=1),
         FrameMessage(
             **ENVELOPE, frame=9, pts=-5, time_base=(1, 90_000), time_s=0.3,
-            capture_unix_ns=1_795_437_177_000_000_001, capture_clock="camera", publish_unix_ns=3,
+            capture_unix_ns=-5, capture_clock="camera", publish_unix_ns=3,
             size=(2, 2), interpolated=True, dropped=4, encoding="coco_rle",
             instances=(InstanceEntry(1, 2, "dog", 0.5, (0, 0, 2, 2), 4, 0, 2),), payload=b"04",
             jpeg=encode_jpeg(np.zeros((2, 2, 3), np.uint8), 85),
@@ -100,9 +100,18 @@ def test_a_frame_survives(encoding: str) -> None:
     assert isinstance(message, FrameMessage)
     assert parse(encode(message)) == message
     assert [entry.track_id for entry in message.instances] == [3, 4]
-    assert message.instances[0].bbox == (2, 1, 6, 5)
+    assert message.instances[0].bbox_xywh == (2, 1, 6, 5)
     assert message.instances[0].area == 30
     assert (message.instances[0].offset is None) == (encoding != "coco_rle")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "place"), [("coco_rle", ["offset", "length"]), ("labelmap_png", [])]
+)
+def test_an_instance_has_its_documented_members(encoding: str, place: list[str]) -> None:
+    first, _ = json.loads(frame_packet(encoding)[1])["instances"]
+    named = ["track_id", "category_id", "category", "score", "bbox", "area"]
+    assert list(first) == [*named, *place]
 
 
 def test_the_header_is_plain_compact_json() -> None:
@@ -161,6 +170,7 @@ WRONG_IN_FRAME: list[tuple[dict[str, Any], str]] = [
     ({"time_s": "0"}, "time_s"),
     ({"time_s": 10**400}, "time_s"),
     ({"capture_unix_ns": 1}, "capture_clock is None"),
+    ({"capture_unix_ns": -(2**63) - 1, "capture_clock": "camera"}, "capture_unix_ns is -92"),
     ({"size": [0, 16]}, "size"),
     ({"size": [70_000, 1]}, "65535 pixels a side"),
     ({"size": [65_000, 65_000]}, "134217728 in all"),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.errors import SourceError
-from streamer.sinks.output_path import replacing
+from streamer.output_path import replacing
 from training.step_log import read_log
 
 mpl.use("Agg")  # no screen is needed

@@ -24,7 +24,7 @@ from streamer.category_check import check_categories
 from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import SourceError
-from streamer.sinks.output_path import check_folder, make_folder, write_whole
+from streamer.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, held_out_composers, tube_rows
 from training.library import PERSON, load_library

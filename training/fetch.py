@@ -26,7 +26,7 @@ import numpy as np
 from streamer.argument_types import folder_name
 from streamer.command import command
 from streamer.errors import SourceError
-from streamer.sinks.output_path import make_folder, write_whole
+from streamer.output_path import make_folder, write_whole
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER
 from training.drawings import svg
 from training.packages import PACKAGES, Package

@@ -15,7 +15,7 @@ from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
 from streamer.errors import ConfigError, DeviceError, SourceError, StreamError
 from streamer.option_check import check
-from streamer.sinks.output_path import check_folder, make_folder
+from streamer.output_path import check_folder, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses

@@ -17,7 +17,7 @@ from model.checkpoint import DEFAULT_WEIGHTS
 from model.initialise import random_tensors
 from streamer.category_check import folded
 from streamer.errors import CheckpointError
-from streamer.sinks.output_path import replacing
+from streamer.output_path import replacing
 from training.network import Trainee
 from training.time_code import see_frames_apart
 

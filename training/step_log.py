@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from streamer.errors import SinkError, SourceError
-from streamer.sinks.output_path import write_whole
+from streamer.errors import SourceError
+from streamer.output_path import write_whole, writing
 
 
 def append(log: Path, entry: Mapping[str, float]) -> None:
@@ -16,11 +16,8 @@ def append(log: Path, entry: Mapping[str, float]) -> None:
     Raises:
         SinkError: It cannot be written.
     """
-    try:
-        with log.open("a", encoding="utf-8") as lines:
-            lines.write(_line(entry))
-    except OSError as error:
-        raise SinkError(f"{log}: {error.strerror}") from error
+    with writing(log), log.open("a", encoding="utf-8") as lines:
+        lines.write(_line(entry))
 
 
 def read_log(log: Path) -> list[dict[str, float]]:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchmarks.annotations import MAX_INTEGER
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube
 from streamer.dataset.annotations import Video
-from streamer.wire.fields import MAX_PIXELS
+from streamer.wire.fields import MAX_INTEGER, MAX_PIXELS
 
 PER_FRAME_LISTS = ("segmentations", "bboxes", "areas")
 """An annotation's lists with an entry for each frame; only the first must be there."""

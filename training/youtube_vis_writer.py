@@ -11,7 +11,7 @@ from typing import Any
 from streamer.errors import ConfigError, SinkError
 from streamer.image_encoding import encode_jpeg
 from streamer.output import CroppedMask, rle_as_json
-from streamer.sinks.output_path import make_folder, write_whole
+from streamer.output_path import make_folder, write_whole
 from training.clip import Clip
 
 IMAGES = "JPEGImages"

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from streamer.client.received import ReceivedFrame, ReceivedInstance
 from streamer.client.subscriber import MaskSubscriber, SilenceError
-from streamer.curve import ReaderKeys
+from streamer.errors import ConfigError, StreamError
+from streamer.wire.curve import ReaderKeys
+from streamer.wire.messages import WireError
 
-__all__ = ["MaskSubscriber", "ReaderKeys", "ReceivedFrame", "ReceivedInstance", "SilenceError"]
+__all__ = [
+    "ConfigError",
+    "MaskSubscriber",
+    "ReaderKeys",
+    "ReceivedFrame",
+    "ReceivedInstance",
+    "SilenceError",
+    "StreamError",
+    "WireError",
+]

@@ -19,9 +19,8 @@ from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
 from streamer.command import command
-from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
-from streamer.standard_output import forget_reader
+from streamer.wire.curve import ReaderKeys
 from streamer.wire.messages import WireError
 
 log = logging.getLogger(__name__)
@@ -47,11 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Read a stream and print a line per frame; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", stream=sys.stderr)
-    try:
-        return _read(options)
-    except BrokenPipeError:
-        forget_reader()
-        return 0
+    return _read(options)
 
 
 def _read(options: argparse.Namespace) -> int:

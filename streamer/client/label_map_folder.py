@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.client.received import ReceivedFrame
 from streamer.image_encoding import encode_png
-from streamer.sinks.output_path import make_folder, write_whole
+from streamer.output_path import make_folder, write_whole
 
 log = logging.getLogger(__name__)
 

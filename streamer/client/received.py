@@ -48,11 +48,10 @@ class ReceivedInstance(InstanceEntry):
 
     Attributes:
         position: Its place in the frame's `instances`.
-        masks: The masks of its frame.
     """
 
     position: int
-    masks: Masks = field(repr=False)
+    _masks: Masks = field(repr=False)
 
     def mask(self) -> NDArray[np.bool_]:
         """Its pixels as bool [H, W]; of a label map, those that no later object hides.
@@ -61,7 +60,7 @@ class ReceivedInstance(InstanceEntry):
             WireError: The payload is broken.
             ConfigError: Its encoding needs a package that is not installed.
         """
-        return self.masks.mask(self.position)
+        return self._masks.mask(self.position)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,13 +69,12 @@ class ReceivedFrame(FrameMessage):
 
     Attributes:
         instances: What is in it, best score first.
-        masks: Their masks.
         lost: Messages of the stream that did not arrive between the frame before and this one.
         received_unix_ns: When it arrived, nanoseconds since 1970.
     """
 
     instances: tuple[ReceivedInstance, ...]
-    masks: Masks = field(repr=False)
+    _masks: Masks = field(repr=False)
     lost: int
     received_unix_ns: int
 
@@ -89,11 +87,11 @@ class ReceivedFrame(FrameMessage):
             ReceivedInstance(
                 **{part.name: getattr(entry, part.name) for part in fields(entry)},
                 position=position,
-                masks=masks,
+                _masks=masks,
             )
             for position, entry in enumerate(message.instances)
         )
-        return cls(**members, masks=masks, lost=lost, received_unix_ns=received_unix_ns)
+        return cls(**members, _masks=masks, lost=lost, received_unix_ns=received_unix_ns)
 
     @property
     def latency_ms(self) -> float:
@@ -107,7 +105,7 @@ class ReceivedFrame(FrameMessage):
             WireError: The payload is broken.
             ConfigError: Its encoding needs a package that is not installed.
         """
-        return self.masks.labels()
+        return self._masks.labels().copy()
 
     def image(self) -> NDArray[np.uint8] | None:
         """The image as uint8 [H, W, 3], RGB, or None where the publisher sends none.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
 from typing import Literal, Self
 
 import zmq
 
 from streamer.client.received import ReceivedFrame
-from streamer.connections import CHECK_S, Connection, Connections
-from streamer.curve import ReaderKeys
 from streamer.errors import ConfigError, StreamError
 from streamer.option_check import check
-from streamer.sinks.endpoint import check_connectable, malformed
+from streamer.wire.connections import CHECK_S, Connection, Connections
+from streamer.wire.curve import ReaderKeys
+from streamer.wire.endpoint import check_connectable, malformed
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
 from streamer.wire.stream_name import check_stream_name
@@ -42,6 +44,12 @@ HINT_S = 10.0
 
 NOTHING_YET = "is the publisher there, and are pattern, stream and keys its own?"
 
+RECONNECT_S = 1.0
+"""Where libzmq has given up, a reader connects anew at most this often."""
+
+MALFORMED_S = 60.0
+"""Malformed packets are logged at most this often: they may come without end."""
+
 log = logging.getLogger(__name__)
 
 
@@ -66,8 +74,9 @@ class MaskSubscriber:
         lost: Messages that did not arrive since this reader's first, as the next one tells: what a
             reader that is late misses at the end, `EosMessage` too, nothing tells. With several
             ``pull`` readers each takes a part, and the others' parts are counted as lost.
-        malformed: Packets that were not as the wire format says; each is logged and passed over.
-            One without an end ends its connection, too; ZeroMQ makes another.
+        malformed: Packets that were not as the wire format says; they are passed over, and
+            logged once a minute at most. One without an end ends its connection, too; ZeroMQ makes
+            another.
         hello: The latest hello.
         end: What the publisher said last, once the iteration has ended.
 
@@ -86,11 +95,14 @@ class MaskSubscriber:
         hwm: int = 1000,
         keys: ReaderKeys | None = None,
     ) -> None:
-        check(pattern in PATTERNS, "pattern", pattern, " or ".join(PATTERNS))
-        is_whole = isinstance(hwm, int) and 0 <= hwm < 2**31
+        is_known = isinstance(pattern, str) and pattern in PATTERNS
+        check(is_known, "pattern", pattern, " or ".join(PATTERNS))
+        is_whole = isinstance(hwm, Integral) and not isinstance(hwm, bool) and 0 <= hwm < 2**31
         check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
-        is_time = timeout_s is None or (isinstance(timeout_s, int | float) and timeout_s >= 0)
+        is_number = isinstance(timeout_s, Real) and not isinstance(timeout_s, bool)
+        is_time = timeout_s is None or (is_number and timeout_s >= 0)
         check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
+        check(keys is None or isinstance(keys, ReaderKeys), "keys", keys, "ReaderKeys, or None")
         check_connectable(endpoint)
         if stream is not None:
             check_stream_name(stream)
@@ -105,9 +117,12 @@ class MaskSubscriber:
         self._expected_seq = 0
         self._unreported = 0
         self._hinted = False
+        self._reported_s = -math.inf  # when a malformed packet was last logged
+        self._has_others = False  # whether another stream's messages came
+        self._connected_s = time.monotonic()
         self._context = zmq.Context()
         self._socket = self._context.socket(PATTERNS[pattern])
-        self._socket.setsockopt(zmq.RCVHWM, hwm)
+        self._socket.setsockopt(zmq.RCVHWM, int(hwm))
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
         # Only where it is asked for: ZeroMQ would take a name such as localhost for that alone.
         self._socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
@@ -145,7 +160,7 @@ class MaskSubscriber:
         """Frames as they come, until the stream ends.
 
         Raises:
-            SilenceError: Nothing came for `timeout_s`.
+            SilenceError: Nothing of the stream came for `timeout_s`.
             StreamError: The reader is closed.
         """
         while True:
@@ -160,55 +175,73 @@ class MaskSubscriber:
                 self.end = message
                 return
 
-    def _receive(self) -> AnyMessage | None:
-        """The next message; None for a packet that is none of this stream's."""
-        self._wait()
-        parts = self._socket.recv_multipart()
-        try:
-            message = parse(parts)
-        except WireError as error:
-            self.malformed += 1
-            log.warning("%s: a malformed packet: %s", self.endpoint, error)
-            return None
-        if not parts[0].startswith(self._prefix):  # a pull socket has no subscription
-            return None
-        self._count_lost(message)
-        return message
-
-    def _wait(self) -> None:
-        """Wait for a whole message, and no longer for one that does not end.
+    def _receive(self) -> AnyMessage:
+        """The stream's next message.
 
         Raises:
-            SilenceError: None came for `timeout_s`.
+            SilenceError: None came for `timeout_s`, whatever else did.
             StreamError: The reader is closed.
         """
         if self._socket.closed:
             raise StreamError(f"{self.endpoint}: this reader is closed")
-        began = time.monotonic()
-        left_s = CHECK_S
+        began_s = time.monotonic()
+        end_s = math.inf if self._timeout_s is None else began_s + self._timeout_s
         while True:
-            if self._timeout_s is not None:
-                left_s = max(0.0, min(CHECK_S, began + self._timeout_s - time.monotonic()))
-            if self._socket.poll(round(1000 * left_s)):
+            left_s = min(CHECK_S, max(0.0, end_s - time.monotonic()))
+            if self._socket.poll(math.ceil(1000 * left_s)):
                 self._before = {}
-                return
-            self._end_endless()
-            nothing_yet = self._run is None
-            if left_s < CHECK_S:
-                hint = f": {NOTHING_YET}" if nothing_yet else ""
-                raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s{hint}")
-            if nothing_yet and not self._hinted and time.monotonic() > began + HINT_S:
-                self._hinted = True
-                log.warning("%s: nothing has come yet: %s", self.endpoint, NOTHING_YET)
+                message = self._read(self._socket.recv_multipart())
+                if message is not None:
+                    return message
+            else:
+                self._connections.update()
+                self._end_endless()
+                self._connect_again()
+            self._tell_silence(began_s, end_s)
+
+    def _read(self, parts: Sequence[bytes]) -> AnyMessage | None:
+        """A packet's message; None where it is malformed, or another stream's."""
+        try:
+            message = parse(parts)
+        except WireError as error:
+            self.malformed += 1
+            if time.monotonic() >= self._reported_s + MALFORMED_S:
+                self._reported_s = time.monotonic()
+                so_far = f"{self.endpoint}: malformed packets so far: {self.malformed}"
+                log.warning("%s, the latest: %s", so_far, error)
+            return None
+        if not parts[0].startswith(self._prefix):  # a pull socket has no subscription
+            if not self._has_others:
+                self._has_others = True
+                name = message.stream
+                log.warning("%s: the stream %r comes here, and goes to waste", self.endpoint, name)
+            return None
+        self._count_lost(message)
+        return message
+
+    def _tell_silence(self, began_s: float, end_s: float) -> None:
+        now_s, nothing_yet = time.monotonic(), self._run is None
+        if now_s >= end_s:
+            hint = f": {NOTHING_YET}" if nothing_yet else ""
+            raise SilenceError(f"{self.endpoint}: nothing came for {self._timeout_s} s{hint}")
+        if nothing_yet and not self._hinted and now_s > began_s + HINT_S:
+            self._hinted = True
+            log.warning("%s: nothing has come yet: %s", self.endpoint, NOTHING_YET)
 
     def _end_endless(self) -> None:
-        self._connections.update()
         for connection in list(self._connections):
             received = connection.received
             if received - self._before.setdefault(connection, received) > MAX_MESSAGE_BYTES:
                 self._connections.end({connection})
                 self.malformed += 1
                 log.warning("%s: a message without end, the connection is ended", self.endpoint)
+
+    def _connect_again(self) -> None:
+        """Try again after a refusal: the key may be allowed by now, or the publisher another."""
+        if self._connections.given_up and time.monotonic() >= self._connected_s + RECONNECT_S:
+            self._connected_s = time.monotonic()
+            self._socket.disconnect(self.endpoint)
+            self._socket.connect(self.endpoint)
 
     def _count_lost(self, message: AnyMessage) -> None:
         # What was published before this reader joined, or before a new run's first message came,

@@ -1,1 +1,1 @@
-"""The wire format ``vistr-masks``, version 1: messages to bytes and back."""
+"""What publisher and reader share: the wire format ``vistr-masks``, endpoints, keys."""

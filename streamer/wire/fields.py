@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from streamer.wire.messages import WireError
 
@@ -13,9 +13,12 @@ MAX_FLOAT = sys.float_info.max
 MAX_SIDE = 65_535
 """Most pixels a side: what 16 bits and every image format here can hold."""
 MAX_PIXELS = 2**27
-"""Most pixels of a frame (16,384 x 8,192): a mask of it is decoded into as many bytes."""
+"""Most pixels of a frame (16,384 x 8,192), in a message as in a source: a mask of it is decoded
+into as many bytes, and a small message or file can claim more."""
 MAX_TEXT = 1_000
 """Most characters of a name."""
+
+Word = TypeVar("Word", bound=str)
 
 
 class Fields:
@@ -76,12 +79,12 @@ class Fields:
             self._refuse(name, value, f"text of at most {MAX_TEXT} characters")
         return str(value)
 
-    def choice(self, name: str, allowed: tuple[str, ...]) -> str:
+    def choice(self, name: str, allowed: tuple[Word, ...]) -> Word:
         """One of some words."""
         value = self._value(name)
         if value not in allowed:
             self._refuse(name, value, " or ".join(allowed))
-        return str(value)
+        return allowed[allowed.index(value)]
 
     def texts(self, name: str, most: int) -> tuple[str, ...]:
         """A list of at most `most` strings."""

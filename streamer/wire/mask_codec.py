@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_png
 from streamer.output import CroppedMask, label_map
-from streamer.sink_options import Encoding
-from streamer.wire.messages import FrameMessage, WireError
+from streamer.wire.messages import Encoding, FrameMessage, WireError
 
 PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 """Signature of a PNG file with the length and the name of its first chunk."""
 
 RLE_DIGITS = 7
 """Most characters of one number in a COCO run length: 5 bits each, and lengths fit 32 bits."""
+
+MAX_RLE_CHARACTERS = 2**22
+"""Most characters of one mask, some 60 bytes each to read. A mask has one or two for each border in
+each column: even in the widest frame (65,535 columns), 30 in every column have room."""
 
 
 def encode_masks(
@@ -90,7 +93,7 @@ def run_lengths(counts: bytes) -> NDArray[np.int64]:
     digits = last - first + 1
     if digits.max() > RLE_DIGITS:
         raise WireError(f"run lengths hold a number of more than {RLE_DIGITS} characters")
-    # Few bytes each: there is one for every character that somebody has sent.
+    # Four bytes each, as there is one for every character.
     places = np.arange(len(groups), dtype=np.int32) - np.repeat(first.astype(np.int32), digits)
     bits = (groups & 31).astype(np.int64)
     bits <<= 5 * places
@@ -102,7 +105,7 @@ def run_lengths(counts: bytes) -> NDArray[np.int64]:
 
 
 def check_length(length: int, size: tuple[int, int], position: int) -> None:
-    """Refuse more characters than the run lengths of a mask of `size` (height, width) can have.
+    """Refuse more characters than are read, or than a mask of `size` (height, width) can have.
 
     Without runs of no pixels there is one at most for each pixel, besides the first; a number takes
     a second character from a difference of 16 on, and all differences together are twice the pixels
@@ -111,7 +114,7 @@ def check_length(length: int, size: tuple[int, int], position: int) -> None:
     Raises:
         WireError: There are more.
     """
-    if length > 2 * (size[0] * size[1] + 1):
+    if length > min(MAX_RLE_CHARACTERS, 2 * (size[0] * size[1] + 1)):
         raise WireError(
             f"instance {position}: {length} characters of run lengths for {size[1]}x{size[0]}"
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from streamer.errors import StreamError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
-from streamer.sink_options import Encoding
+
+Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
 
 
 class WireError(StreamError):
@@ -23,7 +25,7 @@ class InstanceEntry:
         category_id: As the weights number their categories.
         category: Its name.
         score: In [0, 1].
-        bbox: Tight box of the mask in pixels: x, y, width, height.
+        bbox_xywh: Tight box of the mask in pixels: left, top, width, height.
         area: Pixels of the mask, also of those that a label map hides under other objects.
         offset: Where the mask begins in the payload, in bytes; None in label maps.
         length: Bytes of the mask; None in label maps.
@@ -33,7 +35,7 @@ class InstanceEntry:
     category_id: int
     category: str
     score: float
-    bbox: tuple[int, int, int, int]
+    bbox_xywh: tuple[int, int, int, int]
     area: int
     offset: int | None
     length: int | None

@@ -10,12 +10,11 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from streamer.errors import ConfigError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
-from streamer.sink_options import Encoding
 from streamer.wire.fields import MAX_SIDE, Fields
 from streamer.wire.mask_codec import (
     check_jpeg,
@@ -27,6 +26,7 @@ from streamer.wire.mask_codec import (
 )
 from streamer.wire.messages import (
     AnyMessage,
+    Encoding,
     EosMessage,
     FrameMessage,
     GapMessage,
@@ -47,7 +47,10 @@ MAX_INSTANCES = 65_535
 """Most instances of a frame: what a label map can number."""
 MAX_HEADER_BYTES = 2**21
 
-ENCODINGS = ("coco_rle", "labelmap_png", "labelmap_zstd")
+ENCODINGS: Final[tuple[Encoding, ...]] = get_args(Encoding)
+CAPTURE_CLOCKS: Final[tuple[CaptureClock, ...]] = get_args(CaptureClock)
+EPOCH_REASONS: Final[tuple[EpochReason, ...]] = get_args(EpochReason)
+END_REASONS: Final[tuple[EndReason, ...]] = get_args(EndReason)
 TYPES: Final[dict[type[Message], str]] = {
     FrameMessage: "frame",
     HelloMessage: "hello",
@@ -72,12 +75,17 @@ def encode(message: AnyMessage) -> list[bytes]:
     header |= asdict(message)
     payload = header.pop("payload", b"")
     jpeg = header.pop("jpeg", None)
-    for entry in header.get("instances", ()):
-        if entry["offset"] is None:
-            del entry["offset"], entry["length"]
+    if "instances" in header:
+        header["instances"] = [_entry(entry) for entry in header["instances"]]
     text = json.dumps(header, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     parts = [topic(message.stream), text.encode(), payload]
     return parts if jpeg is None else [*parts, jpeg]
+
+
+def _entry(members: dict[str, Any]) -> dict[str, Any]:
+    """An instance as the header has it; without the place in a payload that a label map is."""
+    named = {"bbox" if name == "bbox_xywh" else name: value for name, value in members.items()}
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def parse(parts: Sequence[bytes]) -> AnyMessage:
@@ -121,10 +129,12 @@ def _envelope(fields: Fields) -> Message:
 
 def _frame(envelope: Message, fields: Fields, body: Sequence[bytes]) -> FrameMessage:
     numerator, denominator = fields.integers("time_base", count=2, low=1)
-    has_clock = fields.optional_integer("capture_unix_ns") is not None
-    clock = fields.choice("capture_clock", ("camera", "arrival")) if has_clock else None
+    # By a camera's clock, which may be anything.
+    capture_unix_ns = fields.optional_integer("capture_unix_ns", low=-(2**63))
+    has_clock = capture_unix_ns is not None
+    clock = fields.choice("capture_clock", CAPTURE_CLOCKS) if has_clock else None
     size = fields.size("size")
-    encoding = cast("Encoding", fields.choice("encoding", ENCODINGS))
+    encoding = fields.choice("encoding", ENCODINGS)
     entries = fields.objects("instances", most=MAX_INSTANCES)
     own_masks = encoding == "coco_rle"
     message = FrameMessage(
@@ -133,8 +143,8 @@ def _frame(envelope: Message, fields: Fields, body: Sequence[bytes]) -> FrameMes
         pts=fields.optional_integer("pts", low=-(2**63)),
         time_base=(numerator, denominator),
         time_s=fields.number("time_s"),
-        capture_unix_ns=fields.optional_integer("capture_unix_ns"),
-        capture_clock=cast("CaptureClock | None", clock),
+        capture_unix_ns=capture_unix_ns,
+        capture_clock=clock,
         publish_unix_ns=fields.integer("publish_unix_ns"),
         size=size,
         interpolated=fields.flag("interpolated"),
@@ -160,7 +170,7 @@ def _instance(fields: Fields, size: tuple[int, int], *, own_masks: bool) -> Inst
         category_id=fields.integer("category_id"),
         category=fields.text("category"),
         score=fields.number("score", low=0, high=1),
-        bbox=(left, top, width, height),
+        bbox_xywh=(left, top, width, height),
         area=fields.integer("area", low=1, high=width * height),
         offset=fields.integer("offset") if own_masks else None,
         length=fields.integer("length", low=1) if own_masks else None,
@@ -199,7 +209,7 @@ def _hello(envelope: Message, fields: Fields, _: Sequence[bytes]) -> HelloMessag
         **asdict(envelope),
         size=fields.optional_size("size"),
         categories=fields.texts("categories", most=MAX_SIDE),
-        encoding=cast("Encoding", fields.choice("encoding", ENCODINGS)),
+        encoding=fields.choice("encoding", ENCODINGS),
         stride=fields.integer("stride", low=1),
         window=fields.integer("window", low=1),
         masks=fields.flag("masks"),
@@ -211,10 +221,9 @@ def _heartbeat(envelope: Message, fields: Fields, _: Sequence[bytes]) -> Heartbe
 
 
 def _gap(envelope: Message, fields: Fields, _: Sequence[bytes]) -> GapMessage:
-    reason = fields.choice("reason", ("start", "reconnect", "size", "loop"))
     return GapMessage(
         **asdict(envelope),
-        reason=cast("EpochReason", reason),
+        reason=fields.choice("reason", EPOCH_REASONS),
         missing=fields.optional_integer("missing"),
     )
 
@@ -222,7 +231,7 @@ def _gap(envelope: Message, fields: Fields, _: Sequence[bytes]) -> GapMessage:
 def _eos(envelope: Message, fields: Fields, _: Sequence[bytes]) -> EosMessage:
     return EosMessage(
         **asdict(envelope),
-        reason=cast("EndReason", fields.choice("reason", ("end", "stopped", "failed"))),
+        reason=fields.choice("reason", END_REASONS),
         frames=fields.integer("frames"),
         dropped=fields.integer("dropped"),
     )

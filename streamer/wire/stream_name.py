@@ -12,9 +12,11 @@ def check_stream_name(name: str) -> None:
     """Refuse a name that no message can bear.
 
     Raises:
-        ConfigError: It is empty or too long, has a slash, or bytes of an argument that are no text.
+        ConfigError: It is no text, is empty or too long, has a slash, or bytes of an argument that
+            are no text.
     """
     holds = False
     with suppress(UnicodeEncodeError):
-        holds = 0 < len(name) <= MAX_TEXT and "/" not in name and bool(name.encode())
+        is_short = isinstance(name, str) and 0 < len(name) <= MAX_TEXT
+        holds = is_short and "/" not in name and bool(name.encode())
     check(holds, "stream", name, f"a name of up to {MAX_TEXT} characters, without a slash")

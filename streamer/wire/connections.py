@@ -26,7 +26,14 @@ FAILED = (
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
-EVENTS = OPENED | FAILED | zmq.EVENT_DISCONNECTED | zmq.EVENT_LISTENING | zmq.EVENT_MONITOR_STOPPED
+EVENTS = (
+    OPENED
+    | FAILED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_CONNECT_RETRIED
+    | zmq.EVENT_LISTENING
+    | zmq.EVENT_MONITOR_STOPPED
+)
 
 BYTES_RECEIVED = slice(128, 136)
 """Place of ``tcpi_bytes_received`` in ``struct tcp_info`` (linux/tcp.h, since Linux 4.1)."""
@@ -86,6 +93,8 @@ class Connections:
     Attributes:
         failed: Connections that failed so far before a message could come: by the wrong key, or
             since what came is no ZeroMQ.
+        given_up: Whether libzmq has lost a connection that it made and makes none any more, as
+            after a handshake that failed; otherwise it tries again by itself.
         brief_bytes: What brief connections that are gone have brought beyond a greeting, in all.
     """
 
@@ -98,6 +107,7 @@ class Connections:
         self._open: dict[int, Connection] = {}  # by libzmq's descriptor
         self._listeners: list[socket.socket] = []
         self.failed = 0
+        self.given_up = False
         self.brief_bytes = 0
 
     def __len__(self) -> int:
@@ -162,7 +172,10 @@ class Connections:
         elif event & zmq.EVENT_LISTENING:
             with suppress(OSError):
                 self._listeners.append(_duplicate(value))
+        elif event & zmq.EVENT_CONNECT_RETRIED:  # its value is a time
+            self.given_up = False
         else:
+            self.given_up = bool(event & zmq.EVENT_DISCONNECTED)
             gone = self._open.pop(value, None)
             if gone is not None:
                 if time.monotonic() < gone.since_s + BRIEF_S:

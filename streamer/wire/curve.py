@@ -13,7 +13,7 @@ from os import PathLike
 from pathlib import Path
 
 import zmq
-from zmq.auth import load_certificate, load_certificates
+from zmq.auth import load_certificate
 from zmq.auth.thread import ThreadAuthenticator
 
 from streamer.errors import ConfigError
@@ -64,14 +64,17 @@ class Doorman:
         readers: Folder of the ``.key`` files of those who may read.
 
     Raises:
-        ConfigError: A file cannot be read, or is no such key; the folder is missing or has none.
+        ConfigError: The secret cannot be read, or is none; the folder is missing or has no key.
     """
 
     def __init__(self, server: zmq.Socket[bytes], secret: Path, readers: Path) -> None:
         self._readers = readers
         self._refused: set[bytes] = set()
+        self._broken: set[Path] = set()
         if not self._allowed():
-            raise ConfigError(f"zmq.curve_readers: {readers}: there is no .key file in it")
+            raise ConfigError(
+                f"zmq.curve_readers: {readers}: there is no .key file with a key in it"
+            )
         _use_secret(server, secret)
         server.curve_server = True
         self._authenticator = ThreadAuthenticator(server.context, log=log)
@@ -80,12 +83,8 @@ class Doorman:
 
     def callback(self, _domain: str, key: bytes) -> bool:
         """Whether the reader with a public key (Z85) is let in; libzmq asks at each connection."""
-        try:
-            if key in self._allowed():
-                return True
-        except ConfigError as error:
-            log.warning("nobody is let in: %s", error)
-            return False
+        if key in self._allowed():
+            return True
         if key not in self._refused and len(self._refused) < REMEMBERED:
             self._refused.add(key)
             log.warning("a reader without an allowed key was refused: %s", key.decode())
@@ -97,11 +96,18 @@ class Doorman:
         """Let nobody in any more; before the server is closed."""
         self._authenticator.stop()
 
-    def _allowed(self) -> dict[bytes, bool]:
-        try:
-            return load_certificates(self._readers)
-        except (OSError, ValueError, LookupError) as error:  # of a file that is not like a key
-            raise ConfigError(f"zmq.curve_readers: {self._readers}: {error}") from error
+    def _allowed(self) -> set[bytes]:
+        """The public keys in the folder; a file without one is passed over, with one warning."""
+        keys, broken = set(), set()
+        for path in self._readers.glob("*.key"):
+            try:
+                keys.add(_read(path)[0])
+            except ConfigError as error:
+                broken.add(path)
+                if path not in self._broken:
+                    log.warning("a reader's key is passed over: %s", error)
+        self._broken = broken
+        return keys
 
 
 def _use_secret(socket: zmq.Socket[bytes], path: Path) -> None:

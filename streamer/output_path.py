@@ -1,0 +1,204 @@
+"""Where outputs go: whether a place can be written to, and files that appear whole."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from streamer.errors import ConfigError, SinkError
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """Raise what the system refuses inside as a `SinkError` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise SinkError(f"{path}: {error.strerror or error}") from error
+
+
+def check_writable(path: str) -> None:
+    """See that an output file can be created or replaced; nothing is opened or changed.
+
+    Args:
+        path: The file. Its folder must be there already.
+
+    Raises:
+        SinkError: It cannot; the message names the path and why.
+    """
+    if not path or "\0" in path:
+        raise SinkError(f"{path!r}: is not a file name")
+    target = Path(path)
+    folder = target.parent
+    with writing(path):
+        if not folder.exists():
+            raise SinkError(f"{path}: the folder {folder} does not exist")
+        if not folder.is_dir():
+            raise SinkError(f"{path}: {folder} is not a folder")
+        if target.is_dir():
+            raise SinkError(f"{path}: is a folder, expected a file")
+        if target.exists() and not target.is_file():
+            # Opening one may block for ever, and replacing one may break the system.
+            raise SinkError(f"{path}: is not a regular file")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise SinkError(f"{path}: the folder {folder} is not writable")
+        if target.exists() and not os.access(target, os.W_OK):
+            raise SinkError(f"{path}: the file is not writable")
+
+
+def check_folder(path: str) -> None:
+    """See that a folder is there to write into or can be made; nothing is opened or changed.
+
+    Args:
+        path: The folder; those above it need not be there either.
+
+    Raises:
+        SinkError: It cannot; the message names the path and why.
+    """
+    if not path or "\0" in path:
+        raise SinkError(f"{path!r}: is not a folder name")
+    with writing(path):
+        # The nearest one that is there decides.
+        there = next(
+            place for place in (Path(path), *Path(path).absolute().parents) if place.exists()
+        )
+        if not there.is_dir():
+            raise SinkError(f"{path}: {there} is not a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise SinkError(f"{path}: the folder {there} is not writable")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        SinkError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+
+def check_apart(outputs: Iterable[str], inputs: Mapping[str, str | None]) -> None:
+    """See that no output is a place that is read from, or that of another output.
+
+    Args:
+        outputs: Files and folders to be written.
+        inputs: What is read, by its name in messages; None where there is none.
+
+    Raises:
+        ConfigError: Two of them are one place.
+    """
+    taken = {_place(path): name for name, path in inputs.items() if path is not None}
+    for path in outputs:
+        place = _place(path)
+        if place in taken:
+            raise ConfigError(
+                f"{path} is also {taken[place]}; allowed: a place of its own for each"
+            )
+        taken[place] = "another output"
+
+
+def _place(path: str) -> object:
+    """What two names of one file or folder have in common, hard links too."""
+    with suppress(OSError):
+        found = Path(path).stat()
+        return found.st_dev, found.st_ino
+    return Path(path).resolve()
+
+
+def segment_path(path: Path, number: int) -> Path:
+    """A segment of an output that goes on in other files: 2 of ``out.mp4`` is ``out.2.mp4``."""
+    return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
+
+
+def open_alone(path: str, flags: int) -> int:
+    """For `open`'s `opener`: the file, emptied, unless another process that does so has it open.
+
+    Raises:
+        OSError: It has, or it cannot be opened.
+    """
+    descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BlockingIOError(error.errno, "another run writes it") from error
+        except OSError:
+            pass  # this file system has no locks
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.ftruncate(descriptor, 0)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_unwritten(path: Path) -> None:
+    """See that no process writes a file, as `open_alone` opens it; it need not be there.
+
+    Raises:
+        SinkError: One does.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SinkError(f"{path}: another run writes it") from error
+
+
+def segment_pattern(path: Path) -> re.Pattern[str]:
+    """The names of an output's numbered segments, the number as the first group."""
+    return re.compile(rf"{re.escape(path.stem)}\.([0-9]+){re.escape(path.suffix)}")
+
+
+def next_segment(path: Path) -> int:
+    """The number behind those of an output's segments that are there; 0 where there is none.
+
+    Raises:
+        SinkError: The folder cannot be listed.
+    """
+    with writing(path.parent):
+        names = [segment_pattern(path).fullmatch(other.name) for other in path.parent.iterdir()]
+    numbers = [int(name[1]) for name in names if name]
+    return max([*numbers, 0 if path.exists() else -1]) + 1
+
+
+@contextmanager
+def replacing(path: Path, added: str = ".part") -> Iterator[Path]:
+    """A file that appears under its name only once it was written to its end.
+
+    Args:
+        path: The file.
+        added: To its name, until then.
+
+    Yields:
+        Where to write it: beside its place. Nothing is left there after an error.
+
+    Raises:
+        SinkError: It cannot be written.
+    """
+    partial = path.with_name(path.name + added)
+    with writing(path):
+        try:
+            yield partial
+            partial.replace(path)
+        finally:
+            with suppress(OSError):  # gone already where all went well
+                partial.unlink()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that appears under its name only once it is whole.
+
+    Raises:
+        SinkError: It cannot be written; nothing of it is left.
+    """
+    with replacing(path) as partial:
+        partial.write_bytes(data)
