@@ -137,7 +137,7 @@ def _extrapolated(
     expected = np.clip(ends[..., :2] + velocities * elapsed, 0, 1)
     # The last box of somebody who goes behind a post is a sliver.
     coming = np.stack([whole_size(sighting.boxes) for sighting in sightings])[:, None]
-    going = np.stack([whole_size(track.boxes) for track in tracks])
+    going = np.stack([track.size for track in tracks])
     sizes = _floored(np.maximum(coming, going))
     growth = np.abs(elapsed) * (DRIFT_PER_FRAME * sizes + np.abs(velocities))
     sigma = BOX_SIGMA * sizes + growth

@@ -47,6 +47,7 @@ class Track:
         frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
         velocity: float32 [2], movement of the box's centre per frame (x, y).
+        size: float32 [2], width and height of `whole_size`.
     """
 
     track_id: int
@@ -55,6 +56,7 @@ class Track:
     frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
     velocity: NDArray[np.float32]
+    size: NDArray[np.float32]
 
     @classmethod
     def born(cls, track_id: int, sighting: Sighting) -> Track:
@@ -66,6 +68,7 @@ class Track:
             sighting.frames,
             sighting.boxes,
             _velocity(sighting.frames, sighting.boxes),
+            whole_size(sighting.boxes),
         )
 
     def seen(self, sighting: Sighting, capacity: int) -> Track:
@@ -89,6 +92,7 @@ class Track:
             frames=frames,
             boxes=boxes,
             velocity=_velocity(frames, boxes),
+            size=whole_size(boxes),
         )
 
     @property
