@@ -84,8 +84,11 @@ def encode(message: AnyMessage) -> list[bytes]:
 
 def _entry(members: dict[str, Any]) -> dict[str, Any]:
     """An instance as the header has it; without the place in a payload that a label map is."""
-    named = {"bbox" if name == "bbox_xywh" else name: value for name, value in members.items()}
-    return {name: value for name, value in named.items() if value is not None}
+    return {
+        "bbox" if name == "bbox_xywh" else name: value
+        for name, value in members.items()
+        if value is not None
+    }
 
 
 def parse(parts: Sequence[bytes]) -> AnyMessage:
