@@ -18,8 +18,8 @@ from streamer.output import CroppedMask
 from streamer.run_mask import RunMask
 from streamer.stitching import device_upsampling
 from streamer.stitching.device_upsampling import DeviceUpsampler, upsampler_on
+from streamer.stitching.identity import Identity
 from streamer.stitching.merger import FrameMerger
-from streamer.stitching.stitcher import Identity
 from streamer.stitching.upsampling import upsample_masks
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame

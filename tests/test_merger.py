@@ -9,8 +9,8 @@ import pytest
 
 from streamer.frame import Epoch, Region
 from streamer.output import CroppedMask, FrameResult
+from streamer.stitching.identity import Identity
 from streamer.stitching.merger import FrameMerger, centre_weights
-from streamer.stitching.stitcher import Identity
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame, make_frames
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch
-from streamer.stitching.stitcher import Identity, Stitcher
+from streamer.stitching.identity import Identity
+from streamer.stitching.stitcher import Stitcher
 from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
@@ -100,7 +101,7 @@ def test_after_a_long_absence_the_embedding_decides_alone() -> None:
     assert [identity and identity.track_id for identity in identities] == [2, 1]
 
 
-def in_turn(prediction: Prediction, *shown: range) -> Prediction:
+def in_turn(prediction: Prediction, *shown: Sequence[int]) -> Prediction:
     """The same, each slot seen in some of the frames only."""
     presence = np.zeros_like(prediction.presence)
     for slot, frames in enumerate(shown):
@@ -151,6 +152,35 @@ def test_of_two_parts_the_first_goes_on_with_the_track_and_the_other_follows() -
     shown = in_turn(parts, range(12), range(24, 36))
     assert track_ids(stitcher.identify(hand_window(epoch, 36, 36, 36, 36), shown)) == [1, 1]
     assert stitcher.tracks == 1
+
+
+def test_parts_that_come_between_those_of_another_slot_are_one_track_with_it() -> None:
+    """Of who shows in frames 12 to 14 last, another slot in 8 and 9 says nothing."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    first = hand_prediction([(2, 2, 6, 6)], frames=10)
+    stitcher.identify(hand_window(epoch, 0, 10, 10, 5), first)
+
+    parts = hand_prediction([(2, 2, 6, 6)] * 3, frames=10, looks=[0, 0, 0])
+    parts = in_turn(parts, [0, 1, 7, 8, 9], range(3, 5), range(6, 9))
+    identities = stitcher.identify(hand_window(epoch, 5, 10, 5, 5), parts)
+    assert [identity and identity.track_id for identity in identities] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_frame_shows_a_track_twice_whatever_the_slots_show(seed: int) -> None:
+    """Several slots take turns at one place."""
+    rng = np.random.default_rng(seed)
+    epoch, stitcher = make_epoch(), new_stitcher(memory=int(rng.integers(5, 40)))
+    for first in range(0, 40, 4):
+        window = hand_prediction([(2, 2, 6, 6)] * 5, frames=10, looks=[0] * 5)
+        turns = rng.integers(-1, 5, size=5).repeat(2)
+        window.presence[:] = turns[:, None] == np.arange(5)
+        window.presence[rng.random(window.presence.shape) < 0.02] = True
+        identities = stitcher.identify(hand_window(epoch, first, 10, 4, 4), window)
+        for shown in window.presence:
+            pairs = zip(identities, shown, strict=True)
+            ids = [identity.track_id for identity, is_here in pairs if identity and is_here]
+            assert len(set(ids)) == len(ids)
 
 
 def test_nobody_is_born_in_frames_that_are_over() -> None:

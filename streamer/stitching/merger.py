@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from streamer.frame import Frame
 from streamer.output import CroppedMask, FrameResult, Instance
 from streamer.stitching.evidence import Evidence, accumulate
+from streamer.stitching.identity import Identity
 from streamer.stitching.interpolation import KeyFrame, interpolate
-from streamer.stitching.stitcher import Identity
 from streamer.stitching.upsampling import Upsampler, fill_box, upsample_masks
 from streamer.window import Prediction, Window
 

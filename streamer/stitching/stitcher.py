@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from streamer.stitching.affinity import appearance, gaps, mask_affinity, memory_affinity, motion
+from streamer.stitching.identity import Identity
 from streamer.stitching.overlap import OverlapMasks, soft_masks, visibility
-from streamer.stitching.track import Sighting, Track
+from streamer.stitching.track import Sighting, Track, sightings_in
 from streamer.window import Prediction, Window
 
 SEEN_TOGETHER = 2.0
@@ -21,19 +21,6 @@ others (of at most 1 each) that only memory speaks for."""
 REPEATS = 0.6
 """Soft IoU of masks with a track that another slot has, from which a slot that is left repeats it.
 Source: MDQE (Li et al., CVPR 2023) leaves duplicates out by the IoU of their masks, too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a slot is.
-
-    Attributes:
-        track_id: Unique for the run, never reused.
-        category_id: What the track is taken for so far.
-    """
-
-    track_id: int
-    category_id: int
 
 
 class Stitcher:
@@ -96,7 +83,7 @@ class Stitcher:
         kept = np.flatnonzero(visibility(masks).any(axis=1)).tolist()
         if len(kept) < len(masks):  # the copy costs milliseconds
             masks = masks[kept]
-        sightings = _sightings(kept, indices, masks, prediction)
+        sightings = sightings_in(window, prediction, kept, masks)
         seen, remembered, iou = self._likeness(sightings, indices, masks)
         known = list(self._live)
         track_by_row: dict[int, int] = {}
@@ -109,13 +96,10 @@ class Stitcher:
         self._settle(sightings, track_by_row, iou, window)
 
         identities: list[Identity | None] = [None] * len(prediction)
-        rows_by_track: dict[int, list[int]] = {}
         for row, track_id in track_by_row.items():
-            category_id = self._live[track_id].category_id
-            identities[kept[row]] = Identity(track_id, category_id)
-            rows_by_track.setdefault(track_id, []).append(row)
+            identities[kept[row]] = Identity(track_id, self._live[track_id].category_id)
         self._forget(window)
-        stay = slice(window.leaving, None)
+        stay, rows_by_track = slice(window.leaving, None), _rows_by_track(track_by_row)
         self._overlap.advance(indices[stay], masks[:, stay], rows_by_track, list(self._live))
         return tuple(identities)
 
@@ -175,10 +159,9 @@ class Stitcher:
         taken = [track_id in track_by_row.values() for track_id in self._live]
         repeats = np.logical_or.reduce(iou[:, taken] >= REPEATS, axis=1)
         known_from = self._overlap.frames[0] if len(self._overlap.frames) else window.new[0].index
-        # In order: what a track is seen at replaces what it was seen at from there on.
-        for row in sorted(track_by_row, key=lambda row: int(sightings[row].frames[0])):
-            track_id = track_by_row[row]
-            self._live[track_id] = self._live[track_id].seen(sightings[row], len(indices))
+        for track_id, rows in _rows_by_track(track_by_row).items():
+            whole = Sighting.joined([sightings[row] for row in rows])
+            self._live[track_id] = self._live[track_id].seen(whole, len(indices))
         by_coming = np.argsort([sighting.frames[0] for sighting in sightings], kind="stable")
         for row in by_coming.tolist():
             if row in track_by_row or repeats[row]:
@@ -222,6 +205,13 @@ class Stitcher:
             del self._live[track_id]
 
 
+def _rows_by_track(track_by_row: Mapping[int, int]) -> dict[int, list[int]]:
+    rows: dict[int, list[int]] = {}
+    for row, track_id in track_by_row.items():
+        rows.setdefault(track_id, []).append(row)
+    return rows
+
+
 def _of_first_parts(
     sightings: Sequence[Sighting], remembered: NDArray[np.float32]
 ) -> NDArray[np.float32]:
@@ -251,23 +241,3 @@ def _join_parts(
         if not np.isin(frames, shown).any():
             track_by_row[row] = known[column]
             frames_by_track[known[column]] = np.concatenate((shown, frames))
-
-
-def _sightings(
-    slots: list[int],
-    indices: NDArray[np.int64],
-    masks: NDArray[np.float32],
-    prediction: Prediction,
-) -> list[Sighting]:
-    """What the window says of the given slots, whose soft masks are `masks`."""
-    visible = visibility(masks)
-    return [
-        Sighting(
-            # Copied: a track would keep all of the window, masks included.
-            class_votes=prediction.class_votes[slot].copy(),
-            embedding=prediction.embeddings[slot].copy(),
-            frames=indices[visible[row]],
-            boxes=prediction.boxes[visible[row], slot],
-        )
-        for row, slot in enumerate(slots)
-    ]

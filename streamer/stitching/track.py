@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamer.stitching.overlap import visibility
+from streamer.window import Prediction, Window
 
 VOTE_DECAY = 0.8
 """Weight of the votes so far when a window adds its own: five windows of history outweigh one
@@ -34,6 +38,23 @@ class Sighting:
     embedding: NDArray[np.float32]
     frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sighting]) -> Sighting:
+        """One sighting of parts that show an object in different frames of a window."""
+        if len(parts) == 1:
+            return parts[0]
+        counts = np.array([len(part.frames) for part in parts], np.float32)
+        shares = counts / counts.sum()
+        embedding = shares @ np.stack([part.embedding for part in parts])
+        frames = np.concatenate([part.frames for part in parts])
+        order = frames.argsort()
+        return cls(
+            class_votes=shares @ np.stack([part.class_votes for part in parts]),
+            embedding=_unit(embedding),
+            frames=frames[order],
+            boxes=np.concatenate([part.boxes for part in parts])[order],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,14 +102,12 @@ class Track:
         """
         older = self.frames < sighting.frames[0]
         embedding = EMBEDDING_DECAY * self.embedding + (1 - EMBEDDING_DECAY) * sighting.embedding
-        # Opposite embeddings could cancel out; the floor keeps that from becoming a NaN.
-        norm = max(float(np.linalg.norm(embedding)), 1e-6)
         frames = np.concatenate([self.frames[older], sighting.frames])[-capacity:]
         boxes = np.concatenate([self.boxes[older], sighting.boxes])[-capacity:]
         return replace(
             self,
             votes=VOTE_DECAY * self.votes + sighting.class_votes,
-            embedding=(embedding / norm).astype(np.float32),
+            embedding=_unit(embedding),
             frames=frames,
             boxes=boxes,
             velocity=_velocity(frames, boxes),
@@ -111,6 +130,33 @@ class Track:
         return self.votes / max(float(self.votes.sum()), 1e-6)
 
 
+def sightings_in(
+    window: Window,
+    prediction: Prediction,
+    slots: Sequence[int],
+    masks: NDArray[np.float32],
+) -> list[Sighting]:
+    """What a window says of the given slots, each of which is visible somewhere.
+
+    Args:
+        window: The window.
+        prediction: Its slots.
+        slots: Which ones.
+        masks: float32 [n, T, h·w], their soft masks.
+    """
+    indices, visible = np.array(window.real, np.int64), visibility(masks)
+    return [
+        Sighting(
+            # Copied: a track would keep all of the window, masks included.
+            class_votes=prediction.class_votes[slot].copy(),
+            embedding=prediction.embeddings[slot].copy(),
+            frames=indices[visible[row]],
+            boxes=prediction.boxes[visible[row], slot],
+        )
+        for row, slot in enumerate(slots)
+    ]
+
+
 def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Width and height [2] of an object where all of it shows, of boxes [k, 4] that may be parts.
 
@@ -118,6 +164,12 @@ def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     size: NDArray[np.float32] = np.quantile(boxes[:, 2:], 0.75, axis=0).astype(np.float32)
     return size
+
+
+def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Opposite embeddings could cancel out; the floor keeps that from becoming a NaN.
+    norm = max(float(np.linalg.norm(vector)), 1e-6)
+    return (vector / norm).astype(np.float32)
 
 
 def _velocity(frames: NDArray[np.int64], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
