@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -12,91 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, WindowState
-from model.backbone import MobileNetBackbone
 from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
-from model.preprocess import normalise
+from streamer.colours import mask_colours
 from streamer.device import SMALLER_INPUT, default_stream, device_errors
+from streamer.encoding import EncodedFrame, encode_frames, frames_per_pass
 from streamer.errors import DeviceError
 from streamer.frame import Frame
-from streamer.upload import upload
 from streamer.window import Prediction, Window
 
 CERTAIN_LOGIT = 10.0
 """Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
-
-FRAMES_PER_PASS = 6
-"""Frames in a pass of the backbone: more take memory, fewer read a ResNet's weights more often."""
-
-LONG_PASSES = (36, 12)
-"""Frames in a pass on CUDA where as many are there: few numbers, each of which is recorded once. On
-an H100 36 frames of 300 by 533 pixels take ResNet-50 5.6 ms in one pass, 7.3 ms in passes of 6."""
-
-LONG_PASS_BYTES = 12_000_000
-"""Most bytes that one channel of all frames in a long pass may take: those of 36 frames of 300 by
-540 pixels in half precision."""
-
-FEW_FRAMES_PER_PASS = 2
-"""Frames in a pass of MobileNetV2 on a CPU, in whose caches its widest layers then stay."""
-
-
-def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
-    """Frames that go through the network's backbone at once, at least where there are as many."""
-    if isinstance(net, GraphedVisTR) or _is_on_cuda(net):
-        return FRAMES_PER_PASS
-    is_light = isinstance(net.vistr.backbone[0], MobileNetBackbone)
-    return FEW_FRAMES_PER_PASS if is_light else FRAMES_PER_PASS
-
-
-def pass_length(net: VisTR | GraphedVisTR, waiting: int, pixels: int) -> int:
-    """Frames in the next pass, given how many wait and their pixels."""
-    channel = pixels * next(net.parameters()).dtype.itemsize
-    fitting = [n for n in LONG_PASSES if n <= waiting and n * channel <= LONG_PASS_BYTES]
-    return max(fitting) if fitting and _is_on_cuda(net) else frames_per_pass(net)
-
-
-def _is_on_cuda(net: VisTR | GraphedVisTR) -> bool:
-    return next(net.parameters()).is_cuda
-
-
-def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.device) -> Tensor:
-    """The inputs of frames as one tensor on a device; what lies there does not leave it.
-
-    Args:
-        inputs: uint8 [h, w, 3] each.
-        device: Where to.
-
-    Returns:
-        uint8 [n, h, w, 3].
-    """
-    arrays = [each for each in inputs if isinstance(each, np.ndarray)]
-    if len(arrays) < len(inputs):  # a decoder may fall back to the CPU midway
-        return torch.stack([torch.as_tensor(each, device=device) for each in inputs])
-    return upload(arrays, device)
-
-
-def encode_frames(
-    net: VisTR | GraphedVisTR, inputs: Sequence[NDArray[np.uint8] | Tensor]
-) -> Iterator[FrameFeatures]:
-    """The features of each frame by itself, computed some frames at a time.
-
-    Args:
-        net: The network, on its device and in its dtype already.
-        inputs: uint8 [h, w, 3] each, RGB at the network's size, on the host or on its device.
-    """
-    parameter = next(net.parameters())
-    rest = list(inputs)
-    while rest:
-        height, width, _ = rest[0].shape
-        length = pass_length(net, len(rest), height * width)
-        some, rest = rest[:length], rest[length:]
-        count = len(some)
-        if isinstance(net, GraphedVisTR):
-            # Each other number would be recorded, too, which stops a live stream for a moment.
-            some += some[-1:] * (length - count)
-        frames = stack_inputs(some, parameter.device)
-        encoded = net.encode(normalise(frames, parameter.dtype))
-        yield from (encoded[i] for i in range(count))
 
 
 def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
@@ -180,7 +106,7 @@ class VistrPredictor:
         if keep is not None:
             self._kept_classes[:] = False
             self._kept_classes[list(keep)] = True
-        self._features: dict[int, FrameFeatures] = {}
+        self._encoded: dict[int, EncodedFrame] = {}
 
     @torch.inference_mode()
     def prepare(self, waiting: Sequence[Frame]) -> None:
@@ -189,7 +115,7 @@ class VistrPredictor:
         Raises:
             DeviceError: The device failed, or ran out of memory.
         """
-        new = [frame for frame in waiting if frame.index not in self._features]
+        new = [frame for frame in waiting if frame.index not in self._encoded]
         least = frames_per_pass(self._net)
         new = new[: len(new) // least * least]
         if new:
@@ -207,23 +133,30 @@ class VistrPredictor:
         doing = f"on a window of {len(window.indices)} frames"
         with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
             # Frames that left are forgotten.
-            held = self._features.keys() & set(window.real)
-            self._features = {index: self._features[index] for index in held}
+            held = self._encoded.keys() & set(window.real)
+            self._encoded = {index: self._encoded[index] for index in held}
             self._encode([frame for frame in window.new if frame.index not in held])
-            state = self._net.relate(FrameFeatures.cat([self._features[i] for i in window.indices]))
-            return self._keep(state, window.length)
+            features = [self._encoded[index].features for index in window.indices]
+            colours = torch.cat([self._encoded[index].colours for index in window.real])
+            return self._keep(self._net.relate(FrameFeatures.cat(features)), colours)
 
     def close(self) -> None:
-        """Forget all features."""
-        self._features.clear()
+        """Forget all frames."""
+        self._encoded.clear()
 
     def _encode(self, frames: Sequence[Frame]) -> None:
         encoded = encode_frames(self._net, [frame.inputs for frame in frames])
-        for frame, features in zip(frames, encoded, strict=True):
-            self._features[frame.index] = features
+        for frame, each in zip(frames, encoded, strict=True):
+            self._encoded[frame.index] = each
 
-    def _keep(self, state: WindowState, length: int) -> Prediction:
-        """Select slots, segment only them, and bring all home."""
+    def _keep(self, state: WindowState, colours: Tensor) -> Prediction:
+        """Select slots, segment only them, and bring all home.
+
+        Args:
+            state: Of the window.
+            colours: Of its real frames, [T, 3 * BINS, h, w].
+        """
+        length = len(colours)
         scores, frame_scores, frame_categories = slot_scores(state.logits[:length])
         classes = len(self._kept_classes)
         # Votes for unwanted categories are left out, so that a track never turns into one.
@@ -249,6 +182,7 @@ class VistrPredictor:
             boxes=boxes,
             presence=presence,
             masks=masks,
+            colours=mask_colours(colours, masks),
         )
         check_sound(bool(home.pop("is_sound")), state.logits.dtype)
         presence_at_home = home.pop("presence").astype(np.bool_)

@@ -60,6 +60,8 @@ class Prediction:
         boxes: float32 [T, n, 4], cxcywh in [0, 1] of the network's input.
         presence: bool [T, n], frames in which the slot's own score is not negligible.
         masks: float32 [T, n, h, w], logits over the network's input.
+        colours: float32 [T, n, F], what the mask is coloured like, to compare by products: unit
+            length, or 0 where that is not known. F may be 0.
     """
 
     scores: NDArray[np.float32]
@@ -68,6 +70,7 @@ class Prediction:
     boxes: NDArray[np.float32]
     presence: NDArray[np.bool_]
     masks: NDArray[np.float32]
+    colours: NDArray[np.float32]
 
     def __post_init__(self) -> None:
         frames, slots = self.masks.shape[:2]
@@ -77,6 +80,7 @@ class Prediction:
             "embeddings": (self.embeddings.shape[:1], (slots,)),
             "boxes": (self.boxes.shape, (frames, slots, 4)),
             "presence": (self.presence.shape, (frames, slots)),
+            "colours": (self.colours.shape[:2], (frames, slots)),
         }
         for name, (actual, expected) in shapes.items():
             if actual != expected:

@@ -136,6 +136,7 @@ class OneObject:
             boxes=np.tile(np.array([0.25, 0.5, 0.5, 1], np.float32), (frames, 1, 1)),
             presence=np.ones((frames, 1), np.bool_),
             masks=masks,
+            colours=np.zeros((frames, 1, 0), np.float32),
         )
 
     def close(self) -> None:

@@ -161,6 +161,7 @@ class ScriptedPredictor:
             boxes=np.array(boxes, np.float32).reshape(window.length, len(chosen), 4),
             presence=truth[:, chosen].any(axis=(2, 3)),
             masks=masks.astype(np.float32),
+            colours=np.zeros((*truth[:, chosen].shape[:2], 0), np.float32),
         )
 
     def _votes(self, category_id: int, frames: int) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from model import FrameFeatures, VisTR, load_vistr
 from model.postprocess import slot_scores
 from streamer.config import SHIPPED_CLIP
 from streamer.device import Expected, calculates_bf16, load_network
-from streamer.predictor import encode_frames
+from streamer.encoding import encode_frames
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import open_source
@@ -74,7 +74,7 @@ def test_masks_in_bf16_are_those_in_fp32() -> None:
 
 def masks_of_all_slots(net: VisTR, inputs: list[np.ndarray | Tensor]) -> tuple[Tensor, Tensor]:
     """Scores [K] of a window's slots and their masks, bool [T, K, 576, 768]."""
-    state = net.relate(FrameFeatures.cat(list(encode_frames(net, inputs))))
+    state = net.relate(FrameFeatures.cat([each.features for each in encode_frames(net, inputs)]))
     scores, _, _ = slot_scores(state.logits)
     logits = net.segment(state, range(net.slots)).float()
     return scores, F.interpolate(logits, (576, 768), mode="bilinear") > 0

@@ -123,6 +123,7 @@ def test_frames_that_leave_together_are_made_together() -> None:
         boxes=np.zeros((6, 2, 4), np.float32),
         presence=presence,
         masks=tubes,
+        colours=np.zeros((6, 2, 0), np.float32),
     )
     epoch = make_epoch((60, 90))
     frames = tuple(make_frame(epoch, index) for index in range(6))

@@ -44,6 +44,7 @@ def predict(
         boxes=np.zeros((frames, count, 4), np.float32),
         presence=np.ones((frames, count), np.bool_),
         masks=masks,
+        colours=np.zeros((frames, count, 0), np.float32),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model import FrameFeatures, VisTR
+from model import VisTR
 from model.backbone import FrozenBatchNorm2d
-from model.cuda_graphs import GraphedVisTR
 from model.postprocess import slot_scores
 from model.preprocess import normalise
 from streamer import predictor as predictor_module
+from streamer.colours import colour_shares, mask_colours
 from streamer.device import (
     Expected,
     calculates_bf16,
@@ -26,15 +26,9 @@ from streamer.device import (
     device_errors,
     load_network,
 )
+from streamer.encoding import EncodedFrame, encode_frames
 from streamer.errors import CheckpointError, DeviceError
-from streamer.predictor import (
-    VistrPredictor,
-    box_logits,
-    encode_frames,
-    frames_per_pass,
-    pass_length,
-    stack_inputs,
-)
+from streamer.predictor import VistrPredictor, box_logits
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
@@ -72,19 +66,12 @@ def test_overlapping_windows_equal_the_plain_network(net: VisTR) -> None:
         assert np.allclose(prediction.masks, output.masks[: window.length][:, order], atol=1e-4)
         assert np.allclose(prediction.boxes, output.boxes[: window.length][:, order], atol=1e-5)
         assert np.allclose(np.linalg.norm(prediction.embeddings, axis=1), 1, atol=1e-5)
+        pixels = torch.from_numpy(np.stack([FRAMES[index].inputs for index in window.real]))
+        colours = mask_colours(colour_shares(pixels), torch.from_numpy(prediction.masks))
+        assert colours.any()
+        assert np.allclose(prediction.colours, colours, atol=1e-4)
         assert np.allclose(prediction.class_votes.sum(1), 1)
         assert prediction.presence.all()
-
-
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
-def test_inputs_may_lie_on_the_device_already(device: str) -> None:
-    arrays = [frame.inputs for frame in FRAMES[:3]]
-    expected = torch.from_numpy(np.stack(arrays))
-    tensors = [torch.from_numpy(array).to(device) for array in arrays]
-    for inputs in (arrays, tensors, [arrays[0], *tensors[1:]]):
-        stacked = stack_inputs(inputs, torch.device(device))
-        assert stacked.device.type == device
-        assert torch.equal(stacked.cpu(), expected)
 
 
 def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,33 +87,10 @@ def test_the_backbone_sees_every_frame_once(net: VisTR, monkeypatch: pytest.Monk
     predictor = VistrPredictor(net, threshold=0.0)
     for window in windows(12):
         predictor.predict(window)
-        assert set(predictor._features) == set(window.real)  # so memory does not grow
+        assert set(predictor._encoded) == set(window.real)  # so memory does not grow
     assert encoded == 12
     predictor.close()
-    assert not predictor._features
-
-
-@pytest.mark.parametrize("count", [1, 6, 8])
-def test_a_recorded_backbone_sees_passes_of_one_length(
-    net: VisTR, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every other length would be recorded by itself."""
-    passes: list[int] = []
-
-    def encode(_: GraphedVisTR, images: torch.Tensor) -> FrameFeatures:
-        passes.append(len(images))
-        return net.encode(images)
-
-    recorded = object.__new__(GraphedVisTR)
-    recorded._net = net
-    monkeypatch.setattr(GraphedVisTR, "encode", encode)
-    inputs = [frame.inputs for frame in FRAMES[:count]]
-    with torch.inference_mode():
-        expected = FrameFeatures.cat(list(encode_frames(net, inputs)))
-        found = list(encode_frames(recorded, inputs))
-    assert set(passes) == {6}
-    assert len(found) == count
-    assert torch.allclose(FrameFeatures.cat(found).projected, expected.projected, atol=1e-3)
+    assert not predictor._encoded
 
 
 def test_frames_are_prepared_while_a_window_fills(
@@ -137,7 +101,7 @@ def test_frames_are_prepared_while_a_window_fills(
     encode = encode_frames
     encoded: list[int] = []
 
-    def counting(net: VisTR, inputs: Sequence[NDArray[np.uint8]]) -> Iterator[FrameFeatures]:
+    def counting(net: VisTR, inputs: Sequence[NDArray[np.uint8]]) -> Iterator[EncodedFrame]:
         encoded.append(len(inputs))
         return encode(net, inputs)
 
@@ -153,37 +117,13 @@ def test_frames_are_prepared_while_a_window_fills(
     assert encoded == [2, 2, 2, 2, 1]
 
 
-@pytest.mark.parametrize(("backbone", "frames"), [("mobilenet_v2", 2), ("resnet18", 6)])
-def test_few_frames_go_through_a_light_backbone_at_once(backbone: str, frames: int) -> None:
-    net = VisTR(replace(tiny_vistr().architecture, backbone=backbone))
-    assert frames_per_pass(net) == frames
-
-
-@pytest.mark.parametrize(
-    ("waiting", "pixels", "frames"),
-    [
-        *((40, 300 * 266, 36), (35, 300 * 266, 12), (11, 300 * 266, 6), (1, 300 * 266, 6)),
-        *((40, 300 * 800, 12), (40, 600 * 800, 6)),
-    ],
-)
-def test_on_cuda_a_pass_is_as_long_as_what_waits_and_memory_allow(
-    net: VisTR, waiting: int, pixels: int, frames: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(predictor_module, "_is_on_cuda", lambda _: True)
-    assert pass_length(net, waiting, pixels) == frames
-
-
-def test_on_a_cpu_passes_are_short_whatever_waits(net: VisTR) -> None:
-    assert pass_length(net, 40, 300 * 533) == 2
-
-
 def test_frames_that_fill_no_pass_wait(net: VisTR) -> None:
     (window,) = windows(5)
     predictor = VistrPredictor(net, threshold=0.0)
     predictor.prepare(window.new)  # two passes of two
-    assert set(predictor._features) == {0, 1, 2, 3}
+    assert set(predictor._encoded) == {0, 1, 2, 3}
     predictor.predict(window)
-    assert set(predictor._features) == {0, 1, 2, 3, 4}
+    assert set(predictor._encoded) == {0, 1, 2, 3, 4}
 
 
 def test_a_short_clip_is_judged_by_its_real_frames(net: VisTR) -> None:

@@ -132,6 +132,7 @@ def test_a_prediction_whose_parts_do_not_fit_is_refused() -> None:
         "boxes": np.zeros((5, 2, 4), np.float32),
         "presence": np.zeros((5, 2), np.bool_),
         "masks": np.zeros((5, 2, 4, 4), np.float32),
+        "colours": np.zeros((5, 2, 6), np.float32),
     }
     assert len(Prediction(**parts)) == 2
     with pytest.raises(ValueError, match="boxes"):

@@ -52,6 +52,7 @@ def hand_prediction(
         boxes=cxcywh,
         presence=np.ones((frames, count), np.bool_),
         masks=masks,
+        colours=np.zeros((frames, count, 0), np.float32),
     )
 
 
@@ -99,6 +100,17 @@ def test_after_a_long_absence_the_embedding_decides_alone() -> None:
     back = hand_prediction([(3, 3, 6, 6), (6, 10, 6, 6)], looks=[5, 0])
     identities = stitcher.identify(hand_window(epoch, 300, 4, 4, 4), back)
     assert [identity and identity.track_id for identity in identities] == [2, 1]
+
+
+def test_the_colours_tell_twins_of_one_embedding_apart() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    twins = hand_prediction([(4, 10, 6, 6), (6, 12, 6, 6)], looks=[0, 0])
+    red_and_blue = np.tile(np.eye(2, dtype=np.float32), (4, 1, 1))
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), replace(twins, colours=red_and_blue))
+
+    blue_and_red = replace(twins, colours=red_and_blue[:, ::-1])
+    identities = stitcher.identify(hand_window(epoch, 300, 4, 4, 4), blue_and_red)
+    assert identities == (Identity(2, 1), Identity(1, 1))
 
 
 def in_turn(prediction: Prediction, *shown: Sequence[int]) -> Prediction:
@@ -329,7 +341,7 @@ def test_velocities_are_the_same_after_months() -> None:
     for first in (0, 2**24, 2**27 + 5):
         frames = first + np.arange(8)
         votes, embedding = np.ones(4, np.float32), np.ones(8, np.float32)
-        track = Track.born(1, Sighting(votes, embedding, frames, boxes))
+        track = Track.born(1, Sighting(votes, embedding, np.zeros(0, np.float32), frames, boxes))
         assert track.velocity == pytest.approx([0.01, 0], abs=1e-6)
 
 

@@ -34,6 +34,7 @@ def prediction(*slots: Callable[[int], Place]) -> Prediction:
         boxes=rng.random((FRAMES, count, 4), dtype=np.float32),
         presence=np.ones((FRAMES, count), np.bool_),
         masks=masks,
+        colours=np.zeros((FRAMES, count, 0), np.float32),
     )
 
 
@@ -154,6 +155,7 @@ def test_a_repeated_object_of_a_short_window_costs_no_other(frames: int) -> None
         boxes=given.boxes[:frames],
         presence=given.presence[:frames],
         masks=given.masks[:frames],
+        colours=given.colours[:frames],
     )
     found = untangle(short)
     assert found.scores == pytest.approx([0.9, 0.7])
@@ -223,4 +225,30 @@ def test_who_is_alone_may_turn_and_jump() -> None:
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
     given = prediction(left_walker, right_walker)
     given.presence[5:, 0] = False
+    assert untangle(given) is given
+
+
+def dressed(given: Prediction, *colours: Sequence[int]) -> Prediction:
+    """The same with a colour out of three for each slot in each frame; -1 is one unknown."""
+    shown = np.eye(4, 3, dtype=np.float32)[np.array(colours).T]
+    return replace(given, colours=shown)
+
+
+def comes_and_goes(start: int, step: int) -> Callable[[int], Place]:
+    """Walks for four frames, and then back the way that it came."""
+    return lambda frame: (6, start + step * min(frame, FRAMES - 1 - frame), 8, 4)
+
+
+def test_who_meets_another_and_turns_back_is_known_by_the_colours() -> None:
+    left, right = comes_and_goes(8, 3), comes_and_goes(29, -3)  # they overlap in the middle
+    given = prediction(left, right)
+    crossed = [(6, 8 + 3 * frame) for frame in range(FRAMES)]
+    assert rows(untangle(given))[0] == crossed  # by their movement alone
+    clad = dressed(given, [0] * FRAMES, [1] * FRAMES)
+    assert untangle(clad) is clad
+    assert rows(untangle(dressed(given, [0] * FRAMES, [-1] * FRAMES)))[0] == crossed
+
+
+def test_who_is_alone_goes_on_in_another_light() -> None:
+    given = dressed(prediction(left_walker, right_walker), [0] * 4 + [2] * 4, [1] * 4 + [2] * 4)
     assert untangle(given) is given

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from model import FrameFeatures, VisTR
 from model.postprocess import clip_scores
 from streamer.device import SMALLER_INPUT, device_errors
+from streamer.encoding import encode_frames
 from streamer.frame import Region
 from streamer.output import Rle, rle_as_json, rle_of_borders
-from streamer.predictor import check_sound, encode_frames, is_sound
+from streamer.predictor import check_sound, is_sound
 from streamer.stitching.device_upsampling import upsampler_on
 
 
@@ -65,7 +66,7 @@ def segment_clip(
     with device_errors(device, f"on a window of {net.frames} frames", SMALLER_INPUT):
         features = []
         for encoded in encode_frames(net, inputs):
-            features.append(encoded)
+            features.append(encoded.features)
             on_frame()
         state = net.relate(FrameFeatures.cat(list(islice(cycle(features), net.frames))))
         masks = net.segment(state, range(net.slots))[: len(inputs)]

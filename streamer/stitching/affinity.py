@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from streamer.stitching.track import Sighting, Track, whole_size
 
-MASK_WEIGHT, CLASS_WEIGHT, EMBEDDING_WEIGHT = 0.8, 0.1, 0.1
+MASK_WEIGHT, CLASS_WEIGHT, LOOKS_WEIGHT = 0.8, 0.1, 0.1
 """Masks decide where both are seen in one frame; the rest settles what they leave open. Class and
-embedding alone stay under any sensible acceptance."""
+looks alone stay under any sensible acceptance."""
 
 CONTRADICTION_IOU = 0.05
 """Seen in one frame with less soft IoU than this are two objects, however alike they look.
@@ -19,6 +19,10 @@ Source: IFC's acceptance (Hwang et al., NeurIPS 2021, public code)."""
 
 COSINE_FLOOR = 0.5
 """Cosine similarity that says nothing: embeddings of different objects of one class reach it."""
+
+STRANGERS, SAME_CLOTHES = 0.86, 1.0
+"""Products of colours that count as cosines of `COSINE_FLOOR` and of 1: those of two people reach
+0.85 in the mean, those of one some frames later 0.96."""
 
 BOX_SIGMA = 0.5
 """Standard deviation of an object's next centre, in widths (heights) of its box."""
@@ -28,20 +32,20 @@ DRIFT_PER_FRAME = 0.02
 
 
 def mask_affinity(
-    iou: NDArray[np.float32], agreement: NDArray[np.float32], cosine: NDArray[np.float32]
+    iou: NDArray[np.float32], agreement: NDArray[np.float32], looks: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Likeness of pairs that are seen in one frame.
 
     Args:
         iou: float32 [n, P], soft mask IoU over the overlap.
         agreement: float32 [n, P], dot product of the class distributions.
-        cosine: float32 [n, P], cosine of the embeddings.
+        looks: float32 [n, P], as `appearance` gives it.
 
     Returns:
         float32 [n, P]; 0 where the masks contradict.
     """
     likeness = MASK_WEIGHT * iou + CLASS_WEIGHT * agreement
-    likeness = likeness + EMBEDDING_WEIGHT * np.maximum(cosine, 0)
+    likeness = likeness + LOOKS_WEIGHT * np.maximum(looks, 0)
     return np.where(iou < CONTRADICTION_IOU, 0, likeness).astype(np.float32)
 
 
@@ -49,26 +53,26 @@ def memory_affinity(
     plausibility: NDArray[np.float32],
     sharpness: NDArray[np.float32],
     agreement: NDArray[np.float32],
-    cosine: NDArray[np.float32],
+    looks: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """Likeness of pairs that no frame shows together: after a gap, or without any overlap.
 
     How plausible the movement is multiplies everything: nothing jumps. A sharp expectation that is
-    met (a frame or two unseen) is half the evidence, the embedding the other half, since another
-    slot may see the same object differently; after a long absence any place is plausible and the
-    embedding decides alone. Another class halves the likeness, as classes flicker.
+    met (a frame or two unseen) is half the evidence, the looks the other half, since another slot
+    may see the same object differently; after a long absence any place is plausible and the looks
+    decide alone. Another class halves the likeness, as classes flicker.
 
     Args:
         plausibility: float32 [n, P], as `motion` gives it.
         sharpness: float32 [n, P], as `motion` gives it.
         agreement: float32 [n, P], dot product of the class distributions.
-        cosine: float32 [n, P], cosine of the embeddings.
+        looks: float32 [n, P], as `appearance` gives it.
 
     Returns:
         float32 [n, P].
     """
-    looks = np.maximum(cosine - COSINE_FLOOR, 0) / (1 - COSINE_FLOOR)
-    evidence = (sharpness + looks) / (sharpness + 1)
+    familiar = np.maximum(looks - COSINE_FLOOR, 0) / (1 - COSINE_FLOOR)
+    evidence = (sharpness + familiar) / (sharpness + 1)
     likeness = plausibility * evidence * (1 + np.minimum(agreement, 1)) / 2
     affinity: NDArray[np.float32] = likeness.astype(np.float32)
     return affinity
@@ -77,12 +81,23 @@ def memory_affinity(
 def appearance(
     sightings: Sequence[Sighting], tracks: Sequence[Track]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Class agreement (dot product) and embedding cosine, float32 [n, P] each."""
+    """Class agreement and likeness of looks, float32 [n, P] each.
+
+    That is the dot product of classes, and the embeddings' cosine; where the colours of both are
+    known the mean of that and of the colours' likeness, on the same scale.
+    """
     slot_votes = np.stack([sighting.class_votes for sighting in sightings])
     track_votes = np.stack([track.class_shares for track in tracks])
     slot_embeddings = np.stack([sighting.embedding for sighting in sightings])
     track_embeddings = np.stack([track.embedding for track in tracks])
-    return slot_votes @ track_votes.T, slot_embeddings @ track_embeddings.T
+    slot_colours = np.stack([sighting.colours for sighting in sightings])
+    track_colours = np.stack([track.colours for track in tracks])
+    cosine = slot_embeddings @ track_embeddings.T
+    share = (slot_colours @ track_colours.T - STRANGERS) / (SAME_CLOTHES - STRANGERS)
+    clothes = np.clip(COSINE_FLOOR + (1 - COSINE_FLOOR) * share, 0, 1)
+    known = np.any(slot_colours, axis=1)[:, None] & np.any(track_colours, axis=1)
+    looks = np.where(known, (cosine + clothes) / 2, cosine)
+    return slot_votes @ track_votes.T, looks.astype(np.float32)
 
 
 def gaps(sightings: Sequence[Sighting], tracks: Sequence[Track]) -> NDArray[np.int64]:

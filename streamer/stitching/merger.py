@@ -201,7 +201,7 @@ class FrameMerger:
             return [fill_box(box, epoch.region, epoch.size) for box in boxes]
         logits = [evidence.logits for evidence in seen if evidence.logits is not None]
         segments = self._upsample(logits, epoch.region, epoch.size)
-        # One pixel of the network's just above zero leaves less of itself than that: a sliver.
+        # A single pixel of the network's, barely above zero, becomes less than this: a sliver.
         least = epoch.region.height * epoch.region.width / logits[0].size / 4
         return [each if each is None or each.area >= least else None for each in segments]
 

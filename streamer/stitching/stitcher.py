@@ -26,12 +26,12 @@ Source: MDQE (Li et al., CVPR 2023) leaves duplicates out by the IoU of their ma
 class Stitcher:
     """Gives the slots of one window after another lasting identities.
 
-    Slots and known tracks are paired by one assignment: by mask IoU, class and embedding where a
-    shared frame shows both, by embedding, class and the expected place where none does. An object
-    that is hidden for a while in the middle of a window is two slots: a slot that stays alone has
-    the track that masks speak for if another one shows that at other times only, or else goes on
-    with a track that ended before it, also in the same window. Who is alone then is a new track,
-    unless it repeats one, or is seen only in frames that are over.
+    Slots and known tracks are paired by one assignment: by mask IoU, class and looks where a shared
+    frame shows both, by looks, class and the expected place where none does. An object
+    that is hidden for a while within a window takes two slots. A slot that is left over gets the
+    track that its masks match, if that track's own slot shows it in other frames only. Otherwise it
+    goes on with a track that ended before it, even in the same window. What is still left is a new
+    track, unless it repeats one, or appears only in frames that earlier windows have settled.
 
     Source: the assignment over the overlap follows IFC (Hwang et al., NeurIPS 2021); the rule for
     repeated tracks and the bounded memory follow MDQE (Li et al., CVPR 2023).
@@ -131,9 +131,9 @@ class Stitcher:
         held = [column[track_id] for track_id in self._overlap.track_ids]
         iou[:, held], together[:, held] = self._overlap.compare(indices, masks)
 
-        agreement, cosine = appearance(sightings, tracks)
-        seen = mask_affinity(iou, agreement, cosine)
-        remembered = memory_affinity(*motion(sightings, tracks, indices), agreement, cosine)
+        agreement, looks = appearance(sightings, tracks)
+        seen = mask_affinity(iou, agreement, looks)
+        remembered = memory_affinity(*motion(sightings, tracks, indices), agreement, looks)
         remembered[gaps(sightings, tracks) > self.memory] = 0
         seen = np.where(together & self._accepts(seen), seen, 0)
         remembered = np.where(~together & self._accepts(remembered), remembered, 0)

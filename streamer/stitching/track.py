@@ -15,8 +15,9 @@ VOTE_DECAY = 0.8
 """Weight of the votes so far when a window adds its own: five windows of history outweigh one
 that disagrees, and a lasting disagreement wins in the end."""
 
-EMBEDDING_DECAY = 0.7
-"""Weight of the embedding so far: another slot's view of the object shifts it, not replaces it."""
+LOOKS_DECAY = 0.7
+"""Weight of embedding and colours so far: another slot's view of the object shifts them, not
+replaces them."""
 
 VELOCITY_FRAMES = 8
 """Newest boxes that the velocity is fitted to: enough to average their jitter, few enough to
@@ -30,12 +31,14 @@ class Sighting:
     Attributes:
         class_votes: float32 [C], share of the frames that vote for each class.
         embedding: float32 [D], unit length.
+        colours: float32 [F], mean of its colours in those frames, unit length; 0 where not known.
         frames: int64 [k], indices of the frames it is visible in, ascending; k at least 1.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
     """
 
     class_votes: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    colours: NDArray[np.float32]
     frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
 
@@ -46,12 +49,12 @@ class Sighting:
             return parts[0]
         counts = np.array([len(part.frames) for part in parts], np.float32)
         shares = counts / counts.sum()
-        embedding = shares @ np.stack([part.embedding for part in parts])
         frames = np.concatenate([part.frames for part in parts])
         order = frames.argsort()
         return cls(
             class_votes=shares @ np.stack([part.class_votes for part in parts]),
-            embedding=_unit(embedding),
+            embedding=_unit(shares @ np.stack([part.embedding for part in parts])),
+            colours=_unit(shares @ np.stack([part.colours for part in parts])),
             frames=frames[order],
             boxes=np.concatenate([part.boxes for part in parts])[order],
         )
@@ -65,6 +68,7 @@ class Track:
         track_id: Its identity, unique for the run.
         votes: float32 [C], class votes of its windows, older ones weighing less.
         embedding: float32 [D], running mean of its windows' embeddings, unit length.
+        colours: float32 [F], the same of its colours; 0 where not known.
         frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
         velocity: float32 [2], movement of the box's centre per frame (x, y).
@@ -74,6 +78,7 @@ class Track:
     track_id: int
     votes: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    colours: NDArray[np.float32]
     frames: NDArray[np.int64]
     boxes: NDArray[np.float32]
     velocity: NDArray[np.float32]
@@ -86,6 +91,7 @@ class Track:
             track_id,
             sighting.class_votes,
             sighting.embedding,
+            sighting.colours,
             sighting.frames,
             sighting.boxes,
             _velocity(sighting.frames, sighting.boxes),
@@ -101,13 +107,13 @@ class Track:
             capacity: Most boxes to keep.
         """
         older = self.frames < sighting.frames[0]
-        embedding = EMBEDDING_DECAY * self.embedding + (1 - EMBEDDING_DECAY) * sighting.embedding
         frames = np.concatenate([self.frames[older], sighting.frames])[-capacity:]
         boxes = np.concatenate([self.boxes[older], sighting.boxes])[-capacity:]
         return replace(
             self,
             votes=VOTE_DECAY * self.votes + sighting.class_votes,
-            embedding=_unit(embedding),
+            embedding=_running(self.embedding, sighting.embedding),
+            colours=_running(self.colours, sighting.colours),
             frames=frames,
             boxes=boxes,
             velocity=_velocity(frames, boxes),
@@ -150,6 +156,7 @@ def sightings_in(
             # Copied: a track would keep all of the window, masks included.
             class_votes=prediction.class_votes[slot].copy(),
             embedding=prediction.embeddings[slot].copy(),
+            colours=_unit(prediction.colours[visible[row], slot].sum(axis=0)),
             frames=indices[visible[row]],
             boxes=prediction.boxes[visible[row], slot],
         )
@@ -164,6 +171,10 @@ def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     size: NDArray[np.float32] = np.quantile(boxes[:, 2:], 0.75, axis=0).astype(np.float32)
     return size
+
+
+def _running(mean: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
+    return _unit(LOOKS_DECAY * mean + (1 - LOOKS_DECAY) * new)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

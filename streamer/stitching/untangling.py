@@ -5,20 +5,20 @@ that: a slot jumps to another object, which the slot of that one may have left, 
 one for a while. Here objects are followed from one frame to the next by their masks, moved on as
 they moved before, whichever slots show them: who walks past another comes out on the other side.
 
-Constants: chosen on the 21 labelled frames of the shipped clip (``tests/real_clip``), unless they
-name a source.
+Constants: chosen on the 21 labelled frames of the shipped clip (``tests/real_clip``), those of
+colours on composed streams of people too, unless they name a source.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from streamer.stitching.shapes import Shapes
 from streamer.window import Prediction
 
 GOES_ON = 0.2
@@ -38,12 +38,21 @@ HISTORY = 16
 centres go astray for several frames."""
 
 SAME_SLOT = 0.01
-"""Added where the slot showed the object last, within `REACH`, while little is known of how that
-moves, or nobody else is within twice `REACH`: enough for what turns, or is too fast to overlap with
-itself. Otherwise it is nothing, as weak slots change their object where objects meet."""
+"""Added for the slot that showed the object last and is still within `REACH`, while the object's
+motion is unknown or nobody else is within twice `REACH`: it keeps objects that turn, or are too
+fast to overlap with themselves. Elsewhere it is nothing: weak slots swap objects where these
+meet."""
 
 REACH = 2.0
 """Longer sides of its box that an object moves in a frame at most."""
+
+COLOUR_WEIGHT = 1.0
+"""Most that its colours speak for or against a mask that more than one object may go on with, or an
+object that may go on with more than one."""
+
+COLOURS_SAY_NOTHING = 0.93
+"""Likeness of colours, 1 of equal ones, that says nothing: that of two people is 0.85 in the mean,
+that of one a few frames later 0.96."""
 
 HELD = 9
 """Frames that an object is waited for in the place where it was last seen."""
@@ -51,48 +60,8 @@ HELD = 9
 SHORTEST = 3
 """Frames of an object that is worth keeping."""
 
-REPEATS = 0.5
-"""Mask IoU in a frame from which a slot shows what a better one shows."""
-
 OUTSIDE = -10.0
 """Mask logit where an object is not."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Shapes:
-    """Masks of T frames and n slots.
-
-    Attributes:
-        times: int64 [T], of the frames, counted in steps between them: more than 1 where some were
-            dropped.
-        pixels: float32 [T, n, h, w], 1 inside.
-        areas: float32 [T, n].
-        starts: int64 [T, n, 2], the first column and row of the tight box.
-        ends: int64 [T, n, 2], those behind its last.
-        centres: float64 [T, n, 2], x and y of its middle.
-        sides: int64 [T, n], its longer side.
-    """
-
-    times: NDArray[np.int64]
-    pixels: NDArray[np.float32]
-    areas: NDArray[np.float32]
-    starts: NDArray[np.int64]
-    ends: NDArray[np.int64]
-    centres: NDArray[np.float64]
-    sides: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, masks: NDArray[np.bool_], indices: Sequence[int]) -> _Shapes:
-        """Of masks [T, n, h, w] of frames with such indices."""
-        steps = np.diff(indices)
-        times = np.append(0, steps.cumsum() // (steps.min() if len(steps) else 1))
-        pixels = masks.astype(np.float32)
-        rows = pixels.sum(axis=-1)
-        covered = np.any(masks, axis=2), rows > 0  # the columns, and the rows
-        starts = np.stack([each.argmax(-1) for each in covered], axis=-1)
-        ends = np.stack([each.shape[-1] - each[..., ::-1].argmax(-1) for each in covered], axis=-1)
-        boxes = starts, ends, (starts + ends) / 2, (ends - starts).max(-1)
-        return cls(times, pixels, rows.sum(axis=-1), *boxes)
 
 
 def untangle(prediction: Prediction, indices: Sequence[int] | None = None) -> Prediction:
@@ -109,20 +78,18 @@ def untangle(prediction: Prediction, indices: Sequence[int] | None = None) -> Pr
     Returns:
         `prediction` itself where no slot jumps or repeats another, with what is short left in.
     """
-    masks = prediction.masks > 0
-    masks[~prediction.presence] = False
-    shapes = _Shapes.of(masks, indices or range(len(masks)))
-    shown, repeated = shapes.areas > 0, _repeated(shapes)
+    shapes = Shapes.of(prediction, indices)
+    shown, repeated = shapes.areas > 0, shapes.repeated()
     objects = _follow(shapes, shown & ~repeated)
-    shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)
+    shows = _slots_of(objects, shown.shape[1])
     # Each object has one slot, and each slot one object.
     if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
-    lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(masks))
+    lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(shown))
     return _joined(prediction, _with_absences(objects[lasting], shown))
 
 
-def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _follow(shapes: Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Objects in the order of their coming: the slot that shows each in each frame, [objects, T].
 
     It is -1 where none does.
@@ -145,14 +112,15 @@ def _follow(shapes: _Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
             objects[going_on, frame] = slots[columns[goes_on]]
             last[going_on] = frame
             slots = np.delete(slots, columns[goes_on])
-        new = slice(count, count := count + len(slots))
-        objects[new, frame] = slots
-        last[new] = frame
+        end = count + len(slots)
+        objects[count:end, frame] = slots
+        last[count:end] = frame
+        count = end
     return objects[:count]
 
 
 def _likeness(
-    shapes: _Shapes, objects: NDArray[np.int64], last: NDArray[np.int64], frame: int
+    shapes: Shapes, objects: NDArray[np.int64], last: NDArray[np.int64], frame: int
 ) -> NDArray[np.float64]:
     """How well slots go on, in a frame, with objects last seen before it, [objects, n].
 
@@ -164,7 +132,7 @@ def _likeness(
     centres = shapes.centres[last, owners]
     sides = np.maximum(shapes.sides[last, owners][:, None], shapes.sides[frame])
 
-    overlap = _overlap(shapes, last, owners, steps, frame)
+    overlap = shapes.overlap(last, owners, steps, frame)
     astray = centres[:, None] + steps[:, None] - shapes.centres[frame]
     squared = (astray**2).sum(-1) / (COURSE_SIGMA * sides) ** 2
     on_course = np.exp(-0.5 * squared)
@@ -177,10 +145,28 @@ def _likeness(
     likeness = np.where(overlap >= GOES_ON, overlap, 0)
     likeness += SAME_SLOT * (same & is_near & (is_new | is_alone))
     likeness += ON_COURSE * np.where(on_course >= OFF_COURSE, on_course, 0)
+    may_go_on = likeness > 0
+    rivals = (may_go_on.sum(axis=0) > 1) | (may_go_on.sum(axis=1) > 1)[:, None]
+    likeness += np.where(may_go_on & rivals, _colour_evidence(shapes, objects, frame), 0)
     return cast("NDArray[np.float64]", likeness)
 
 
-def _velocities(shapes: _Shapes, objects: NDArray[np.int64]) -> NDArray[np.float64]:
+def _colour_evidence(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> NDArray[np.float32]:
+    """How much colours speak for or against objects going on with slots in a frame, [objects, n].
+
+    An object's colours are the mean of all its sightings', as masks near others have some of those.
+    """
+    seen = (objects >= 0)[..., None]
+    usual = (seen * shapes.colours[np.arange(objects.shape[1]), objects]).sum(axis=1)
+    usual /= np.maximum(np.linalg.norm(usual, axis=1, keepdims=True), 1e-6)
+    shown = shapes.colours[frame]
+    evidence = (usual @ shown.T - COLOURS_SAY_NOTHING) / (1 - COLOURS_SAY_NOTHING)
+    known = usual.any(axis=1)[:, None] & shown.any(axis=1)
+    weighted: NDArray[np.float32] = COLOUR_WEIGHT * np.clip(evidence, -1, 1) * known
+    return weighted
+
+
+def _velocities(shapes: Shapes, objects: NDArray[np.int64]) -> NDArray[np.float64]:
     """Pixels a frame, (x, y), that objects' centres move by: lines through their last places."""
     seen, times = objects >= 0, shapes.times
     recent = seen & (seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= HISTORY)
@@ -192,55 +178,10 @@ def _velocities(shapes: _Shapes, objects: NDArray[np.int64]) -> NDArray[np.float
     return velocities
 
 
-def _overlap(
-    shapes: _Shapes,
-    times: NDArray[np.int64],
-    owners: NDArray[np.int64],
-    steps: NDArray[np.float64],
-    frame: int,
-) -> NDArray[np.float32]:
-    """IoU of `owners`' masks at `times`, moved on by `steps` (x, y), with those of a frame's slots.
-
-    Args:
-        shapes: Of the masks.
-        times: [objects].
-        owners: Slots [objects].
-        steps: [objects, 2].
-        frame: Whose slots.
-
-    Returns:
-        [objects, n].
-    """
-    slots, *size = shapes.pixels.shape[1:]
-    shared = np.zeros((len(owners), slots), np.float32)
-    whole = np.rint(steps).astype(int)
-    # Moved on, and cut at the picture's border.
-    starts = np.maximum(shapes.starts[times, owners] + whole, 0)
-    ends = np.minimum(shapes.ends[times, owners] + whole, size[::-1])
-    numbers = (each.tolist() for each in (times, owners, starts, ends, whole))
-    for row, (time, owner, (left, top), (right, bottom), (x, y)) in enumerate(
-        zip(*numbers, strict=True)
-    ):
-        if left < right and top < bottom:
-            mask = shapes.pixels[time, owner, top - y : bottom - y, left - x : right - x]
-            around = shapes.pixels[frame, :, top:bottom, left:right]
-            shared[row] = around.reshape(slots, -1) @ mask.reshape(-1)
-    areas = shapes.areas[times, owners][:, None] + shapes.areas[frame]
-    overlap: NDArray[np.float32] = shared / np.maximum(areas - shared, 1)
-    return overlap
-
-
-def _repeated(shapes: _Shapes) -> NDArray[np.bool_]:
-    """Where a slot shows what a better one shows, [T, n]."""
-    frames, slots, height, width = shapes.pixels.shape
-    rows = shapes.pixels.reshape(frames, slots, height * width)
-    shared = rows @ rows.transpose(0, 2, 1)
-    areas = shapes.areas
-    alike = shared >= REPEATS * np.maximum(areas[:, :, None] + areas[:, None] - shared, 1)
-    repeated = np.zeros(areas.shape, np.bool_)
-    for slot in range(1, areas.shape[1]):
-        repeated[:, slot] = (alike[:, slot, :slot] & ~repeated[:, :slot]).any(axis=1)
-    return repeated
+def _slots_of(objects: NDArray[np.int64], slots: int) -> NDArray[np.bool_]:
+    """Which of so many slots show each object [objects, T] in any frame, [objects, n]."""
+    shows: NDArray[np.bool_] = (objects[..., None] == np.arange(slots)).any(axis=1)
+    return shows
 
 
 def _with_absences(objects: NDArray[np.int64], shown: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -252,7 +193,7 @@ def _with_absences(objects: NDArray[np.int64], shown: NDArray[np.bool_]) -> NDAr
         objects: As `_follow` gives them.
         shown: Which slots show something, [T, n].
     """
-    shows = (objects[..., None] == np.arange(shown.shape[1])).any(axis=1)  # [objects, n]
+    shows = _slots_of(objects, shown.shape[1])
     alone = (shows.sum(axis=1) == 1) & shows[:, shows.sum(axis=0) == 1].any(axis=1)
     slot = shows.argmax(axis=1)
     return np.where(alone[:, None] & ~shown[:, slot].T, slot[:, None], objects)
@@ -276,4 +217,5 @@ def _joined(prediction: Prediction, objects: NDArray[np.int64]) -> Prediction:
         boxes=prediction.boxes[times, index],
         presence=prediction.presence[times, index] & there,
         masks=masks,
+        colours=prediction.colours[times, index] * there[..., None],
     )

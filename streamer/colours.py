@@ -1,0 +1,100 @@
+"""What objects are coloured like: histograms of the pixels under their masks, on any device.
+
+Two people who walk past each other exchange places, not clothes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+BINS = 8
+"""Bins of each channel; a value counts in the two that it lies between."""
+
+LIGHT_RANGE = 0.05, 0.95
+"""Light of the first and last bin, in shares of white."""
+
+CHROMA_RANGE = -0.16, 0.16
+"""Chroma of the first and last bin: clothes in the open seldom have more, and what has, counts in
+those."""
+
+CHANNELS = (
+    ((1 / 3, 1 / 3, 1 / 3), LIGHT_RANGE),
+    ((1 / 2, -1 / 2, 0), CHROMA_RANGE),
+    ((-1 / 4, -1 / 4, 1 / 2), CHROMA_RANGE),
+)
+"""Weights of red, green and blue, and the range: light, red against green, blue against yellow."""
+
+SURELY_INSIDE = 1.0
+"""Mask logit from which a cell counts: at the borders is background."""
+
+FEWEST_CELLS = 3
+"""Cells under a mask that say something."""
+
+
+@torch.inference_mode()
+def colour_shares(frames: Tensor) -> Tensor:
+    """How much of each cell of 4x4 pixels, where masks have a pixel, lies in each colour bin.
+
+    Args:
+        frames: uint8 [n, h, w, 3], RGB.
+
+    Returns:
+        float32 [n, 3 * BINS, ceil(h / 4), ceil(w / 4)], each channel's bins together 1.
+
+    Source: opponent histograms as in van de Sande et al., "Evaluating Color Descriptors for Object
+    and Scene Recognition", TPAMI 2010.
+    """
+    halved = _halved(frames.permute(0, 3, 1, 2).float())
+    weights, offsets, bins = _constants(frames.device)
+    # The colours last, also in memory: PyTorch pools eight numbers at once then.
+    positions = F.conv2d(halved, weights, offsets).clamp_(0, BINS - 1).permute(0, 2, 3, 1)
+    in_bins = (positions[..., None] - bins).abs_().neg_().add_(1).clamp_(min=0)
+    return _halved(in_bins.flatten(3).permute(0, 3, 1, 2))
+
+
+def mask_colours(shares: Tensor, masks: Tensor) -> Tensor:
+    """What each mask of each frame is coloured like, its upper and its lower half apart.
+
+    Args:
+        shares: float32 [T, 3 * BINS, h, w], as `colour_shares` gives them.
+        masks: [T, n, h, w], logits.
+
+    Returns:
+        float32 [T, n, 6 * BINS], roots of shares, unit length, so that products of them are their
+        histograms' Bhattacharyya coefficients; 0 where a mask has too few cells.
+    """
+    covered = masks.amax(dim=3) >= SURELY_INSIDE  # [T, n, h]
+    rows = torch.arange(masks.shape[2], device=masks.device)
+    top = torch.where(covered, rows, len(rows)).amin(dim=2, keepdim=True)
+    bottom = torch.where(covered, rows, -1).amax(dim=2, keepdim=True)
+    is_upper = 2 * rows <= top + bottom
+    halves = torch.stack((is_upper, ~is_upper), dim=2)[..., None]  # [T, n, 2, h, 1]
+    inside = (masks >= SURELY_INSIDE)[:, :, None] & halves
+    cells = shares.permute(0, 2, 3, 1).flatten(1, 2)  # [T, h * w, 3 * BINS]
+    sums = inside.flatten(3).flatten(1, 2).float() @ cells
+    sums = sums.view(*covered.shape[:2], 2, cells.shape[2])
+    counts = sums[..., :BINS].sum(dim=3, keepdim=True)  # a cell is in each channel's bins once
+    colours = F.normalize((sums / counts.clamp(min=1)).sqrt().flatten(2), dim=2)
+    return colours * (counts.sum(dim=2) >= FEWEST_CELLS - 0.5)
+
+
+def _halved(pixels: Tensor) -> Tensor:
+    return F.avg_pool2d(pixels, 2, ceil_mode=True, count_include_pad=False)
+
+
+@lru_cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """A convolution from red, green and blue in 0 to 255 to places among the bins, and the bins.
+
+    On a device, where every upload would wait for what it still does.
+    """
+    with torch.inference_mode(mode=False):  # they outlive the caller's mode
+        mixes, ranges = (torch.tensor(each, device=device) for each in zip(*CHANNELS, strict=True))
+        low, high = ranges.unbind(1)
+        scale = (BINS - 1) / (high - low)
+        weights = mixes / 255 * scale[:, None]
+        return weights[..., None, None], -low * scale, torch.arange(BINS, device=device)
