@@ -66,6 +66,7 @@ def test_all_parts_as_json_and_as_tables(
     assert list(report["tubes"]) == rows
     expected = [f"{kind}, stride {stride}" for kind in ("people", "mixed") for stride in (12, 18)]
     assert list(report["streaming"])[::2] == expected
+    assert list(report["real"]) == ["clip.mp4", "clip.mp4, stride 12"]
     assert report["real"]["clip.mp4"]["tube AP50"] == 1
     assert list(report["speed"]) == ["stride 12", "stride 18"]
     tables = (out / "evaluation.md").read_text()

@@ -20,6 +20,7 @@ from model import VisTR, load_vistr
 from model.categories import YOUTUBE_VIS_2019
 from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import folder_name, whole_number
+from streamer.assembly import LIVE_STRIDE
 from streamer.category_check import check_categories
 from streamer.command import command
 from streamer.config import SHIPPED_CLIP
@@ -28,7 +29,13 @@ from streamer.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, held_out_composers, tube_rows
 from training.library import PERSON, load_library
-from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
+from training.real_clip import (
+    ANNOTATIONS,
+    Labels,
+    label_figures,
+    load_for_evaluation,
+    read_labels,
+)
 from training.state import tensors_sha256
 from training.streaming import speed_rows, streaming_rows
 
@@ -92,9 +99,18 @@ def _jobs(net: VisTR, options: argparse.Namespace) -> dict[str, Callable[[], Row
         labels = read_labels(options.real)
         what = f"{options.real} (--parts real)"
         check_categories(what, labels.truth.categories, net.categories, LEAVE_OUT)
-        jobs["real"] = lambda: {clip.name: label_figures(net, labels, clip)}
+        jobs["real"] = partial(_real_rows, net, labels, clip)
     jobs["speed"] = partial(speed_rows, net, clip)
     return {part: job for part, job in jobs.items() if part in parts}
+
+
+def _real_rows(net: VisTR, labels: Labels, clip: Path) -> Rows:
+    """At the default stride of files, and at that of live sources."""
+    live = min(LIVE_STRIDE, net.frames)
+    return {
+        clip.name: label_figures(net, labels, clip),
+        f"{clip.name}, stride {live}": label_figures(net, labels, clip, live),
+    }
 
 
 def _weights(net: VisTR, path: Path | None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from streamer.assembly import load
 from streamer.config import SHIPPED_CLIP, StreamConfig
 from streamer.errors import SourceError
 from streamer.json_file import read_json
+from streamer.source_options import Auto
 from training.streaming import stream_results
 
 ANNOTATIONS = Path(__file__).parents[1] / "tests" / "real_clip" / "annotations.json"
@@ -101,7 +102,9 @@ def read_labels(path: Path) -> Labels:
     return Labels(truth, tuple(frames))
 
 
-def label_figures(net: VisTR, labels: Labels, clip: Path) -> dict[str, float]:
+def label_figures(
+    net: VisTR, labels: Labels, clip: Path, stride: Auto | int = "auto"
+) -> dict[str, float]:
     """Score the stream's results on the labelled frames.
 
     Results below the stream's threshold are not there to be found, which bounds AP.
@@ -110,6 +113,7 @@ def label_figures(net: VisTR, labels: Labels, clip: Path) -> dict[str, float]:
         net: On its device.
         labels: Of the clip.
         clip: The video.
+        stride: New frames per window.
 
     Returns:
         Mask AP and AP50 of the frames, each by itself and with its track's score; tube AP and AP50
@@ -119,7 +123,7 @@ def label_figures(net: VisTR, labels: Labels, clip: Path) -> dict[str, float]:
         SourceError: The clip cannot be read, or is not what the labels are of.
         ConfigError: TrackEval is not installed.
     """
-    video, results = stream_results(net, clip, clip.name)
+    video, results = stream_results(net, clip, clip.name, stride)
     if video.size != labels.video.size or labels.frames[-1] >= video.frames:
         raise SourceError(
             f"{clip}: {video.frames} frames of {_size(video)}, but labels of frame "
