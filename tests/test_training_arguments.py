@@ -37,7 +37,7 @@ def test_nothing_of_a_config_file_is_lost(
     config.write_text(text)
     assert main([f"--out={tmp_path / 'out'}", f"--config={config}"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"error: {message}")
+    assert error.removeprefix("error: ").removeprefix(f"config {config}: ").startswith(message)
     assert len(error.splitlines()) == 1
 
 

@@ -72,6 +72,14 @@ def test_masks_and_tokens_without_a_weight_are_left_out() -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["dice", "focal", "token", "token_box"])
+def test_each_loss_of_masks_and_tokens_may_be_the_only_one(name: str) -> None:
+    weights = {**dict.fromkeys(["dice", "focal", "token", "token_box"], 0.0), name: 1.0}
+    batch = random_batch([[2]])
+    parts = judged(random_answers(batch), batch, LossConfig(**weights))  # type: ignore[arg-type]
+    assert parts[name] > 0
+
+
 @pytest.mark.parametrize("absent", BOTH)
 def test_padding_changes_no_loss(absent: Absent) -> None:
     batch = random_batch([[2, 2, 5], [1]])

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -17,7 +18,7 @@ import torch
 from streamer.errors import SourceError, StreamError
 from tests.training_cases import random_clip
 from training.clip import Clip
-from training.feed import BatchShape, StepBatches, batches
+from training.feed import BatchShape, FeedError, StepBatches, batches
 from training.sources import DrawnVideos
 from training.targets import Batch
 from training.youtube_vis import YouTubeVis
@@ -96,16 +97,28 @@ def test_a_process_that_is_gone_is_an_error_of_one_line() -> None:
 
 
 class Exhausted(Rectangles):
-    """The same; the other process finds no memory."""
+    """The same; PyTorch finds no memory in the other process."""
 
     def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
-        raise RuntimeError("not enough memory: you tried to allocate 9 bytes")
+        raise RuntimeError("not enough memory: you tried to allocate 9 bytes\n\nC++ stack:\n#1")
+
+
+class Refused(Rectangles):
+    """The same; OpenCV refuses what the other process asks it for."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        cv2.resize(np.zeros((4, 4), np.uint8), (0, 4))
+        raise AssertionError
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
-def test_why_a_process_failed_is_said() -> None:
-    with pytest.raises(StreamError, match="the batches failed: not enough memory: you tried"):
-        list(batches(StepBatches(Exhausted(), SHAPE, seed=0, steps=1), 0))
+@pytest.mark.parametrize(
+    ("source", "reason"), [(Exhausted(), "not enough memory: you tried.*"), (Refused(), "OpenCV.*")]
+)
+def test_why_a_process_failed_is_said_in_one_line(source: Rectangles, reason: str) -> None:
+    with pytest.raises(FeedError) as error:
+        list(batches(StepBatches(source, SHAPE, seed=0, steps=1), 0))
+    assert re.fullmatch(f"a process that makes the batches failed: {reason}", str(error.value))
 
 
 @pytest.fixture

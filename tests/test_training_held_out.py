@@ -12,6 +12,7 @@ from pycocotools import mask as coco_mask
 from benchmarks.annotations import GroundTruth, Result, Truth, Video
 from benchmarks.average_precision import average_precision
 from model import VisTR
+from streamer.window import Prediction
 from tests.evaluated import SIZE, pictures, sure_vistr, write_assets
 from training.assets import Assets
 from training.clip import Clip
@@ -94,6 +95,22 @@ def test_what_is_found_counts_in_full() -> None:
     row = tube_rows(net, {"own": Answers(net)}, 2)["own"]
     assert row.pop("objects") == 8
     assert row == pytest.approx(dict.fromkeys(row, 1.0))
+
+
+def test_a_row_with_pixels_only_where_it_is_not_present_is_no_result() -> None:
+    masks = np.full((2, 2, 4, 4), -1, np.float32)
+    masks[0] = 1  # both rows have pixels in the first frame alone
+    prediction = Prediction(
+        scores=np.array([0.9, 0.8], np.float32),
+        class_votes=np.eye(3, dtype=np.float32)[1:],
+        embeddings=np.zeros((2, 1), np.float32),
+        boxes=np.zeros((2, 2, 4), np.float32),
+        presence=np.array([[False, True], [True, True]]),
+        masks=masks,
+        colours=np.zeros((2, 2, 0), np.float32),
+    )
+    (result,) = results_of(1, prediction, (8, 8))
+    assert (result.category_id, result.tube.areas.tolist()) == (2, [64, 0])
 
 
 def test_figures_are_those_of_training_and_the_same_again(library: Library) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from benchmarks.annotations import Result, Video
 from model import save_vistr
+from streamer.config import SHIPPED_CLIP
 from streamer.errors import SourceError
 from tests.clips import make_clip
 from tests.evaluated import pictures, sure_vistr, write_labels
-from training.real_clip import load_for_evaluation, read_labels, real_clip_figures
+from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
 from training.streaming import stream_results
 
 LABELLED = (0, 7, 14, 21, 28)
@@ -46,15 +47,19 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
     return Case(clip, weights, *stream_results(load_for_evaluation(weights), clip, "clip"))
 
 
+def figures_of(case: Case, labels: Path, clip: Path) -> dict[str, float]:
+    return label_figures(load_for_evaluation(case.weights), read_labels(labels), clip)
+
+
 def test_the_streams_own_results_as_labels_are_found_whole(tmp_path: Path, case: Case) -> None:
     write_labels(tmp_path / "labels.json", case.video, case.results, LABELLED)
-    figures = real_clip_figures(case.weights, tmp_path / "labels.json", case.clip)
+    figures = figures_of(case, tmp_path / "labels.json", case.clip)
     assert figures.pop("tracks") == figures.pop("objects") == len(case.results) > 1
     assert figures == pytest.approx(PERFECT)
 
 
 def test_the_labels_in_the_repository_fit_the_clip_that_ships(case: Case) -> None:
-    figures = real_clip_figures(case.weights)
+    figures = figures_of(case, ANNOTATIONS, SHIPPED_CLIP)
     assert figures["objects"] == 9
     assert list(figures)[: len(PERFECT)] == list(PERFECT)
 
@@ -64,7 +69,7 @@ def test_labels_of_other_frames_are_not(tmp_path: Path, case: Case) -> None:
     content = write_labels(path, case.video, case.results, LABELLED)
     content["videos"][0]["frames"] = [index + 4 for index in LABELLED]
     path.write_text(json.dumps(content))
-    figures = real_clip_figures(case.weights, path, case.clip)
+    figures = figures_of(case, path, case.clip)
     assert figures["mask AP"] < 1
     assert figures["HOTA"] < 1
 
@@ -77,7 +82,7 @@ def test_frames_by_themselves_know_no_identities(tmp_path: Path, case: Case) -> 
     first["segmentations"] = [*first["segmentations"][:2], None, None, None]
     content["annotations"].append(first | {"id": 100, "segmentations": rest})
     path.write_text(json.dumps(content))
-    figures = real_clip_figures(case.weights, path, case.clip)
+    figures = figures_of(case, path, case.clip)
     assert figures["mask AP"] == pytest.approx(1)
     assert figures["DetA"] == pytest.approx(1)
     assert figures["AssA"] < 1
@@ -122,4 +127,4 @@ def test_labels_of_another_clip_are_refused(tmp_path: Path, case: Case) -> None:
         make_clip(other, frames=length, size=size)
         expected = f"other.mp4: {length} frames of 64x{size[0]}, but labels of frame 28 and 64x48"
         with pytest.raises(SourceError, match=expected):
-            real_clip_figures(case.weights, tmp_path / "labels.json", other)
+            figures_of(case, tmp_path / "labels.json", other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from model import load_vistr
-from streamer.errors import ConfigError, DeviceError, SourceError
+from streamer.errors import CheckpointError, ConfigError, DeviceError, SinkError, SourceError
 from tests.json_lines import json_lines
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
@@ -22,6 +22,7 @@ from training.clip import Clip
 from training.criterion import losses
 from training.divergence import DivergedError
 from training.feed import FeedError
+from training.resume import alone
 from training.run import Run
 from training.run_config import DataConfig, TrainConfig
 from training.sources import DrawnVideos
@@ -329,14 +330,87 @@ def test_what_was_learnt_before_a_process_is_gone_is_kept(whole: TrainConfig) ->
     assert read_checkpoint(run.config.checkpoint)["step"] == run.step
 
 
-@pytest.mark.parametrize("name", ["losses.jsonl", "figures.jsonl"])
-def test_the_logs_of_a_run_that_has_no_checkpoint_are_left_alone(tmp_path: Path, name: str) -> None:
-    log = tmp_path / name
-    log.write_text('{"step": 1, "AP": 0.5}\n')
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_that_fails_in_its_first_step_binds_none_that_begins_there_later(
+    whole: TrainConfig, tmp_path: Path
+) -> None:
+    assert whole.data.images is not None
+    shutil.copytree(whole.data.images, tmp_path / "images")
+    run = Run(replace(whole, out=tmp_path, data=replace(whole.data, images=tmp_path / "images")))
+    for image in (tmp_path / "images").glob("*/*.jpg"):
+        image.write_bytes(b"no picture")
+    with pytest.raises(SourceError, match="video"):
+        run.go()
+    assert not run.config.checkpoint.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_two_runs_in_one_folder_do_not_mix(whole: TrainConfig) -> None:
+    config = replace(whole, out=whole.out.with_name("both"))
+    first, second = Run(config), Run(config)
+    learn = first._learn
+
+    def disturbed(batch: Batch) -> dict[str, float]:
+        for start in (second.go, lambda: Run(config)):
+            with pytest.raises(SinkError, match=r"both/run\.lock: another run writes it"):
+                start()
+        return learn(batch)
+
+    first._learn = disturbed  # type: ignore[method-assign]
+    first.go()
+    assert json_lines(config.out / "losses.jsonl") == json_lines(whole.out / "losses.jsonl")
+
+
+def test_a_folder_that_another_run_writes_is_refused_before_anything_is_read(
+    tmp_path: Path,
+) -> None:
+    config = TrainConfig(out=tmp_path, start=tmp_path / "none.pt", device="cpu")
+    with alone(config.lock), pytest.raises(SinkError, match=r"run\.lock: another run writes it"):
+        Run(config)
+    with pytest.raises(CheckpointError, match=r"none\.pt"):
+        Run(config)
+
+
+@pytest.mark.parametrize(("name", "step"), [("losses.jsonl", 101), ("figures.jsonl", 1)])
+def test_the_logs_of_a_run_that_has_no_checkpoint_are_left_alone(
+    tmp_path: Path, name: str, step: int
+) -> None:
+    log, content = tmp_path / name, f'{{"step": {step}, "AP": 0.5}}\n'
+    log.write_text(content)
     message = f"which has a {name} but no checkpoint.pt to go on from; allowed: another folder"
     with pytest.raises(ConfigError, match=message):
         Run(TrainConfig(out=tmp_path, start=tmp_path / "none.pt", device="cpu"))
-    assert log.read_text() == '{"step": 1, "AP": 0.5}\n'
+    assert log.read_text() == content
+
+
+def test_the_losses_of_a_run_that_never_got_to_a_checkpoint_are_no_obstacle(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "losses.jsonl").write_text('{"step": 1, "label": 0.5}\n{"step": 100, "lab": 1}\n')
+    with pytest.raises(CheckpointError, match=r"none\.pt"):  # it goes on to what it starts from
+        Run(TrainConfig(out=tmp_path, start=tmp_path / "none.pt", device="cpu"))
+
+
+@pytest.fixture
+def rounding() -> Iterator[tuple[Any, Any]]:
+    """Where PyTorch keeps whether it rounds to TF32; as before at the end."""
+    places = (torch.backends.cudnn, torch.backends.cuda.matmul)
+    before = [place.allow_tf32 for place in places]
+    yield places
+    for place, rounds in zip(places, before, strict=True):
+        place.allow_tf32 = rounds
+
+
+@pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("auto", True)])
+def test_only_auto_rounds_to_tf32_and_then_matrices_and_convolutions(
+    rounding: tuple[Any, Any], whole: TrainConfig, precision: Any, rounded: bool
+) -> None:
+    for place in rounding:
+        place.allow_tf32 = not rounded
+    Run(replace(whole, precision=precision))
+    assert [place.allow_tf32 for place in rounding] == [rounded, rounded]
 
 
 def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> None:
@@ -349,8 +423,9 @@ def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> Non
 def test_an_answer_that_is_no_number_ends_the_run(whole: TrainConfig) -> None:
     run = Run(replace(whole, out=whole.out.with_name("diverged")))
     run._trainee.net.vistr.class_embed.weight.data[:] = torch.nan
-    with pytest.raises(DivergedError, match="the loss is nan in step 1"):
+    with pytest.raises(DivergedError, match=r"the loss is nan in step 1: a lower rate may help$"):
         run.go()
+    assert not run.config.checkpoint.exists()
 
 
 @pytest.mark.slow
@@ -370,9 +445,10 @@ def test_a_run_writes_the_network_that_it_has_trained(whole: TrainConfig) -> Non
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_run_that_has_its_steps_says_so(
-    whole: TrainConfig, caplog: pytest.LogCaptureFixture
+    whole: TrainConfig, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = json_lines(whole.out / "losses.jsonl")
     Run(whole).go()
     assert "has 4 steps already: nothing is left" in caplog.text
+    assert capsys.readouterr().err == ""  # no progress
     assert json_lines(whole.out / "losses.jsonl") == before

@@ -90,16 +90,23 @@ def test_what_is_no_object_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("weights", "side", "message"),
+    ("checkpoint", "weights", "side", "message"),
     [
-        ("out.bin", "48", "does not end in .safetensors"),
-        ("out.safetensors", "-5", "'-5' is no whole number from 32 on"),
+        ("none.pt", "out.bin", "48", "does not end in .safetensors"),
+        ("none.pt", "out.safetensors", "-5", "'-5' is no whole number from 32 on"),
+        # Of a run of single frames, its window has one frame.
+        ("network.safetensors", "out.safetensors", "48", "does not end in .pt"),
     ],
 )
 def test_wrong_arguments_are_named_before_anything_is_read(
-    run: Path, weights: str, side: str, message: str, capsys: pytest.CaptureFixture[str]
+    run: Path,
+    checkpoint: str,
+    weights: str,
+    side: str,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([str(run / "none.pt"), str(run / weights), f"--short_side={side}"])
+        main([str(run / checkpoint), str(run / weights), f"--short_side={side}"])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err

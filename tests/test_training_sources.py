@@ -59,18 +59,27 @@ def test_of_too_many_objects_the_largest_are_kept_and_the_videos_counted(
     videos: YouTubeVis, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        source = DrawnVideos(videos, 2, augment=False)
-        DrawnVideos(videos, 4, augment=False)
-    clips = [draw(source) for _ in range(3)]
+        source = DrawnVideos(videos, 2, augment=True)
+        DrawnVideos(videos, 4, augment=True)
+    clips = [draw(source, seed) for seed in range(3)]
     whole = videos.clip(0, 3, SIZE, np.random.default_rng(0))
     areas = whole.masks.sum(axis=(1, 2, 3))
     largest = sorted(np.argsort(areas)[-2:])
     for clip in clips:
-        assert (clip.masks == whole.masks[largest]).all()
+        assert (clip.masks.sum(axis=(1, 2, 3)) == areas[largest]).all()
         assert (clip.category_ids == whole.category_ids[largest]).all()
-    assert len(caplog.records) == 1
-    assert "1 videos have more objects than the network's 2 slots" in caplog.text
-    assert "the first is video 1" in caplog.text
+    (message,) = caplog.messages
+    assert message.startswith(
+        f"{videos.path}: 1 videos have more objects than the network's 2 slots"
+    )
+    assert message.endswith("the first is video 1")
+
+
+def test_clips_to_evaluate_on_keep_objects_that_the_network_has_no_slot_for(
+    videos: YouTubeVis, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(draw(DrawnVideos(videos, 2, augment=False)).masks) == 4
+    assert not caplog.messages
 
 
 def test_the_evaluation_takes_the_videos_of_a_data_set_in_turn(tmp_path: Path) -> None:
@@ -95,6 +104,36 @@ def test_category_ids_that_are_not_counted_from_1_are_refused(
     with pytest.raises(SourceError, match="expected 1 to 2, each once") as refused:
         category_names(tmp_path / "a.json")
     assert repr(category_id) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([], "there are no categories"),
+        ([2, 1, 1], "no category has the id 3; the ids are 2, 1, expected 1 to 3, each once"),
+        (
+            [*range(11), 12],
+            "no category has the id 11; the ids are 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, "
+            "expected 1 to 12, each once",
+        ),
+    ],
+)
+def test_which_category_id_is_not_there_is_said(
+    tmp_path: Path, ids: list[int], message: str
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"categories": [{"id": i, "name": f"n{i}"} for i in ids]}))
+    with pytest.raises(SourceError) as refused:
+        category_names(path)
+    assert str(refused.value) == f"{path}: {message}"
+
+
+def test_many_category_ids_are_cut_short(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"categories": [{"id": i, "name": "n"} for i in range(1000)]}))
+    with pytest.raises(SourceError, match="no category has the id 1000; ") as refused:
+        category_names(path)
+    assert len(str(refused.value)) < len(str(path)) + 150
 
 
 @pytest.mark.parametrize("name", ["", None, 3, "dog"])

@@ -263,13 +263,17 @@ def test_networks_are_kept_with_another_short_side(tmp_path: Path) -> None:
     assert same(other.state_dict(), net.state_dict())
 
 
-def test_a_file_that_does_not_fit_is_an_error_that_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [100, 10_000])  # the file says so at its end, or amidst
+def test_a_file_that_does_not_fit_is_an_error_that_leaves_nothing(
+    tmp_path: Path, count: int
+) -> None:
     trainee = tiny_trainee()
+    content = {str(i): torch.zeros(count) for i in range(20)}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
     try:
-        with pytest.raises(SinkError, match=r"checkpoint\.pt: "):
-            write_checkpoint(tmp_path / "checkpoint.pt", {"trainee": trainee.state_dict()})
+        with pytest.raises(SinkError, match=r"checkpoint\.pt: File too large$"):
+            write_checkpoint(tmp_path / "checkpoint.pt", content)
         with pytest.raises(SinkError, match=r"net\.safetensors: "):
             write_network(trainee.net, tmp_path / "net.safetensors")
     finally:

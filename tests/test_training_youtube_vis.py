@@ -107,6 +107,17 @@ def test_whole_clips_come_back(root: Path, index: int) -> None:
     assert np.abs(found.frames.astype(int) - written.frames).max() <= 5
 
 
+@pytest.mark.parametrize("name", ["a\nb.jpg", "\ud800.jpg"])
+def test_a_name_that_cannot_be_printed_is_escaped(
+    root: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    edited(root, lambda content: content["videos"][SHORT]["file_names"].__setitem__(0, name))
+    open_set(root, skip_bad=True)
+    message = caplog.messages[0]
+    assert message.endswith(f"{str(root / 'JPEGImages' / name)!r}: no such file")
+    assert message.isprintable()
+
+
 def test_the_evaluation_reads_what_is_written(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,7 +25,7 @@ Interrupted (Ctrl-C), it finishes the step and keeps a checkpoint; the same comm
 GROUP = "a mapping of its options"
 
 # How jsonargparse says that a value is not of an option's type, or that a group is none.
-_WRONG_TYPE = re.compile(r'Parser key "(?P<name>[\w.]+)": .*(Given|Got) value: (?P<value>.*)')
+_WRONG_TYPE = re.compile(r'Parser key "(?P<name>[\w.]+)": .*(Given|Got) value:\s*(?P<value>.*)')
 _NO_GROUP = re.compile(r'Parser key "(?P<name>[\w.]+)": Unable to load config \'(?P<value>.*?)\'')
 
 

@@ -38,10 +38,8 @@ class Divergence:
             DivergedError: It is not.
         """
         if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss} in step {step}: a lower rate may help; {self._kept} is of "
-                "the step before"
-            )
+            kept = f"; {self._kept} is of the step before" if step > 1 else ""
+            raise DivergedError(f"the loss is {loss} in step {step}: a lower rate may help{kept}")
 
     def allows(self, norm: Tensor, step: int) -> bool:
         """Whether the gradient of a step, whose length this is, may change the weights.

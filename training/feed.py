@@ -23,9 +23,6 @@ AHEAD = 4
 """Batches that each process has ready before they are asked for."""
 
 
-FAILED = "a process that makes the batches failed"
-
-
 class FeedError(StreamError):
     """A process that makes the batches failed, as for want of memory."""
 
@@ -146,8 +143,8 @@ class _Sender(Dataset[_Sent]):
             batch = self._steps[step]
         except StreamError as error:
             batch = error
-        except (RuntimeError, MemoryError) as error:
-            batch = FeedError(f"{FAILED}: {str(error).strip() or type(error).__name__}")
+        except (RuntimeError, MemoryError, cv2.error) as error:
+            batch = _failed(error)
         source = self._steps.source
         found = source.left_out if isinstance(source, LeavingOut) else ()
         new, self._told = found[self._told :], len(found)
@@ -211,7 +208,13 @@ def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
     try:
         yield from sending
     except RuntimeError as error:  # of PyTorch, for a process that is gone
-        raise FeedError(f"{FAILED}: {error}") from error
+        raise _failed(error) from error
+
+
+def _failed(error: Exception) -> FeedError:
+    """The same in one line: PyTorch's may go on with a stack."""
+    reason = (str(error).strip() or repr(error)).splitlines()[0]
+    return FeedError(f"a process that makes the batches failed: {reason}")
 
 
 def _prepare(_: int) -> None:

@@ -13,10 +13,10 @@ from benchmarks.tracking import tracking_figures
 from benchmarks.tubes import Tube
 from model import VisTR
 from streamer.assembly import load
-from streamer.config import SHIPPED_CLIP, StreamConfig
+from streamer.config import StreamConfig
 from streamer.errors import SourceError
 from streamer.json_file import read_json
-from streamer.source_options import Auto
+from streamer.option_check import Auto
 from training.streaming import stream_results
 
 ANNOTATIONS = Path(__file__).parents[1] / "tests" / "real_clip" / "annotations.json"
@@ -42,25 +42,6 @@ class Labels:
         """The labelled frames as a video."""
         (video,) = self.truth.videos.values()
         return video
-
-
-def real_clip_figures(
-    weights: Path | None, annotations: Path = ANNOTATIONS, clip: Path = SHIPPED_CLIP
-) -> dict[str, float]:
-    """What weights are worth on a real clip, streamed with the default settings: `label_figures`.
-
-    Args:
-        weights: As `vistr-stream --weights`; None takes the default ones.
-        annotations: As `read_labels` takes it.
-        clip: That the labels are of.
-
-    Raises:
-        CheckpointError: The weights cannot be loaded.
-        SourceError: The clip or the labels cannot be read, or do not fit each other.
-        ConfigError: TrackEval is not installed.
-    """
-    labels = read_labels(annotations)
-    return label_figures(load_for_evaluation(weights), labels, clip)
 
 
 def load_for_evaluation(weights: Path | None) -> VisTR:

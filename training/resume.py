@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import zip_longest
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from model import Architecture
 from streamer.errors import ConfigError
 from streamer.option_check import check
+from streamer.output_path import open_alone, writing
 from training.network import Trainee
 from training.run_config import TrainConfig
 from training.step_log import logged_steps
@@ -73,19 +75,44 @@ def restore(
     return steps
 
 
-def check_unused(config: TrainConfig, logs: Iterable[Path]) -> None:
+def check_unused(config: TrainConfig, losses: Path, figures: Path) -> None:
     """See that a run that begins wipes no logs of another one.
 
+    Losses up to the first checkpoint are worth nothing without it: they may be of a run that was
+    killed before, or found no room for it.
+
+    Args:
+        config: Of the run that begins.
+        losses: Log of the steps.
+        figures: Log of the evaluations.
+
     Raises:
-        ConfigError: A log holds something.
+        ConfigError: A log holds something else.
         SourceError: One cannot be read.
     """
-    for log in logs:
-        if logged_steps(log):
+    first = min(config.checkpoint_every, config.evaluate_every, config.steps)
+    for log, worthless in ((losses, first), (figures, 0)):
+        if max(logged_steps(log), default=0) > worthless:
             raise ConfigError(
                 f"out is {config.out}, which has a {log.name} but no {config.checkpoint.name} to "
                 "go on from; allowed: another folder, or this one without its logs"
             )
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """While in this context, no other run writes into a folder.
+
+    Args:
+        lock: A file there, empty; it stays.
+
+    Raises:
+        SinkError: Another run does, or the file cannot be made.
+    """
+    with writing(lock):
+        held = open(lock, "wb", opener=open_alone)  # noqa: SIM115 - closed below
+    with held:
+        yield
 
 
 def _listed(sizes: Mapping[str, Any], names: Iterable[str]) -> str:

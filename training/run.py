@@ -15,7 +15,7 @@ from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
 from streamer.errors import ConfigError, DeviceError, SourceError, StreamError
 from streamer.option_check import check
-from streamer.output_path import check_folder, make_folder
+from streamer.output_path import check_folder, check_unwritten, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
@@ -23,7 +23,7 @@ from training.divergence import DivergedError, Divergence
 from training.feed import BatchShape, FeedError, LeavingOut, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
-from training.resume import check_unused, restore
+from training.resume import alone, check_unused, restore
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
@@ -66,12 +66,13 @@ class Run:
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device, or it failed, or ran out of memory.
-        SinkError: The folder cannot be made or written to.
+        SinkError: The folder cannot be made or written to, or another run writes it.
         DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         check_folder(str(config.out))
+        check_unwritten(config.lock)
         self.config = config
         self.step = 0
         self.stopping = False
@@ -83,11 +84,11 @@ class Run:
         self._bf16 = config.precision == "bf16" or (
             config.precision == "auto" and is_cpu and calculates_bf16(self._device)
         )
-        if config.precision == "auto":
-            torch.backends.cuda.matmul.allow_tf32 = True
+        is_rounded = config.precision == "auto"  # to TF32; PyTorch does by itself in convolutions
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = is_rounded
         saved = read_checkpoint(config.checkpoint) if config.checkpoint.exists() else None
         if saved is None:
-            check_unused(config, (self._losses, self._figures))
+            check_unused(config, self._losses, self._figures)
         trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
         if saved is None:
@@ -112,8 +113,6 @@ class Run:
         make_folder(config.out)
         if saved is not None:
             self.step = restore(saved, self._trainee, self._optimiser, config)
-        for lines in (self._losses, self._figures):
-            cut(lines, self.step)
 
     def _first_network(self, *, resumed: bool) -> Trainee:
         """What the run starts from; where it goes on, only the sizes of that count."""
@@ -132,6 +131,12 @@ class Run:
             StreamError: As of the class. What was learnt before an error of the data or of the
                 device, or of diverging losses, is kept.
         """
+        with alone(self.config.lock):
+            for lines in (self._losses, self._figures):
+                cut(lines, self.step)
+            self._go_on()
+
+    def _go_on(self) -> None:
         config = self.config
         if self._figures_are_due():
             self._evaluate()
@@ -139,16 +144,16 @@ class Run:
                 return
         if self.step >= config.steps:
             log.warning("%s has %d steps already: nothing is left", config.out, self.step)
+            return
         try:
             self._train()
         except (SourceError, FeedError, DivergedError):
             self._keep()  # what was learnt before: a step that fails leaves the weights alone
             raise
         except DeviceError:
-            if self.step:  # or else nothing was learnt, and the options may change freely
-                # Memory runs out before the weights change. A device that is lost gives none back.
-                with suppress(StreamError):
-                    self._keep()
+            # Memory runs out before the weights change. A device that is lost gives none back.
+            with suppress(StreamError):
+                self._keep()
             raise
         self._say_left_out()
 
@@ -171,6 +176,8 @@ class Run:
                 break
 
     def _keep(self) -> None:
+        if not self.step:  # nothing was learnt, and the options may change freely
+            return
         short_side = self.config.short_sides[-1]
         state = checkpoint(self._trainee, self._optimiser, self.step, short_side)
         write_checkpoint(self.config.checkpoint, state)

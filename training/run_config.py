@@ -75,7 +75,8 @@ class TrainConfig:
         pixels: Pixels of all frames in a step.
         short_sides: Shorter sides of the frames in pixels, one of them for each step. The last one
             is what the finished network expects.
-        aspects: Ratios of width to height, one of them for each step; videos are stretched to it.
+        aspects: Ratios of width to height from 0.05 to 20, one of them for each step; videos are
+            stretched to it.
         steps: Steps of the run.
         rate: Learning rate at its highest.
         backbone_rate: The same for the backbone; 0 leaves it as it is, which saves its backward
@@ -91,7 +92,8 @@ class TrainConfig:
         evaluate_clips: Held-out clips of each evaluation.
         precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 on
             CPUs that calculate in it (others imitate it, ten times slower), fp32 elsewhere, with
-            products in TF32 on CUDA, where gradients in bf16 were no numbers now and then.
+            products and convolutions in TF32 on CUDA, where gradients in bf16 were no numbers now
+            and then.
         device: Where the network runs.
         threads: Threads on the CPU; 0 leaves it to torch.
         workers: Processes that compose batches or read them. One keeps up with a few CPU cores; a
@@ -137,10 +139,15 @@ class TrainConfig:
                 f"short_sides are {self.short_sides}, expected one or more, from "
                 f"{MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}"
             )
-        if not self.aspects or not all(0 < aspect < math.inf for aspect in self.aspects):
-            raise ConfigError(f"aspects are {self.aspects}, expected one or more positive ratios")
+        fits = all(0.05 <= aspect <= 20 for aspect in self.aspects or (0,))
+        check(fits, "aspects", self.aspects, "one or more, from 0.05 to 20")
 
     @property
     def checkpoint(self) -> Path:
         """What the run goes on from."""
         return self.out / "checkpoint.pt"
+
+    @property
+    def lock(self) -> Path:
+        """What keeps other runs out of the folder."""
+        return self.out / "run.lock"

@@ -82,13 +82,20 @@ def _safetensors(text: str) -> Path:
     return path
 
 
+def _checkpoint(text: str) -> Path:
+    # The weights beside it may be of a part of the window.
+    if not text.endswith(".pt"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .pt")
+    return Path(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training.ship",
         description="Write the weights of a training run, in half precision.",
     )
     add = parser.add_argument
-    add("checkpoint", type=Path, help="checkpoint.pt of the run")
+    add("checkpoint", type=_checkpoint, help="checkpoint.pt of the run")
     add("weights", type=_safetensors, help="file to write, ending in .safetensors")
     short_side = partial(whole_number, first=32)
     text = "of the input, in pixels, from 32 on; without it, the last one of the run"

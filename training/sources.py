@@ -52,7 +52,8 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
 
     Args:
         config: Where it is.
-        slots: Objects that a clip has at most: those with the fewest pixels are left out.
+        slots: Objects that a clip to learn from has at most: those with the fewest pixels are left
+            out. An evaluation asks for all.
 
     Raises:
         ConfigError: Options contradict each other.
@@ -101,13 +102,15 @@ def category_names(annotations: Path) -> tuple[str, ...]:
     listed = content.get("categories") if isinstance(content, dict) else None
     if not isinstance(listed, list):
         raise SourceError(f"{annotations}: there is no list of categories")
+    if not listed:
+        raise SourceError(f"{annotations}: there are no categories")
     entries = [entry for entry in listed if isinstance(entry, dict)]
     names = {repr(entry.get("id")): entry.get("name") for entry in entries}
     expected = [str(category_id) for category_id in range(1, len(listed) + 1)]
-    if not names or sorted(names) != sorted(expected):
+    if missing := [category_id for category_id in expected if category_id not in names]:
         raise SourceError(
-            f"{annotations}: the category ids are {', '.join(sorted(names))}, expected 1 to "
-            f"{len(listed)}, each once"
+            f"{annotations}: no category has the id {missing[0]}; the ids are "
+            f"{', '.join(names):.60}, expected 1 to {len(listed)}, each once"
         )
     found: list[str] = []
     for category_id in expected:
@@ -127,8 +130,9 @@ class DrawnVideos:
 
     Args:
         videos: The data set.
-        slots: Most objects of a clip.
-        augment: Whether clips are mirrored at random, and look as other cameras would show them.
+        slots: Most objects of a clip to learn from.
+        augment: Whether clips are to learn from: mirrored at random, as other cameras would show
+            them, and with the largest objects alone where there are too many.
     """
 
     videos: YouTubeVis
@@ -136,11 +140,11 @@ class DrawnVideos:
     augment: bool
 
     def __post_init__(self) -> None:
-        if crowded := self.videos.crowded(self.slots):
+        if self.augment and (crowded := self.videos.crowded(self.slots)):
             log.warning(
-                "%d videos have more objects than the network's %d slots; of their clips only the "
-                "largest are kept; the first is video %d",
-                *(len(crowded), self.slots, crowded[0]),
+                "%s: %d videos have more objects than the network's %d slots; of their clips only "
+                "the largest are learnt; the first is video %d",
+                *(self.videos.path, len(crowded), self.slots, crowded[0]),
             )
 
     def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
@@ -155,9 +159,10 @@ class DrawnVideos:
         self, index: int, rng: np.random.Generator, frames: int, size: tuple[int, int]
     ) -> Clip:
         """The same of the video at `index`."""
-        clip = self._with_room(self.videos.clip(index, frames, size, rng))
+        clip = self.videos.clip(index, frames, size, rng)
         if not self.augment:
             return clip
+        clip = self._with_room(clip)
         pixels, masks = clip.frames, clip.masks
         if rng.random() < 0.5:
             pixels, masks = pixels[:, :, ::-1], np.ascontiguousarray(masks[..., ::-1])

@@ -189,10 +189,12 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
     Raises:
         SinkError: It cannot be written.
     """
-    with replacing(path) as part:
+    with replacing(path) as part, part.open("wb") as file:
         try:
-            torch.save(content, part)
-        except RuntimeError as error:  # its writer's name for what the file system refuses
+            torch.save(content, file)
+        except RuntimeError as error:  # its writer's, after the file's; or of a device that is lost
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
             raise OSError(str(error).partition("\n")[0]) from error
 
 

@@ -18,12 +18,12 @@ from model import VisTR
 from streamer.assembly import assemble
 from streamer.config import StreamConfig
 from streamer.errors import SinkError
+from streamer.option_check import Auto
 from streamer.output import FrameResult
 from streamer.result_lines import survey
 from streamer.run import Run
 from streamer.sink_assembly import file_sinks
 from streamer.sinks.results_sink import lines_path
-from streamer.source_options import Auto
 from streamer.stats import Summary
 from streamer.window_options import WindowConfig
 from training.feed import ClipSource

@@ -71,15 +71,15 @@ def results_of(video_id: int, prediction: Prediction, size: tuple[int, int]) -> 
         size: (height, width) of the masks in pixels.
 
     Returns:
-        One result for each row that has a pixel in any frame.
+        One result for each row that has a pixel in any frame in which it is present.
     """
     results = []
     for row, votes in enumerate(prediction.class_votes):
         logits = torch.from_numpy(prediction.masks[:, row, None])
         resized = F.interpolate(logits, size, mode="bilinear", align_corners=False)[:, 0]
-        masks = (resized > 0).numpy()
+        masks = (resized > 0).numpy() & prediction.presence[:, row, None, None]
         if masks.any():
-            tube = tube_of(masks & prediction.presence[:, row, None, None])
+            tube = tube_of(masks)
             score, category_id = float(prediction.scores[row]), int(votes.argmax())
             results.append(Result(video_id, category_id, score, tube))
     return results

@@ -58,6 +58,9 @@ class YouTubeVis:
         categories: The category ids are 1 to this.
         skip_bad: Leave bad entries out; otherwise the first one is an error.
 
+    Attributes:
+        path: The JSON file.
+
     Raises:
         ConfigError: `categories` is not positive.
         SourceError: The file or the folder cannot be read, an entry is bad, or no video is left.
@@ -76,7 +79,7 @@ class YouTubeVis:
         if not images.is_dir():
             raise SourceError(f"{images}: is not a folder")
         self.skipped: Counter[str] = Counter()
-        self._path = annotations
+        self.path = annotations
         self._skip_bad = skip_bad
         self._examples: dict[str, str] = {}
         self._unusable_images: dict[str, None] = {}  # a set in order
@@ -123,11 +126,11 @@ class YouTubeVis:
             try:
                 return _draw(labelled, frames, size, rng)
             except SourceError as error:
-                line = f"{self._path}: video {labelled.video.video_id}: {error}"
+                line = f"{self.path}: video {labelled.video.video_id}: {error}"
                 if not self._skip_bad:
                     raise SourceError(line) from error
                 self.leave_out(line)
-        raise SourceError(f"{self._path}: no {self._kind} is left whose images can be read")
+        raise SourceError(f"{self.path}: no {self._kind} is left whose images can be read")
 
     def split(self, every: int) -> tuple[YouTubeVis, YouTubeVis]:
         """The videos without every `every`-th one (or the last of fewer), and these.
@@ -137,7 +140,7 @@ class YouTubeVis:
         """
         held = range(every - 1, len(self), every) or range(len(self) - 1, len(self))
         if len(self) < 2:
-            raise SourceError(f"{self._path}: one video only; val_annotations needs another")
+            raise SourceError(f"{self.path}: one video only; val_annotations needs another")
         parts = copy(self), copy(self)
         for is_held, part in enumerate(parts):
             part._videos = [
@@ -167,9 +170,9 @@ class YouTubeVis:
                 self._warn("unusable image")
 
     def _read(self, images: Path, categories: int) -> list[LabelledVideo]:
-        content, _ = read_json(self._path)
+        content, _ = read_json(self.path)
         if not isinstance(content, dict):
-            raise SourceError(f"{self._path}: expected an object, found {type(content).__name__}")
+            raise SourceError(f"{self.path}: expected an object, found {type(content).__name__}")
         videos: dict[int, LabelledVideo] = {}
         listed = list(self._entries(content, "videos"))
         ids = count_ids(record for _, record in listed)
@@ -195,7 +198,7 @@ class YouTubeVis:
                     lists.append(record.get("video_id"))
         for video_id, labelled in list(videos.items()):
             if video_id in faulty or (video_id in crowds and not labelled.objects):
-                self._count("video without all labels", f"{self._path}: video {video_id}")
+                self._count("video without all labels", f"{self.path}: video {video_id}")
                 del videos[video_id]
         return list(videos.values())
 
@@ -203,11 +206,11 @@ class YouTubeVis:
         """The entries of a list in the file, each with its name in messages."""
         records = content.get(part)
         if not isinstance(records, list):
-            raise SourceError(f"{self._path}: {part} is {records!r:.60}, expected a list")
+            raise SourceError(f"{self.path}: {part} is {records!r:.60}, expected a list")
         for position, record in enumerate(records):
             keys = NAMING_KEYS if isinstance(record, dict) else ()
             naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
-            yield f"{self._path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
+            yield f"{self.path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
 
     def _refuse(self, name: str, error: UnusableError) -> None:
         """Count an entry that cannot be used, or raise where that is an error."""

@@ -122,7 +122,8 @@ def _image(name: Any, images: Path) -> Path:
     except OSError:  # a name too long, or a folder that may not be entered
         there = False
     if not there:
-        raise UnusableError("missing image", f"{image}: no such file")
+        named = str(image) if str(image).isprintable() else repr(str(image))  # in one line
+        raise UnusableError("missing image", f"{named}: no such file")
     return image
 
 
