@@ -15,17 +15,23 @@ from jsonargparse import ArgumentParser
 
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
+from streamer.option_check import check
 from streamer.script_arguments import ScriptArguments
 
 GROUPS = {name: kind for name, kind in get_type_hints(StreamConfig).items() if is_dataclass(kind)}
 """The groups of options; their fields are options as ``--group.field``."""
 
-TYPE_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+TYPE_WORDS: dict[type, str] = {
+    **{int: "a whole number", float: "a number", bool: "true or false", str: "text"},
+    **{list: "a list of texts", tuple: "four whole numbers"},
+}
+"""What types are called; of lists and tuples, those that options have."""
 
 # How jsonargparse says that a value is not of an option's type.
 _WRONG_TYPE = re.compile(
-    r'Parser key "(?P<name>[\w.]+)": (Does not|Expected).*(Given|Got) value: (?P<value>.*)'
+    r'Parser key "(?P<name>[\w.]+)": (Does not|Expected).*(Given|Got) value:\s*(?P<value>.*)'
 )
+_INVALID_YAML = re.compile(r"Problems parsing config: (?P<text>.*)")
 _NO_OPTIONS = re.compile(r"Unexpected config: (?P<text>.*)")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --(?P<name>[^ =]+)")
 _UNKNOWN_VALUE = re.compile("unrecognized arguments: [^-]")
@@ -42,7 +48,7 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
     except argparse.ArgumentError as error:
         text = " ".join(str(error).split())
         if wrong := _WRONG_TYPE.match(text):
-            allowed = " or ".join(_allowed_values(wrong["name"]))
+            allowed = _allowed(_hints()[wrong["name"]])
             if allowed == "text":
                 allowed += " (in YAML, in quotes where it looks like something else)"
             text = f"{wrong['name']} is {wrong['value']!r}; allowed: {allowed}"
@@ -51,12 +57,13 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
             text += _did_you_mean(f"--{unknown['name']}", options)
         elif unknown := _UNKNOWN_KEY.search(text):
             name = ".".join(filter(None, (unknown["group"], unknown["name"])))
-            names = {action.dest for action in parser._actions}
-            text = f"a config has the unknown option {name!r}" + _did_you_mean(name, names)
+            text = f"unknown option {name!r}" + _did_you_mean(name, _hints())
         elif _UNKNOWN_VALUE.match(text):
             text += "; several values of an option stand without spaces: --categories person,dog"
         elif nothing := _NO_OPTIONS.search(text):
-            text = f"a config holds only {nothing['text']!r}; allowed: options with their values"
+            text = f"holds only {nothing['text']!r}; allowed: options with their values"
+        elif invalid := _INVALID_YAML.match(text):
+            text = invalid["text"].replace(' in "<unicode string>",', " in")
         elif "Unable to load config" in text:
             text += "; expected a YAML file (SOURCE stands without a flag)"
         raise ConfigError(text) from error
@@ -67,18 +74,16 @@ def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
-    """Refuse options that a file names without a value, unless None is allowed.
+    """Refuse options that are named without a value, unless None is allowed, and empty texts.
 
     Raises:
         ConfigError: There is one.
     """
-    groups = {"": StreamConfig} | GROUPS
-    for group, kind in groups.items():
-        for field, hint in get_type_hints(kind).items():
-            name = f"{group}.{field}" if group else field
-            if name in values and values[name] is None and NoneType not in get_args(hint):
-                allowed = " or ".join(_words(hint))
-                raise ConfigError(f"{name} is empty; allowed: {allowed}")
+    for name, hint in _hints().items():
+        if name in values and values[name] is None and NoneType not in get_args(hint):
+            raise ConfigError(f"{name} is empty; allowed: {_allowed(hint)}")
+        is_text = hint in {str, str | None}
+        check(not is_text or values.get(name) != "", name, "", "text that is not empty")
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:
@@ -86,19 +91,22 @@ def _did_you_mean(name: str, known: Collection[str]) -> str:
     fields = {each: re.split(r"\.|--", each)[-1] for each in sorted(known)}
     field = re.split(r"\.|--", name)[-1]
     near = difflib.get_close_matches(field, fields.values(), n=1)
-    close = [each for each, of in fields.items() if of in near]
+    close = [each for each, part in fields.items() if part in near]
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
-def _allowed_values(name: str) -> Iterator[str]:
-    """What an option takes, in words."""
-    group, _, field = name.rpartition(".")
-    hints = (
-        get_type_hints(GROUPS[group])
-        if group
-        else get_type_hints(StreamConfig) | get_type_hints(ScriptArguments)
-    )
-    yield from _words(hints[field])
+def _hints() -> dict[str, Any]:
+    """The types of all options, by their names."""
+    hints = get_type_hints(StreamConfig) | get_type_hints(ScriptArguments)
+    del hints["cleaned_folders"]  # no option of its own
+    for group, kind in GROUPS.items():
+        hints |= {f"{group}.{field}": hint for field, hint in get_type_hints(kind).items()}
+    return hints
+
+
+def _allowed(hint: Any) -> str:
+    """What an option of a type takes, in words."""
+    return " or ".join(_words(hint))
 
 
 def _words(hint: Any) -> Iterator[str]:
@@ -108,4 +116,4 @@ def _words(hint: Any) -> Iterator[str]:
         for part in get_args(hint):
             yield from _words(part)
     elif hint is not type(None):
-        yield TYPE_WORDS.get(hint, "a list")
+        yield TYPE_WORDS[get_origin(hint) or hint]

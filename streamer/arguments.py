@@ -20,7 +20,7 @@ from jsonargparse import (
 from streamer import __version__
 from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
 from streamer.config import StreamConfig
-from streamer.config_file import has_options
+from streamer.config_file import has_options, naming
 from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -97,12 +97,14 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
         """Apply the file's values.
 
         Raises:
-            ConfigError: It holds what no option takes.
-            SourceError: There is no such file, or it is not text.
+            ConfigError: It is no text, or holds what no option takes.
+            SourceError: There is no such file, or it cannot be read.
         """
         path = find_config(values)
         if has_options(path, SCRIPT_NAMES):
-            super().__call__(parser, cfg, str(path), option_string)
+            with naming(path), one_line_errors(parser):
+                parser.parse_path(str(path))  # alone: of values that are merged no file is known
+                super().__call__(parser, cfg, str(path), option_string)
 
 
 def find_config(name: str) -> Path:
@@ -159,17 +161,27 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
         StreamConfig, skip={"input", "quiet", "cleaned_folders", *REPEATABLE}
     )
     parser.add_class_arguments(ScriptArguments)
+    _adapt(parser)
+    return parser, source
+
+
+def _adapt(parser: ArgumentParser) -> None:
+    """Give options their older names, and take away what jsonargparse adds."""
     for action in parser._actions:
         if action.dest in GROUPS:
             # A group can also be a file of its own: one more thing to explain, for little.
             action.help = argparse.SUPPRESS
+        if action.dest == "print_config":
+            action.help = (
+                "Print the options as given, and exit; ranges are checked in a run. "
+                "--print_config=skip_default leaves out the defaults."
+            )
         # One way is enough: a list's items stand in one value.
         action.option_strings = [each for each in action.option_strings if each[-1] != "+"]
         if action.dest in ALIASES:
             # Not by `add_argument`: the options of dataclasses are made by jsonargparse.
             action.option_strings += (ALIASES[action.dest],)
             parser._option_string_actions[ALIASES[action.dest]] = action
-    return parser, source
 
 
 def parse(arguments: Sequence[str] | None = None) -> StreamConfig:

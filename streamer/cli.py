@@ -6,26 +6,19 @@ import logging
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from streamer.allocator import keep_memory
-from streamer.config import StreamConfig
 from streamer.errors import StreamError
+from streamer.installation import whole_installation
 from streamer.json_log import JsonFormatter
 from streamer.openmp import share_cores
-from streamer.path_check import check_paths
 from streamer.signals import exit_code, handled, interrupt
 from streamer.sources.credentials import hide_all_credentials, shows_password
 from streamer.standard_output import prepare_streams, printing
 
-try:
-    from tqdm.contrib.logging import logging_redirect_tqdm
-
-    from streamer.arguments import parse
-except ModuleNotFoundError as error:
-    sys.exit(
-        f"vistr-stream: error: {error.name} is not installed; this is an installation for readers, "
-        "`pip install .` is for the stream"
-    )
+if TYPE_CHECKING:
+    from streamer.config import StreamConfig
 
 log = logging.getLogger("streamer")
 
@@ -45,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_json = "--log=json" in given or ("--log", "json") in pairwise(given)
     try:
         with handled(interrupt), printing():
+            # Imported late: a signal may come in the half second that it takes.
+            with whole_installation():
+                from streamer.arguments import parse  # noqa: PLC0415
             config = parse(arguments)
             is_json = config.log == "json"
             if is_json:
@@ -65,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(config: StreamConfig, given: Sequence[str]) -> int:
+    from streamer.path_check import check_paths  # noqa: PLC0415
+
     log.setLevel(logging.WARNING if config.quiet else logging.INFO)
     if any(map(shows_password, given)):
         log.warning(
@@ -76,7 +74,10 @@ def _run(config: StreamConfig, given: Sequence[str]) -> int:
     keep_memory()
     # Imported late: it brings PyTorch, which --help and a mistyped option or file need not wait
     # for.
-    from streamer.launch import launch  # noqa: PLC0415
+    with whole_installation():
+        from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+
+        from streamer.launch import launch  # noqa: PLC0415
 
     with logging_redirect_tqdm():
         return launch(config)

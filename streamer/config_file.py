@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 from jsonargparse import get_loader
 
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from streamer.option_check import check
 
 MAX_DEPTH = 8
@@ -29,24 +30,37 @@ def has_options(path: Path, renamed: Mapping[str, str] | None = None) -> bool:
         renamed: Names that it may not use, and what is used instead.
 
     Raises:
-        ConfigError: It is nested deeply or holds aliases, which could grow without bound, or tags,
-            or what looks like a number and is not one, or a key twice, of which YAML would take the
-            last.
-        SourceError: There is no such file, or it is not text.
+        ConfigError: It is no text, is nested deeply, or holds aliases, which could grow without
+            bound, or tags, or what looks like a number and is not one, or a key twice, of which
+            YAML would take the last.
+        SourceError: It cannot be read.
     """
     try:
-        return _holds_anything(path.read_text(encoding="utf-8"), renamed)
-    except (OSError, UnicodeDecodeError) as error:
+        with naming(path):
+            return _holds_anything(path.read_text(encoding="utf-8"), renamed)
+    except OSError as error:
         raise SourceError(f"config {path}: cannot be read as text: {error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"config {path}: line {line} is no text in UTF-8: {error}") from error
     except yaml.YAMLError:
         return True
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let a ConfigError begin with the config file that it comes from."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"config {path}: {error}") from error
 
 
 def _holds_anything(text: str, renamed: Mapping[str, str] | None) -> bool:
     """Whether a YAML document holds a value at all; raises `yaml.YAMLError` where it is none."""
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        place = f"line {getattr(event.start_mark, 'line', 0) + 1} of the config"
+        place = f"line {getattr(event.start_mark, 'line', 0) + 1}"
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         check(depth <= MAX_DEPTH, place, "nested too deeply", f"{MAX_DEPTH} levels")

@@ -77,15 +77,14 @@ def translate(options: dict[str, Any]) -> dict[str, Any]:
     """Fields of `StreamConfig` from the fields of both, those of `ScriptArguments` taken out.
 
     Raises:
-        ConfigError: There are two inputs, a folder has no name, or ``clean`` or ``masks_color``
-            has no folder that it belongs to.
+        ConfigError: There are two inputs, or ``clean`` or ``masks_color`` has no folder that it
+            belongs to.
     """
     names = [field.name for field in fields(ScriptArguments)]
     asked = _with_results(ScriptArguments(**{name: options.pop(name) for name in names}), options)
     masks_style = "classes" if asked.masks_color else "binary"
     given = {"frame": asked.img_path, masks_style: asked.masks_results_path}
     folders = {style: folder for style, folder in given.items() if folder is not None}
-    check("" not in folders.values(), "img_path or masks_results_path", "", "a folder's name")
     check(
         not asked.masks_color or masks_style in folders,
         "masks_color",

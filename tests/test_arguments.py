@@ -90,6 +90,14 @@ def test_every_shipped_config_is_tested_above() -> None:
     [
         ("--window.stride 0", "window.stride is 0"),
         ("--window.stride x", "window.stride is 'x'; allowed: auto or a whole number"),
+        ("--window.stride=", "window.stride is ''; allowed: auto or a whole number"),
+        ("--num_frames=", "window.size is ''; allowed: a whole number"),
+        ("--threshold=", "threshold is ''; allowed: auto or a number"),
+        ("--device=", "device is ''; allowed: auto or cpu or cuda"),
+        ("--source.live=", "source.live is ''; allowed: auto or true or false"),
+        ("--weights=", "weights is ''; allowed: text that is not empty"),
+        ("--source.format=", "source.format is ''; allowed: text that is not empty"),
+        ("--metrics.host=", "metrics.host is ''; allowed: text that is not empty"),
         ("--window.size 0", "window.size is 0"),
         ("--window.emit_delay -1", "window.emit_delay is -1"),
         ("--window.frame_step 0", "window.frame_step is 0"),
@@ -165,6 +173,15 @@ def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, mess
         ("start: null", "start is empty; allowed: a number"),
         ("window: {stride: null}", "window.stride is empty; allowed: auto or a whole number"),
         ("start: 0\nmasks:", "masks is empty; allowed: true or false"),
+        ("start: 0\nmasks_color:", "masks_color is empty; allowed: true or false"),
+        ("metrics: 3", "metrics is 3; allowed: a mapping of its options"),
+        ("metrics: {stall_s: }", "metrics.stall_s is empty; allowed: a number"),
+        (f"threads: {10**30}", "allowed: auto, or from 1 to 1024"),
+        (f"short_side: {10**30}", "allowed: from 32 to 4320"),
+        ("category_file: ''", "category_file is ''; allowed: text that is not empty"),
+        ("zmq: {curve_key: ''}", "zmq.curve_key is ''; allowed: text that is not empty"),
+        ("roi: [0, 0, 10]", "roi is '[0, 0, 10]'; allowed: four whole numbers or text"),
+        ("categories: [1]", "categories is '[1]'; allowed: a list of texts or text"),
         ("threshold: high", "threshold is 'high'; allowed: auto or a number"),
     ],
 )
@@ -213,7 +230,10 @@ def test_an_empty_file_changes_nothing_and_a_binary_one_is_refused(tmp_path: Pat
     file.write_text("# nothing yet\n")
     assert parse(["--config", str(file)]) == StreamConfig()
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SourceError, match="cannot be read as text"):
+    with pytest.raises(ConfigError, match=r"line 1 is no text in UTF-8: .* invalid start byte"):
+        parse(["--config", str(file)])
+    file.write_text("stream: a\ninput: Tür.mp4\n", encoding="latin-1")
+    with pytest.raises(ConfigError, match="line 2 is no text in UTF-8"):
         parse(["--config", str(file)])
 
 
@@ -249,10 +269,12 @@ def test_every_option_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> Non
     assert [action.dest for action in parser._actions if not action.help] == []
 
 
-def test_print_config_shows_what_would_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_print_config_shows_the_options_as_given(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(["--config", "live", "--threshold", "0.25", "--print_config"])
-    assert "threshold: 0.25" in capsys.readouterr().out
+        parse(["--config", "live", "--threshold", "0.25", "--print_config=skip_default"])
+    shown = capsys.readouterr().out
+    assert "threshold: 0.25" in shown
+    assert "device" not in shown
 
 
 def test_the_live_preset_lets_the_stride_grow() -> None:

@@ -278,6 +278,20 @@ def test_bad_input_is_one_line_and_an_exit_code(
     assert set(tmp_path.iterdir()) == before
 
 
+def test_an_interrupt_during_the_imports_is_no_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = "print('importing', flush=True)\nimport threading; threading.Event().wait()\n"
+    (tmp_path / "jsonargparse.py").write_text(slow)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with started(*STREAM, "--help") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, err) == (130, "")
+
+
 def test_a_port_in_use_fails_the_run_and_is_named(tmp_path: Path, stream: Run) -> None:
     make_clip(tmp_path / "clip.mp4", frames=4)
     endpoint = "tcp://127.0.0.1:*"

@@ -54,7 +54,9 @@ def refused(text: str, path: Path) -> str:
     path.write_text(text, encoding="utf-8", newline="")
     with pytest.raises(ConfigError) as caught:
         parse(["--config", str(path)])
-    return str(caught.value)
+    start = f"config {path}: "
+    assert str(caught.value).startswith(start)
+    return str(caught.value).removeprefix(start)
 
 
 @FEW
@@ -90,32 +92,49 @@ def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, 
         ("start: 2001-99-99", "start is '2001-99-99'"),
         (
             "stream: a\nstart: !!timestamp x",
-            "line 2 of the config is 'tag:yaml.org,2002:timestamp'",
+            "line 2 is 'tag:yaml.org,2002:timestamp'",
         ),
-        ("publish: &a [*a]", "line 1 of the config is 'an alias'; allowed: the value itself"),
-        ("a: &a [x, x]\nb: [*a, *a]", "line 2 of the config is 'an alias'"),
-        ("[" * 5000, "line 1 of the config is 'nested too deeply'; allowed: 8 levels"),
-        ("start: " + "{a: " * 5000, "line 1 of the config is 'nested too deeply'"),
+        ("publish: &a [*a]", "line 1 is 'an alias'; allowed: the value itself"),
+        ("a: &a [x, x]\nb: [*a, *a]", "line 2 is 'an alias'"),
+        ("[" * 5000, "line 1 is 'nested too deeply'; allowed: 8 levels"),
+        ("start: " + "{a: " * 5000, "line 1 is 'nested too deeply'"),
         ("window: {strid: 3}", "unknown option 'window.strid'; did you mean window.stride?"),
-        ("inputs: a.mp4", "a config has the unknown option 'inputs'; did you mean input?"),
-        ("stream: 5", "allowed: text (in YAML, in quotes where it looks like something else)"),
+        ("inputs: a.mp4", "unknown option 'inputs'; did you mean input?"),
+        (
+            "stream: 5",
+            "stream is '5'; allowed: text (in YAML, in quotes where it looks like something else)",
+        ),
         ("num_frames: 36", "num_frames is '36'; allowed: window.size in a config"),
         ("weights: a\nmodel_path: b", "model_path is 'b'; allowed: weights in a config"),
         ("config: [a.yaml]", "config is 'a.yaml'; allowed: no config within a config"),
-        ("output:", "a config holds only 'output:'; allowed: options with their values"),
-        ("[a.mp4]", "a config holds only '[a.mp4]'; allowed: options with their values"),
-        ("metrics: 3", "metrics is 3; allowed: a mapping of its options"),
-        ("metrics: {stall_s: }", "metrics.stall_s is empty; allowed: a number"),
+        ("output:", "holds only 'output:'; allowed: options with their values"),
+        ("[a.mp4]", "holds only '[a.mp4]'; allowed: options with their values"),
         ("metrics: {port: [1]}", "metrics.port is '[1]'; allowed: a whole number"),
         ("output: a.mp4\noutput: b.mp4\n", "output is 'there twice'; allowed: once, several"),
         ("source:\n  fps: 3\n  fps: 4\n", "source.fps is 'there twice'"),
         ("source.fps: 3\nsource: {loop: true}\n", "source is 'there beside source.fps'"),
-        (f"threads: {10**30}", "allowed: auto, or from 1 to 1024"),
-        (f"short_side: {10**30}", "allowed: from 32 to 4320"),
     ],
 )
 def test_what_reached_further_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    assert message in refused(text, tmp_path / "c.yaml")
+    assert refused(text, tmp_path / "c.yaml").startswith(message)
+
+
+@pytest.mark.parametrize("name", ["help", "version", "print_config"])
+def test_what_no_config_may_hold_is_not_suggested(tmp_path: Path, name: str) -> None:
+    assert f"did you mean {name}" not in refused(f"{name}: 1", tmp_path / "c.yaml")
+
+
+def test_of_several_configs_the_one_at_fault_is_named(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("start: 1")
+    (tmp_path / "bad.yaml").write_text("input: a.mp4\nroi: [1, 2")
+    files = [word for name in ("good", "bad") for word in ("--config", f"{tmp_path}/{name}.yaml")]
+    with pytest.raises(ConfigError) as caught:
+        parse(files)
+    assert str(caught.value).startswith(
+        f"config {tmp_path}/bad.yaml: while parsing a flow sequence"
+    )
+    assert "in line 2, column 6" in str(caught.value)
+    assert "string" not in str(caught.value)
 
 
 def test_text_that_looks_like_no_value_is_text(tmp_path: Path) -> None:

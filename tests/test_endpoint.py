@@ -3,14 +3,14 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import zmq
 
 from streamer.errors import ConfigError, SinkError
-from streamer.wire.endpoint import bind, check_endpoint, is_loopback
+from streamer.wire.endpoint import bind, check_connectable, check_endpoint, is_loopback
 
 
 @pytest.fixture
@@ -65,6 +65,13 @@ def test_malformed_endpoints_are_named(endpoint: str) -> None:
         check_endpoint(endpoint)
     assert repr(endpoint) in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("checked", [check_endpoint, check_connectable])
+def test_how_long_a_path_may_be_is_told(checked: Callable[[str], None]) -> None:
+    checked("ipc:///" + "a" * 106)
+    with pytest.raises(ConfigError, match=r"ipc://PATH of up to 107 bytes$"):
+        checked("ipc:///" + "a" * 107)
 
 
 def test_a_free_port_is_chosen_and_told(sockets: list[zmq.Socket[bytes]]) -> None:

@@ -94,7 +94,7 @@ def test_only_the_switches_are_spelled_out() -> None:
         ("--masks=maybe", "masks is 'maybe'; allowed: true or false"),
         ("--clean", "clean is True; allowed: False without img_path and masks_results_path"),
         ("--masks_color --img_path i", "masks_color is True; allowed: False without masks_results"),
-        ("--clean --img_path=", "img_path or masks_results_path is ''; allowed: a folder's"),
+        ("--clean --img_path=", "img_path is ''; allowed: text that is not empty"),
         ("a.mp4 --mp4_clip_path b.mp4", "is 'b.mp4'; allowed: none beside SOURCE a.mp4"),
         ("--num_frames 0", "window.size is 0; allowed: at least 1"),
         ("--num_ins x", "slots is 'x'; allowed: a whole number"),

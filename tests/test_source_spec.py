@@ -75,6 +75,8 @@ def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> N
         SourceSpec.parse("gone.mp4", SourceConfig()).check_exists()
     with pytest.raises(SourceError, match=r"file:gone\.mp4: no such file"):
         SourceSpec.parse("file:gone.mp4", SourceConfig()).check_exists()
+    with pytest.raises(SourceError, match=r"^'a\\nb\.mp4': no such file$"):
+        SourceSpec.parse("a\nb.mp4", SourceConfig()).check_exists()
     (tmp_path / "here.mp4").touch()
     for spec in (str(tmp_path / "here.mp4"), "rtsp://cam/1", "-", f"file:{tmp_path}/here.mp4"):
         SourceSpec.parse(spec, SourceConfig()).check_exists()

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from streamer.dataset.command import main
+from streamer.errors import StreamError
+from streamer.installation import whole_installation
+
+try:
+    with whole_installation():
+        from streamer.dataset.command import main
+except StreamError as error:
+    sys.exit(f"error: {error}")
 
 if __name__ == "__main__":
     sys.exit(main())

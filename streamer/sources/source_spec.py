@@ -85,7 +85,9 @@ class SourceSpec:
         """
         path = self.local_path
         if self.kind == "file" and path is not None and not path.exists():
-            raise SourceError(f"{self.name}: no such file")
+            # What cannot be printed, such as a line's end, would break up the message.
+            name = self.name if self.name.isprintable() else repr(self.name)
+            raise SourceError(f"{name}: no such file")
 
     def __repr__(self) -> str:
         return f"SourceSpec({self.kind}, {self.name!r}, live={self.live})"

@@ -14,7 +14,7 @@ import zmq
 
 from streamer.errors import ConfigError, SinkError
 
-ALLOWED = "tcp://HOST:PORT (port 0 to 65535, or * for a free one) or ipc://PATH"
+IPC_ALLOWED = f"ipc://PATH of up to {zmq.IPC_PATH_MAX_LEN} bytes"
 # Without what stands for bytes of an argument that are no text: ZeroMQ's binding takes UTF-8 alone.
 TCP = re.compile(
     r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]\ud800-\udfff]+):(?P<port>\d{1,5}|\*)"
@@ -36,7 +36,7 @@ def check_endpoint(endpoint: str) -> None:
         return
     if _is_ipc(endpoint):
         return
-    allowed = f"{ALLOWED} of up to {zmq.IPC_PATH_MAX_LEN} bytes"
+    allowed = f"tcp://HOST:PORT (port 0 to 65535, or * for a free one) or {IPC_ALLOWED}"
     raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
@@ -57,7 +57,7 @@ def check_connectable(endpoint: object) -> None:
 
 def malformed(endpoint: object) -> ConfigError:
     """The error of an endpoint that cannot be read from."""
-    allowed = "tcp://HOST:PORT (port 1 to 65535) or ipc://PATH"
+    allowed = f"tcp://HOST:PORT (port 1 to 65535) or {IPC_ALLOWED}"
     return ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
