@@ -10,7 +10,7 @@ import torch
 
 from model import VisTR
 from streamer.category_check import folded
-from streamer.config import SHIPPED_CLIP, StreamConfig
+from streamer.config import StreamConfig
 from streamer.device import Expected, choose_device, choose_dtype, choose_threads, load_network
 from streamer.errors import ConfigError
 from streamer.option_check import check
@@ -21,7 +21,7 @@ from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
+from streamer.sources.source_opening import open_source
 from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
@@ -41,14 +41,14 @@ class Assembly:
 
     Attributes:
         pipeline: Not started; it owns the source from here on.
-        source: The source's name, without credentials.
+        source_name: The source's name, without credentials.
         info: What its sinks are to be told.
         expected_frames: Results to expect; None where unknown.
         endless: Whether the source is live, or a file that is looped.
     """
 
     pipeline: Pipeline
-    source: str
+    source_name: str
     info: StreamInfo
     expected_frames: int | None
     endless: bool
@@ -109,7 +109,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
     """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
     source = open_source(
-        input_of(config),
+        config.input_or_shipped(),
         config.source,
         selection,
         config.short_side or net.short_side,
@@ -178,11 +178,6 @@ def make_stages(config: StreamConfig, net: VisTR, *, live: bool) -> Stages:
             upsample=upsampler_on(next(net.parameters()).device),
         ),
     )
-
-
-def input_of(config: StreamConfig) -> str:
-    """What is to be read: the shipped clip where nothing is named."""
-    return str(SHIPPED_CLIP) if config.input is None else config.input
 
 
 def _category_ids(config: StreamConfig, net: VisTR) -> Sequence[int] | None:

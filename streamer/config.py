@@ -5,17 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigError
 from streamer.metrics_options import MetricsConfig
-from streamer.option_check import check, check_not_negative, check_positive
+from streamer.option_check import Auto, check, check_not_negative, check_positive
 from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.sinks.output_spec import OutputKind, OutputSpec
-from streamer.source_options import Auto, SourceConfig
+from streamer.source_options import SourceConfig
 from streamer.window_options import StitchConfig, WindowConfig
 from streamer.wire.stream_name import check_stream_name
 
@@ -150,7 +150,7 @@ class StreamConfig:
             values = getattr(self, name)
             named = isinstance(values, list) and all(isinstance(v, str) and v for v in values)
             check(named, name, values, "a text, or a list of them")
-        styles = [spec.style or self.images.style for spec in self.outputs("images")]
+        styles = [spec.style for spec in self.outputs("images")]
         check(
             self.images.format != "jpg" or "cutout" not in styles,
             "images.format",
@@ -182,12 +182,18 @@ class StreamConfig:
         return [OutputSpec.parse(text) for text in self.output]
 
     def outputs(self, kind: OutputKind) -> list[OutputSpec]:
-        """Those of `output` that are of one kind.
+        """Those of `output` that are of one kind, each with its style.
 
         Raises:
             ConfigError: One of `output` names no kind, or an unknown style.
         """
-        return [spec for spec in self._specs if spec.kind == kind]
+        default = self.images.style if kind == "images" else self.mp4.style
+        specs = [spec for spec in self._specs if spec.kind == kind]
+        return [replace(spec, style=spec.style or default) for spec in specs]
+
+    def input_or_shipped(self) -> str:
+        """What is to be read: the shipped clip where nothing is named."""
+        return str(SHIPPED_CLIP) if self.input is None else self.input
 
     def region(self) -> tuple[int, int, int, int] | None:
         """`roi` as (left, top, width, height) in pixels."""

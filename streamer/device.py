@@ -21,7 +21,7 @@ from model.fused_blocks import fuse_blocks
 from model.layout import store_channels_last
 from streamer.config import Precision
 from streamer.errors import CheckpointError, DeviceError
-from streamer.source_options import Auto
+from streamer.option_check import Auto
 
 DTYPES = {
     "fp64": torch.float64,

@@ -5,7 +5,7 @@
     │   ├── UnforeseenError   1   reading failed in a way that says nothing of the input
     │   └── UnfitError        1   the run cannot take the frames: their size, shape or region
     ├── CheckpointError       1   the weights cannot be loaded
-    ├── DeviceError           1   the asked-for device is absent or out of memory
+    ├── DeviceError           1   the device is absent, out of memory, or fails
     ├── SinkError             1   an output cannot be opened or written
     ├── WireError             1   a message, or a mask in it, is not as the wire format says
     ├── SilenceError          1   a reader heard nothing for too long, not even a heartbeat
@@ -37,7 +37,7 @@ class CheckpointError(StreamError):
 
 
 class DeviceError(StreamError):
-    """The asked-for device is absent or ran out of memory."""
+    """The device is absent, out of memory or fails, or its answers are no numbers."""
 
 
 class SinkError(StreamError):

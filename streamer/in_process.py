@@ -115,9 +115,11 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         assembly = self._opened()
         if self._results is not None:
             self._results.close()
-        self._undo.close()
-        self._ended = assembly.info, assembly.pipeline.summary()
-        self._assembly = self._results = None  # they hold the network
+        try:
+            self._undo.close()
+        finally:
+            self._ended = assembly.info, assembly.pipeline.summary()
+            self._assembly = self._results = None  # they hold the network
 
     def __iter__(self) -> Iterator[FrameResult]:
         """One result for every frame that was decoded and not dropped; a second loop goes on.
@@ -173,8 +175,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
     known = {field.name for field in fields(StreamConfig)} - {"input", "source", *NOT_HERE}
-    place = _plain(source)
-    values: dict[str, Any] = {"input": str(place) if isinstance(place, int) else place}
+    values: dict[str, Any] = {"input": _plain(source)}
     # Whole groups first: what is said of one of their fields by itself counts.
     for name, value in sorted(options.items(), key=lambda option: option[0] not in groups):
         group = next((group for group in names if name in names[group]), None)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
 from streamer.assembly import assemble, load
 from streamer.config import StreamConfig
-from streamer.errors import SinkError, StreamError
+from streamer.errors import StreamError
 from streamer.metrics import Metrics
 from streamer.output import EndOfStream
+from streamer.pipeline import Pipeline
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
 from streamer.signals import deferred, handled
@@ -31,19 +32,15 @@ log = logging.getLogger(__name__)
 def launch(config: StreamConfig) -> int:
     """Do what a configuration asks for; returns 0, or 128 + the signal that stopped it.
 
-    The caller has had its paths checked (`streamer.path_check`), and lets a signal raise
-    KeyboardInterrupt (`streamer.signals`). Nothing is opened for writing before everything else is
-    known to work.
+    The caller has checked the paths (`streamer.path_check`); a signal raises KeyboardInterrupt
+    (`streamer.signals`). Nothing is opened for writing before everything else is known to work.
 
     Raises:
         StreamError: The run could not begin or failed.
         KeyboardInterrupt: A signal (the argument) came before the run began.
     """
     run_id = str(uuid.uuid4())
-    if config.input is None:
-        log.warning("no SOURCE is given: the clip that ships with the project is read")
-    if not (config.publish or config.output or config.results or config.annotations):
-        log.warning("no output (--output, --results, --publish) is asked for: nothing is kept")
+    _warn_of_defaults(config)
     with ExitStack() as opened:
         metrics = None if config.metrics.port is None else Metrics(config.metrics, config.stream)
         if metrics is not None:
@@ -53,7 +50,7 @@ def launch(config: StreamConfig) -> int:
             net = load(config)
         assembly = _on_another_thread(lambda: assemble(config, net, run_id))
         opened.callback(assembly.pipeline.close)
-        log.info("reading %s", assembly.source)
+        log.info("reading %s", assembly.source_name)
         sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]
         quiet = config.quiet or config.log == "json"
         progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet)
@@ -70,13 +67,26 @@ def launch(config: StreamConfig) -> int:
                 if not signals:
                     raise
                 log.error("%s", error)
-    if corrupt := assembly.pipeline.summary().corrupt:
-        log.warning("%d packets or images could not be decoded and were left out", corrupt)
-    if not config.quiet:
-        say(str(assembly.pipeline.summary()))
+    _report(assembly.pipeline, sinks, quiet=config.quiet)
+    return 128 + signals[0] if signals else 0
+
+
+def _warn_of_defaults(config: StreamConfig) -> None:
+    if config.input is None:
+        log.warning("no SOURCE is given: the clip that ships with the project is read")
+    if not (config.publish or config.output or config.results or config.annotations):
+        log.warning("no output (--output, --results, --publish) is asked for: nothing is kept")
+
+
+def _report(pipeline: Pipeline, sinks: Sequence[SinkThread], *, quiet: bool) -> None:
+    """Say what was done."""
+    summary = pipeline.summary()
+    if summary.corrupt:
+        log.warning("%d packets or images could not be decoded and were left out", summary.corrupt)
+    if not quiet:
+        say(str(summary))
         for sink in sinks:
             say_written(sink.written)
-    return 128 + signals[0] if signals else 0
 
 
 def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
@@ -84,12 +94,12 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
 
     def abandon(kind: type[BaseException] | None, *_: object) -> None:
         is_stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
-        with suppress(SinkError):  # the usual case: the run has ended it already
+        with suppress(StreamError):  # the usual case: the run has ended it already
             sink.put(EndOfStream("stopped" if is_stopped else "failed", 0, 0))
         sink.finish(STOPPED_SINK_S)
 
+    opened.push(abandon)  # first: a signal may come while it opens
     sink.start()
-    opened.push(abandon)
     return sink
 
 
@@ -123,8 +133,9 @@ def _stopped_by_signals(run: Run) -> Iterator[list[int]]:
 
     # Another thread stops the run: the handler runs between two bytecodes of the main thread,
     # which may be holding the very lock that stopping needs. It is started here and not by the
-    # handler, since starting a thread takes locks too.
-    stopper = threading.Thread(target=wait_and_stop, name="stop")
+    # handler, since starting a thread takes locks too. It is a daemon, as nobody wakes it
+    # after a signal that came while it started.
+    stopper = threading.Thread(target=wait_and_stop, name="stop", daemon=True)
 
     def stop(number: int) -> None:
         received.append(number)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from streamer.errors import ConfigError
+
+Auto = Literal["auto"]
+"""In an option's type: its value is left to the program."""
 
 LONGEST_S = 1e6
 """Upper limit of time-outs and intervals, in seconds: larger ones overflow somewhere below. The

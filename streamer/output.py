@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from streamer.frame import Epoch, EpochReason, Frame
+from streamer.frame import Epoch, Frame
 
 EndReason = Literal["end", "stopped", "failed"]
 
@@ -192,13 +192,9 @@ class Gap:
 
     Attributes:
         epoch: The epoch that begins.
-        reason: Why.
-        missing: Frames lost in between; None where unknown.
     """
 
     epoch: Epoch
-    reason: EpochReason
-    missing: int | None
 
 
 @dataclass(frozen=True, slots=True)

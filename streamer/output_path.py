@@ -126,18 +126,22 @@ def open_alone(path: str, flags: int) -> int:
     """
     descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BlockingIOError(error.errno, "another run writes it") from error
-        except OSError:
-            pass  # this file system has no locks
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # any number may write to /dev/null
+            _lock(descriptor)
             os.ftruncate(descriptor, 0)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BlockingIOError(error.errno, "another run writes it") from error
+    except OSError:
+        pass  # this file system has no locks
 
 
 def check_unwritten(path: Path) -> None:

@@ -52,7 +52,7 @@ def check_paths(config: StreamConfig) -> None:
     if local is not None and local.is_dir():
         _check_no_later_source(local.resolve(), files)
     for spec in config.outputs("images"):
-        if (spec.style or config.images.style) == "tracks":
+        if spec.style == "tracks":
             others = [("another output", other) for other in folders if other != spec.path]
             _check_track_folders(Path(spec.path).resolve(), [*read.items(), *others])
     # MP4s go on in numbered files, and so do an endless run's lines if segments are asked for.

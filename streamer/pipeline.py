@@ -133,7 +133,7 @@ class Pipeline:
                 if epoch is not None:
                     self._in_hand = 1
                     yield from self._end_epoch()
-                    yield Gap(frame.epoch, frame.epoch.reason, frame.epoch.missing)
+                    yield Gap(frame.epoch)
                     self._in_hand = 0
                 epoch = frame.epoch
             self._stages.merger.add(frame)

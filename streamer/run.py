@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
-from streamer.errors import SinkError, StreamError
+from streamer.errors import StreamError
 from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline
 from streamer.sinks.sink import SinkThread
@@ -102,7 +102,7 @@ class Run:
                 sink.lift_limit()
             try:
                 sink.put(end)
-            except SinkError:
+            except StreamError:
                 continue  # it has failed already: `finish` returns its error
         for sink in self._sinks:
             sink.seal()  # so that they wait for their readers side by side

@@ -27,6 +27,10 @@ class WindowScheduler:
         warm_up: Don't wait for a full window at the start (live sources).
         grows: Whether the stride grows up to `size` under load.
 
+    Attributes:
+        stride: New frames per window, without load.
+        longest_stride: New frames per window at most.
+
     Raises:
         ConfigError: `stride` is larger than `size`.
     """
@@ -42,10 +46,10 @@ class WindowScheduler:
     ) -> None:
         if not 1 <= stride <= size:
             raise ConfigError(f"window.stride is {stride}; allowed: from 1 to {size}")
-        self.size = size
         self.stride = stride
-        self.frame_step = frame_step
         self.longest_stride = size if grows else stride
+        self._size = size
+        self._frame_step = frame_step
         self._first_due = stride if warm_up else size
         self._indices: deque[int] = deque(maxlen=size)
         self._new: list[Frame] = []
@@ -64,7 +68,7 @@ class WindowScheduler:
             frame: The frame.
             more: Whether another one waits already.
         """
-        key = self._frames % self.frame_step == 0
+        key = self._frames % self._frame_step == 0
         self._frames += 1
         if key:
             self._indices.append(frame.index)
@@ -84,10 +88,10 @@ class WindowScheduler:
 
     def _window(self, *, closing: bool) -> Window:
         real = tuple(self._indices)
-        staying = 0 if closing else min(len(real), self.size - self.stride)
+        staying = 0 if closing else min(len(real), self._size - self.stride)
         window = Window(
             epoch=self._new[-1].epoch,
-            indices=tuple(islice(cycle(real), self.size)),
+            indices=tuple(islice(cycle(real), self._size)),
             length=len(real),
             new=tuple(self._new),
             leaving=len(real) - staying,

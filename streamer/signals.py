@@ -19,8 +19,8 @@ def handled(first: Callable[[int], None]) -> Iterator[None]:
     A signal that is ignored stays so, as `nohup` and a shell's ``command &`` want it.
     """
     previous = {number: signal.getsignal(number) for number in SIGNALS}
-    # None is a library's own, which could not be given back.
-    previous = {key: of for key, of in previous.items() if of not in (signal.SIG_IGN, None)}
+    untouched = (signal.SIG_IGN, None)  # None is a library's own, which could not be given back
+    previous = {key: handler for key, handler in previous.items() if handler not in untouched}
     # Without a handler the second ends the process also while it is inside of a library. Of the
     # first process of a container, though, the kernel then drops signals.
     second = _leave if os.getpid() == 1 else signal.SIG_DFL

@@ -9,13 +9,12 @@ from typing import cast
 
 from av.container import InputContainer
 
-from streamer.assembly import input_of
 from streamer.config import StreamConfig
 from streamer.output_path import check_unwritten, next_segment, segment_path
 from streamer.sinks.annotation_sink import AnnotationSink
 from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.sinks.output_spec import PictureStyle
+from streamer.sinks.output_spec import ImageStyle, PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
@@ -47,20 +46,20 @@ def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
     segments = _segments(config, endless=endless)
     sinks: list[tuple[str, Callable[[], Sink]]] = []
     for spec in config.outputs("video"):
-        style = cast(PictureStyle, spec.style or config.mp4.style)
+        style = cast(PictureStyle, spec.style)
         open_sink: Callable[[], Sink] = partial(
             Mp4Sink, spec.path, style, config.mp4, open_sound, segments
         )
         sinks.append((f"mp4 {spec.path}", open_sink))
     for spec in config.outputs("preview"):
-        style = cast(PictureStyle, spec.style or config.mp4.style)
+        style = cast(PictureStyle, spec.style)
         sinks.append(
             (f"preview {spec.path}", partial(PreviewSink, spec.path, style, config.preview))
         )
     cleaned = {Path(folder) for folder in config.cleaned_folders}
     for spec in config.outputs("images"):
         clean = Path(spec.path) in cleaned
-        image_style = spec.style or config.images.style
+        image_style = cast(ImageStyle, spec.style)
         open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
         sinks.append((f"images {spec.path}", open_sink))
     for path in config.results:
@@ -92,7 +91,7 @@ def _segments(config: StreamConfig, *, endless: bool) -> Segments:
 
 def _sound_source(config: StreamConfig, *, endless: bool) -> Callable[[], InputContainer] | None:
     """Opens an input a second time, for its sound, if it is a file that is read once."""
-    spec = SourceSpec.parse(input_of(config), config.source)
+    spec = SourceSpec.parse(config.input_or_shipped(), config.source)
     # A pipe, too, may be given by a path; whoever opens it again takes from the pictures.
     is_file = spec.local_path is not None and spec.local_path.is_file()
     is_endless_playlist = endless and spec.live is None

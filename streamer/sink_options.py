@@ -104,9 +104,9 @@ class Mp4Config:
     begins one."""
 
     segment_mb: float | None = None
-    """Megabytes of any MP4, or of such JSON lines, after which all of them end and the
-    next begin, if that comes before segment_s. An MP4 grows by key frames, the others may be up to
-    32 frames ahead of it, and the index at its end comes on top."""
+    """Size in megabytes at which an MP4, or such JSON lines, ends all files and begins the next,
+    unless segment_s comes first. An MP4 grows by key frames, the others may be up to 32 frames
+    ahead of it, and the index at its end comes on top."""
 
     def __post_init__(self) -> None:
         check(0 <= self.crf <= 51, "mp4.crf", self.crf, "from 0 to 51")

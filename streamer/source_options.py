@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from streamer.option_check import check, check_positive
-
-Auto = Literal["auto"]
+from streamer.option_check import Auto, check, check_positive
 
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
@@ -40,11 +38,11 @@ class SourceConfig:
     driver takes the nearest that it has."""
 
     webcam_fps: float | None = None
-    """Pictures that a webcam shall give in a second. Without it, what its driver is set to."""
+    """Frames per second to ask the webcam for. Without it, what its driver is set to."""
 
     webcam_format: str | None = None
-    """How a webcam sends pictures, such as mjpeg or yuyv422: over USB 2 large ones come fast as
-    mjpeg alone."""
+    """How a webcam sends pictures, such as mjpeg or yuyv422: over USB 2 only mjpeg is fast
+    enough for large pictures."""
 
     transport: Literal["tcp", "udp"] = "tcp"
     """RTSP transport."""
@@ -76,15 +74,16 @@ class SourceConfig:
     Without it, for ever."""
 
     reconnect_delay_s: float = 1.0
-    """Longest wait before the first attempt, in seconds; it doubles with each, and a random half of
-    it is left out."""
+    """Longest wait before the first attempt, in seconds; it doubles with each attempt; a random
+    share, up to half, is left out."""
 
     reconnect_max_delay_s: float = 30.0
     """Longest wait between two attempts, in seconds."""
 
     buffer: Auto | int = "auto"
     """Decoded frames that may wait for a window. A live source drops the oldest beyond that, so
-    more than the new frames of a window only add latency. auto: just those, the most there are."""
+    more than the new frames of a window only add latency. auto: exactly as many as
+    the longest stride takes."""
 
     def __post_init__(self) -> None:
         for name in ("fps", "webcam_fps"):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamer.option_check import check
-from streamer.source_options import Auto
+from streamer.option_check import Auto, check
 
 
 @dataclass(frozen=True)

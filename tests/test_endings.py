@@ -4,18 +4,38 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from streamer import cli
 from streamer.client import MaskSubscriber
+from streamer.launch import _start
+from streamer.signals import handled, interrupt
+from streamer.sinks.annotation_sink import AnnotationSink
+from streamer.sinks.sink import SinkThread
 from streamer.wire.messages import EosMessage
 from tests.camera import Camera, transport_stream
 from tests.clips import make_clip
-from tests.processes import STREAM, started
+from tests.processes import ROOT, STREAM, started
 from tests.waits import PATIENCE_S, until
+
+INTERRUPTED = """import signal
+from threading import Thread
+from streamer.launch import _stopped_by_signals
+from streamer.signals import handled, interrupt
+start = Thread.start
+def start_and_be_stopped(thread):
+    start(thread)
+    signal.raise_signal(signal.SIGTERM)
+Thread.start = start_and_be_stopped
+with handled(interrupt), _stopped_by_signals(None):
+    pass"""
 
 
 def text_of(path: Path) -> str:
@@ -85,3 +105,28 @@ def test_a_run_is_stopped_while_its_camera_stands_still(tmp_path: Path, weights:
     end = json.loads(text_of(tmp_path / "r.jsonl").splitlines()[-1])
     assert (end["type"], end["reason"]) == ("end", "stopped")
     assert 30 < end["frames"] == subscriber.end.frames
+
+
+def test_a_signal_while_an_output_opens_leaves_nothing_half_written(tmp_path: Path) -> None:
+    main = threading.get_ident()
+
+    def open_sink() -> AnnotationSink:
+        sink = AnnotationSink(str(tmp_path / "a.json"), "png")
+        signal.pthread_kill(main, signal.SIGTERM)
+        return sink
+
+    with handled(interrupt), pytest.raises(KeyboardInterrupt), ExitStack() as opened:
+        _start(SinkThread("annotations", open_sink), opened)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_signal_just_before_the_run_begins_ends_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.stderr.splitlines()[-1] == f"KeyboardInterrupt: {signal.SIGTERM.value}"

@@ -22,6 +22,8 @@ from streamer.errors import ConfigError, SourceError
 from streamer.window_options import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
+from tests.fakes import FakeSource
+from tests.waits import PATIENCE_S
 
 
 def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> None:
@@ -103,6 +105,33 @@ def test_a_stream_that_is_open_is_not_entered_again(tmp_path: Path, weights: str
             frames.__enter__()
         assert len(list(frames)) == 6
     assert open_descriptors() == before
+
+
+def test_a_stream_whose_source_does_not_return_is_over_too(
+    monkeypatch: pytest.MonkeyPatch, weights: str
+) -> None:
+    class Deaf(FakeSource):
+        def interrupt(self) -> None:
+            """It stays in its read."""
+
+    source = Deaf(6, "blocks")
+    monkeypatch.setattr("streamer.assembly.open_source", lambda *_, **__: source)
+    monkeypatch.setattr("streamer.pipeline.DECODER_STOP_S", 0.1)
+    stream = streamer.stream("camera", weights=weights, stride=3)
+    with pytest.raises(SourceError, match=r"did not return from a read within 0\.1 s"), stream:
+        next(iter(stream))
+        assert source.blocked.wait(PATIENCE_S)
+    source.interrupted.set()
+    assert stream.summary.decoded == 6
+    with pytest.raises(streamer.StreamError, match="this stream is over"):
+        stream.__enter__()
+
+
+def test_a_webcam_may_be_a_number_and_nothing_else_is() -> None:
+    assert streamer.stream(0)._config.input == "0"
+    assert streamer.stream(np.int64(1))._config.input == "1"  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="input is True; allowed: a file"):
+        streamer.stream(True)
 
 
 def test_options_may_be_numpy_s() -> None:

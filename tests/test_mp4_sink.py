@@ -159,7 +159,7 @@ def test_a_new_size_goes_on_in_another_file(tmp_path: Path) -> None:
     sizes = [(48, 64), (48, 64), (32, 32), (48, 64)]
     results = [result(n, n / 10, size) for n, size in enumerate(sizes)]
     epoch = results[-1].frame.epoch
-    write(tmp_path / "out.mp4", [*results[:3], Gap(epoch, "size", 0), results[3]])
+    write(tmp_path / "out.mp4", [*results[:3], Gap(epoch), results[3]])
     found = {path.name: [f.pts for f in frames_of(path)] for path in tmp_path.iterdir()}
     assert found == {"out.mp4": [0, 9000], "out.1.mp4": [0], "out.2.mp4": [0]}
     assert frames_of(tmp_path / "out.1.mp4")[0].width == 32
@@ -234,7 +234,7 @@ def test_a_full_file_goes_on_in_another(tmp_path: Path, segment_s: float | None)
 
 def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
     first, second = result(0, 0.0), result(1, 5.0)
-    gap = Gap(Epoch(1, "reconnect", SIZE, Region(0, 0, *SIZE)), "reconnect", None)
+    gap = Gap(Epoch(1, "reconnect", SIZE, Region(0, 0, *SIZE)))
     write(tmp_path / "out.mp4", [first, gap, second])
     assert [frame.pts for frame in frames_of(tmp_path / "out.mp4")] == [0, 450_000]
 
@@ -455,7 +455,7 @@ def test_after_an_error_only_closing_is_left() -> None:
     file.write(image, 0.0)  # fits FFmpeg's buffer
     with pytest.raises(SinkError, match="/dev/full: No space left on device"):
         file.write(image, 0.1)
-    with pytest.raises(SinkError, match="/dev/full: is closed for writing since an error"):
+    with pytest.raises(SinkError, match="/dev/full: cannot be written after an earlier error"):
         file.write(image, 2.0)
     file.close()
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -15,6 +16,7 @@ from streamer.output_path import (
     check_folder,
     check_writable,
     make_folder,
+    open_alone,
     replacing,
     write_whole,
     writing,
@@ -35,6 +37,17 @@ def test_a_name_alone_means_the_current_folder(
     check_writable("out.mp4")
     with pytest.raises(SinkError, match=r"gone/out\.mp4: the folder gone does not exist"):
         check_writable("gone/out.mp4")
+
+
+def test_a_file_has_one_writer_and_a_device_any_number(tmp_path: Path) -> None:
+    def write(path: str) -> IO[bytes]:
+        return open(path, "wb", opener=open_alone)
+
+    file = str(tmp_path / "out.jsonl")
+    with write(file), pytest.raises(OSError, match="another run writes it"):
+        write(file)
+    with write("/dev/null"), write("/dev/null") as second:
+        assert second.write(b"gone") == 4
 
 
 def test_the_reason_is_named(tmp_path: Path) -> None:

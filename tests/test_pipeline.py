@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import pytest
 
 from streamer import pipeline as pipeline_module
-from streamer.errors import SinkError, SourceError, StreamError
+from streamer.errors import DeviceError, SinkError, SourceError, StreamError
 from streamer.output import EndOfStream, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline
 from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
 from streamer.sinks.sink import SinkThread
+from streamer.window import Prediction
 from tests.fakes import FakeSink, FakeSource, OneObject, StuckSource
 from tests.frames import make_epoch
 from tests.pipelines import INFO, pipeline
@@ -57,6 +59,20 @@ def test_frames_that_are_there_together_go_through_the_network_together() -> Non
         assert len(running.result(PATIENCE_S)) == 12
     assert len(predictor.windows) == 2
     assert len(predictor.prepared) == before
+
+
+def test_slots_are_untangled_at_the_pace_of_the_key_frames(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[Sequence[int] | None] = []
+
+    def note(found: Prediction, indices: Sequence[int] | None = None) -> Prediction:
+        told.append(indices)
+        return found
+
+    monkeypatch.setattr(pipeline_module, "untangle", note)
+    run_to_end(pipeline(FakeSource(16), OneObject(), stride=8, step=2))
+    assert told == [tuple(range(0, 16, 2))]
 
 
 @pytest.mark.usefixtures("_as_of_a_camera")
@@ -115,7 +131,7 @@ def test_an_epoch_ends_what_came_before() -> None:
     assert gaps == [6]
     gap = outputs[6]
     assert isinstance(gap, Gap)
-    assert (gap.epoch, gap.reason) == (epochs[1], "size")
+    assert gap.epoch is epochs[1]
     results = [output for output in outputs if isinstance(output, FrameResult)]
     ids = [result.instances[0].track_id for result in results]
     assert ids == [1] * 6 + [2] * 9
@@ -150,7 +166,7 @@ def test_what_a_lost_source_gave_does_not_wait_until_it_is_back() -> None:
     shown = [output.frame.index for output in before if isinstance(output, FrameResult)]
     assert shown == list(range(5))
     assert isinstance(after[0], Gap)
-    assert after[0].reason == "reconnect"
+    assert after[0].epoch is epochs[1]
     assert [o.frame.index for o in after if isinstance(o, FrameResult)] == list(range(5, 12))
 
 
@@ -322,6 +338,26 @@ def test_the_first_error_is_raised_and_the_others_are_logged(
     with pytest.raises(StreamError, match="caught fire"):
         Run(whole, [sink], INFO).execute()
     assert "disk full" in caplog.text
+
+
+def test_a_run_ends_in_order_whatever_error_a_sink_has() -> None:
+    class OfADevice(FakeSink):
+        def drain(self, outputs: RingBuffer[Output]) -> None:
+            for output in outputs:
+                if isinstance(output, FrameResult):
+                    raise DeviceError("the image cannot be fetched")
+
+    witness = FakeSink()
+    sinks = [SinkThread("mp4", OfADevice, capacity=2), SinkThread("witness", lambda: witness)]
+    for sink in sinks:
+        sink.start()
+    with pytest.raises(DeviceError, match="the image cannot be fetched"):
+        Run(pipeline(FakeSource(40), OneObject()), sinks, INFO).execute()
+    results = [output for output in witness.got if isinstance(output, FrameResult)]
+    end = witness.got[-1]
+    assert isinstance(end, EndOfStream)
+    assert (end.reason, end.frames) == ("failed", len(results))
+    assert witness.closed
 
 
 def test_observers_are_told_of_every_result() -> None:

@@ -124,9 +124,9 @@ def test_a_new_size_is_a_new_video_and_a_new_epoch_is_not(tmp_path: Path) -> Non
     outputs = [
         INFO,
         result(0),
-        Gap(make_epoch(1, reason="reconnect"), "reconnect", None),
+        Gap(replace(make_epoch(1, reason="reconnect"), missing=None)),
         result(1, epoch=1),
-        Gap(large, "size", 0),
+        Gap(large),
         FrameResult(make_frame(2, large), ()),
     ]
     drain(tmp_path / "r.json", outputs)

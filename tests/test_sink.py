@@ -75,6 +75,8 @@ def test_a_sink_that_cannot_open_says_so_at_start() -> None:
     with pytest.raises(SinkError, match=r"mp4 x.mp4: OSError: no such folder") as caught:
         thread.start()
     assert isinstance(caught.value.__cause__, OSError)
+    error = thread.finish(PATIENCE_S, lambda: pytest.fail("nothing is left to wait for"))
+    assert error is caught.value
 
 
 def test_a_sink_that_fails_tells_whoever_puts_and_is_closed() -> None:

@@ -110,7 +110,7 @@ def test_holes_in_seq_are_losses_of_the_next_frame(sender: Sender) -> None:
     made.write(frame_result(0))  # before this reader's first message: not its loss
     first = made.write(frame_result(1))
     made.write(frame_result(2))
-    gap = made.write(Gap(epoch(SIZE, 1), "reconnect", None))
+    gap = made.write(Gap(epoch(SIZE, 1, "reconnect", missing=None)))
     made.heartbeat()
     beat = made.heartbeat()
     third, fourth = made.write(frame_result(3)), made.write(frame_result(4))
@@ -190,6 +190,8 @@ def test_a_reader_that_hears_nothing_stays_connected(
     sender: Sender, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriber_module, "RECONNECT_S", 0.0)
+    # Less than they are together: what was whole is not part of a message without end.
+    monkeypatch.setattr(subscriber_module, "MAX_MESSAGE_BYTES", 1500)
     made = writer()
     frames: list[int] = []
     with MaskSubscriber(sender.endpoint, pattern="pull", timeout_s=0.02) as subscriber:
@@ -205,7 +207,7 @@ def test_a_reader_that_hears_nothing_stays_connected(
             with suppress(SilenceError):
                 frames.extend(frame.frame for frame in subscriber)
     assert frames == list(range(5))
-    assert subscriber.lost == 0
+    assert (subscriber.lost, subscriber.malformed) == (0, 0)
 
 
 def test_a_pull_reader_of_one_stream_passes_over_others_and_says_so(
@@ -315,11 +317,9 @@ def test_numbers_may_be_numpy_s(sender: Sender) -> None:
         assert next(iter(subscriber)).frame == 3
 
 
-@pytest.mark.parametrize(("endpoint", "is_ipv6"), [("localhost:5555", 0), ("[::1]:5555", 1)])
-def test_a_name_is_looked_up_as_the_publisher_binds_it(
-    monkeypatch: pytest.MonkeyPatch, endpoint: str, is_ipv6: int
-) -> None:
-    """Where localhost is ::1 too, ZeroMQ with IPv6 would try that alone, and for ever."""
+@pytest.fixture
+def connected(monkeypatch: pytest.MonkeyPatch) -> list[zmq.Socket[bytes]]:
+    """The sockets that were connected so far."""
     sockets: list[zmq.Socket[bytes]] = []
     connect = zmq.Socket.connect
 
@@ -328,9 +328,24 @@ def test_a_name_is_looked_up_as_the_publisher_binds_it(
         return connect(opened, address)
 
     monkeypatch.setattr(zmq.Socket, "connect", note)
+    return sockets
+
+
+@pytest.mark.parametrize(("endpoint", "is_ipv6"), [("localhost:5555", 0), ("[::1]:5555", 1)])
+def test_a_name_is_looked_up_as_the_publisher_binds_it(
+    connected: list[zmq.Socket[bytes]], endpoint: str, is_ipv6: int
+) -> None:
+    """Where localhost is ::1 too, ZeroMQ with IPv6 would try that alone, and for ever."""
     with MaskSubscriber(f"tcp://{endpoint}"):
-        reading = next(each for each in sockets if each.type == zmq.SUB)
+        reading = next(each for each in connected if each.type == zmq.SUB)
         assert reading.getsockopt(zmq.IPV6) == is_ipv6
+
+
+def test_what_waits_and_how_large_it_is_has_limits(connected: list[zmq.Socket[bytes]]) -> None:
+    with MaskSubscriber("tcp://127.0.0.1:5555", hwm=7):
+        reading = next(each for each in connected if each.type == zmq.SUB)
+        assert reading.getsockopt(zmq.RCVHWM) == 7
+        assert reading.getsockopt(zmq.MAXMSGSIZE) == subscriber_module.MAX_PART_BYTES
         assert reading.getsockopt(zmq.TCP_KEEPALIVE) == 1  # nothing else tells of a dead machine
 
 

@@ -33,7 +33,7 @@ from streamer.wire.packet import topic
 from tests import zmtp
 from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
 
 BUSY = ZmqConfig(heartbeat_s=0.02)
 
@@ -50,7 +50,7 @@ def test_a_reader_gets_hello_frames_gap_and_at_last_eos() -> None:
         reader = publisher.reader(prefix=topic("default"))
         publisher.inform()
         publisher.put([frame_result(0), frame_result(1, dropped=3, interpolated=True)])
-        publisher.put([Gap(second, "size", 2), frame_result(2, within=second)])
+        publisher.put([Gap(second), frame_result(2, within=second)])
         assert publisher.end("end", frames=3) is None
         messages = reader.read_all()
     kinds = [type(message) for message in messages if not isinstance(message, HelloMessage)]
@@ -413,6 +413,27 @@ def test_heartbeats_of_push_wait_for_a_reader() -> None:
         first, second = reader.read(), reader.read()
         assert (first.seq, second.seq) == (0, 1)
         assert isinstance(first, HeartbeatMessage)
+
+
+def test_a_heartbeat_waits_for_no_reader_that_has_just_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    poll = zmq.Socket.poll
+
+    def poll_before(
+        socket: zmq.Socket[bytes], timeout: int | None = None, flags: int = zmq.POLLIN
+    ) -> int:
+        if flags != zmq.POLLOUT:
+            return poll(socket, timeout, flags)
+        asked.append(flags)
+        return flags  # there was one when this was asked
+
+    monkeypatch.setattr(zmq.Socket, "poll", poll_before)
+    with Publisher(ZmqConfig(pattern="push", heartbeat_s=0.02, linger_s=0.05)) as publisher:
+        until(lambda: bool(asked))
+        error = publisher.end()
+    assert "no reader took the last 2 messages" in str(error)  # the heartbeat and the end
 
 
 def test_a_port_in_use_fails_at_once() -> None:

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.wire.mask_codec import decode_jpeg, decode_label_map, decode_mask
+from streamer.wire.image_decoding import decode_jpeg
+from streamer.wire.mask_codec import decode_label_map, decode_mask
 from streamer.wire.messages import FrameMessage, InstanceEntry
 
 

@@ -71,9 +71,9 @@ class MaskSubscriber:
         keys: For a publisher with ``zmq.curve_key``; without the right ones nothing comes.
 
     Attributes:
-        lost: Messages that did not arrive since this reader's first, as the next one tells: what a
-            reader that is late misses at the end, `EosMessage` too, nothing tells. With several
-            ``pull`` readers each takes a part, and the others' parts are counted as lost.
+        lost: Messages missed since this reader's first, counted when the next one shows the gap.
+            Losses at the very end, even of the `EosMessage`, are not counted. With several ``pull``
+            readers each takes a part, and the others' parts are counted as lost.
         malformed: Packets that were not as the wire format says; they are passed over, and
             logged once a minute at most. One without an end ends its connection, too; ZeroMQ makes
             another.
@@ -95,14 +95,7 @@ class MaskSubscriber:
         hwm: int = 1000,
         keys: ReaderKeys | None = None,
     ) -> None:
-        is_known = isinstance(pattern, str) and pattern in PATTERNS
-        check(is_known, "pattern", pattern, " or ".join(PATTERNS))
-        is_whole = isinstance(hwm, Integral) and not isinstance(hwm, bool) and 0 <= hwm < 2**31
-        check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
-        is_number = isinstance(timeout_s, Real) and not isinstance(timeout_s, bool)
-        is_time = timeout_s is None or (is_number and timeout_s >= 0)
-        check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
-        check(keys is None or isinstance(keys, ReaderKeys), "keys", keys, "ReaderKeys, or None")
+        _check_options(pattern, timeout_s, hwm, keys)
         check_connectable(endpoint)
         if stream is not None:
             check_stream_name(stream)
@@ -122,26 +115,11 @@ class MaskSubscriber:
         self._connected_s = time.monotonic()
         self._context = zmq.Context()
         self._socket = self._context.socket(PATTERNS[pattern])
-        self._socket.setsockopt(zmq.RCVHWM, int(hwm))
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        # Only where it is asked for: ZeroMQ would take a name such as localhost for that alone.
-        self._socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
-        for option, value in KEEPALIVE.items():
-            self._socket.setsockopt(option, value)
         self._connections = Connections(self._socket)
         self._before: dict[Connection, int] = {}  # what had come when none was whole
         if pattern == "sub":
             self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
-        try:
-            if keys is not None:
-                keys.apply(self._socket)
-            self._socket.connect(endpoint)
-        except ConfigError:
-            self.close()
-            raise
-        except zmq.ZMQError as error:
-            self.close()
-            raise malformed(endpoint) from error
+        self._connect(int(hwm), keys)
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +152,24 @@ class MaskSubscriber:
             elif isinstance(message, EosMessage):
                 self.end = message
                 return
+
+    def _connect(self, hwm: int, keys: ReaderKeys | None) -> None:
+        self._socket.setsockopt(zmq.RCVHWM, hwm)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
+        # Only where it is asked for: ZeroMQ would take a name such as localhost for that alone.
+        self._socket.setsockopt(zmq.IPV6, self.endpoint.startswith("tcp://["))
+        for option, value in KEEPALIVE.items():
+            self._socket.setsockopt(option, value)
+        try:
+            if keys is not None:
+                keys.apply(self._socket)
+            self._socket.connect(self.endpoint)
+        except ConfigError:
+            self.close()
+            raise
+        except zmq.ZMQError as error:
+            self.close()
+            raise malformed(self.endpoint) from error
 
     def _receive(self) -> AnyMessage:
         """The stream's next message.
@@ -252,3 +248,16 @@ class MaskSubscriber:
             self._unreported += missed
         self._run = message.run
         self._expected_seq = message.seq + 1
+
+
+def _check_options(
+    pattern: str, timeout_s: float | None, hwm: int, keys: ReaderKeys | None
+) -> None:
+    is_known = isinstance(pattern, str) and pattern in PATTERNS
+    check(is_known, "pattern", pattern, " or ".join(PATTERNS))
+    is_whole = isinstance(hwm, Integral) and not isinstance(hwm, bool) and 0 <= hwm < 2**31
+    check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
+    is_number = isinstance(timeout_s, Real) and not isinstance(timeout_s, bool)
+    is_time = timeout_s is None or (is_number and timeout_s >= 0)
+    check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
+    check(keys is None or isinstance(keys, ReaderKeys), "keys", keys, "ReaderKeys, or None")

@@ -42,7 +42,7 @@ def launch(options: DatasetOptions) -> int:
 
     Raises:
         StreamError: The job could not begin, or failed.
-        KeyboardInterrupt: SIGINT or SIGTERM (the argument) came before the first video.
+        KeyboardInterrupt: A signal (the argument) came before the first video.
     """
     _check_paths(options)
     with only_job(options.save_path):
@@ -60,7 +60,7 @@ def _launch(options: DatasetOptions) -> int:
         options.save_path, _settings(options, annotations, net), restart=options.restart
     )
     before = _finished(annotations, parts)
-    job = _work(options, annotations, net, parts)
+    job = _work(options, annotations, net, parts, before)
     if job.signal is not None:
         return 128 + job.signal
     done = _finished(annotations, parts)
@@ -132,14 +132,18 @@ def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> 
 
 
 def _work(
-    options: DatasetOptions, annotations: Annotations, net: VisTR, parts: PartsFolder
+    options: DatasetOptions,
+    annotations: Annotations,
+    net: VisTR,
+    parts: PartsFolder,
+    before: Sequence[Video],
 ) -> DatasetJob:
-    """Segment the videos that are not finished yet."""
-    finished = _finished(annotations, parts)
-    remaining = [v for v in annotations.videos if not parts.finished(v.video_id)]
+    """Segment the videos that were not finished before."""
+    finished = set(before)
+    remaining = [video for video in annotations.videos if video not in finished]
     segmenter = VideoSegmenter(net, options, parts)
     device = next(net.parameters()).device
-    with DatasetProgress(finished, remaining, options.quiet) as progress:
+    with DatasetProgress(before, remaining, options.quiet) as progress:
         job = DatasetJob(segmenter.segment, device, progress, skip_bad=options.skip_bad)
         try:
             with handled(job.stop):

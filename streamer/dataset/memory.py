@@ -11,8 +11,8 @@ import torch
 from streamer.allocator import give_memory_back
 
 SHARE = 0.8
-"""Of the memory that was free: the rest is for what the judged video did not need."""
-
+"""Share of the free memory to use: the rest is headroom for videos that need more than the one
+measured."""
 
 MOST = 4
 """Videos at once at most. Each has PyTorch's threads of its own, one per core: more videos would

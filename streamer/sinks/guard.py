@@ -20,8 +20,9 @@ FREE_BYTES, FREE_BYTES_PER_S = 1024, 32
 """What a connection may bring without counting as part of a flood, at once and with time."""
 
 FLOOD_BYTES = 2**16
-"""Most bytes beyond those that all connections together may bring, and those that came and went
-within `SHUT_S`: libzmq goes through all subscriptions for each connection that ends."""
+"""Bytes beyond the free allowance that all connections together may bring, including those that
+came and went within `SHUT_S`: libzmq goes through all subscriptions for each connection that
+ends."""
 
 SHUT_S = 5.0
 """How long nobody new is let in after a flood: ZeroMQ's sockets connect again at once, with all

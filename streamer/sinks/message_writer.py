@@ -68,8 +68,9 @@ class MessageWriter:
             )
             return [encode(end)]
         if isinstance(output, Gap):
-            renewed = self._enter(output.epoch)
-            gap = GapMessage(**self._next(), reason=output.reason, missing=output.missing)
+            epoch = output.epoch
+            renewed = self._enter(epoch)
+            gap = GapMessage(**self._next(), reason=epoch.reason, missing=epoch.missing)
             return [encode(gap), *(self.greet() if renewed else [])]
         greeting = self.greet() if self._enter(output.frame.epoch) else []
         return [*greeting, encode(self._frame(output))]

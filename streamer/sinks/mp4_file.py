@@ -140,7 +140,7 @@ class Mp4File:
             SinkError: It cannot be encoded or written; the file can then only be closed.
         """
         if self._failed:
-            raise SinkError(f"{self.path}: is closed for writing since an error")
+            raise SinkError(f"{self.path}: cannot be written after an earlier error")
         if self._start_s is None:
             self._start_s = time_s
         # Two frames closer than a tick still need two timestamps.

@@ -32,7 +32,8 @@ class OutputSpec:
     Attributes:
         path: The file, or the folder of images.
         kind: What is written there.
-        style: How frames are shown; None leaves it to the kind's own option.
+        style: How frames are shown; None leaves it to the kind's own option, which
+            `StreamConfig.outputs` fills in.
     """
 
     path: str

@@ -202,7 +202,7 @@ def _fitted(picture: NDArray[np.uint8], aspect: float, size: tuple[int, int]) ->
     height, width = picture.shape[0], picture.shape[1] * aspect
     scale = min(size[0] / height, size[1] / width)
     free = (size[0] - _pixels(height * scale), size[1] - _pixels(width * scale))
-    # A single line is what rounding leaves of the same shape.
+    # Rounding leaves at most one odd line for the same shape, which `// 2` ignores.
     top, left = (length // 2 for length in free)
     inner = (size[1] - 2 * left, size[0] - 2 * top)
     scaled = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)

@@ -101,12 +101,12 @@ class ResultsSink:
                     self._info = output
                 case FrameResult():
                     self._write_frame(output)
-                case Gap():
+                case Gap(epoch):
                     self._write(
                         type="gap",
-                        epoch=output.epoch.index,
-                        reason=output.reason,
-                        missing=output.missing,
+                        epoch=epoch.index,
+                        reason=epoch.reason,
+                        missing=epoch.missing,
                     )
                 case EndOfStream():
                     self._write(

@@ -28,7 +28,7 @@ class Sink(Protocol):
         """Take outputs until the buffer ends, and pass them on.
 
         Raises:
-            SinkError: Something could not be written.
+            StreamError: Something could not be written, or an image not be fetched.
         """
         ...
 
@@ -84,7 +84,7 @@ class SinkThread:
         """Open the sink and return once it is open.
 
         Raises:
-            SinkError: It cannot be opened.
+            StreamError: It cannot be opened.
         """
         self._thread.start()
         self._opened.wait()
@@ -96,7 +96,7 @@ class SinkThread:
         """Hand over an output; waits while the queue is full.
 
         Raises:
-            SinkError: The sink failed, now or earlier.
+            StreamError: The sink failed, now or earlier.
         """
         try:
             self._outputs.put(output)
@@ -121,7 +121,7 @@ class SinkThread:
             patience_s: Longest time in seconds for which the sink may take nothing of what waits.
                 One that takes longer is left behind on its daemon thread, and that is the error.
                 What it needs to close is not limited: results of hours take minutes to assemble.
-            is_urgent: Whether the sink is to be left behind at all, by now; asked again and again.
+            is_urgent: Whether a stuck sink may be abandoned by now; polled while waiting.
         """
         self._outputs.close()
         if self._thread.ident is not None and not self._abandoned:

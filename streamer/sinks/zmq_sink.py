@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -53,7 +54,6 @@ class ZmqSink:
     def __init__(self, endpoint: str, stream: str, run: str, config: ZmqConfig) -> None:
         if config.encoding == "labelmap_zstd":
             zstandard()  # says now, and not at the first frame, that the package is missing
-        self.endpoint = endpoint
         self._config = config
         self._topic = topic(stream)
         self._writer = MessageWriter(
@@ -90,7 +90,7 @@ class ZmqSink:
         poller.register(wake, zmq.POLLIN)
         try:
             outputs.listen(lambda: os.eventfd_write(wake, 1))
-            while not (self._ended and not self._unsent):
+            while self._unsent or not self._ended:
                 self._wait(poller, wake, self._advance(outputs))
         except Exception:
             self._unsent.extend(self._writer.write(self._writer.cut_off("failed")))
@@ -163,7 +163,7 @@ class ZmqSink:
         room = zmq.POLLOUT if self._unsent else 0
         poller.register(self._socket, zmq.POLLIN if self._config.pattern == "pub" else room)
         # Rounded up: a poll that ends just before its time would be followed by many short ones.
-        events = poller.poll(None if timeout_s is None else int(1000 * timeout_s + 0.999))
+        events = poller.poll(None if timeout_s is None else math.ceil(1000 * timeout_s))
         if (wake, zmq.POLLIN) in events:
             os.eventfd_read(wake)
 
@@ -210,7 +210,8 @@ class ZmqSink:
             self._sent_at, due_s = now, self._config.heartbeat_s
             # A push socket without a reader has no room: no heartbeat then, rather than a stale one
             if self._socket.poll(0, zmq.POLLOUT):
-                self._socket.send_multipart(self._writer.heartbeat())
+                self._unsent.append(self._writer.heartbeat())
+                self._flush()  # and not for sure: the reader may just have left
         if self._backlog and self._closed_at is not None:
             return max(0.0, min(due_s, self._closed_at + self._config.linger_s - now))
         return due_s
