@@ -36,7 +36,7 @@ test-slow: $(INSTALLED)
 
 # Live sources, real servers and sockets.
 test-live: $(INSTALLED)
-	$(BIN)/python -m pytest -m "not gpu" tests/test_rtsp.py tests/test_rtmp.py tests/test_udp.py tests/test_reconnection.py tests/test_source_inputs.py tests/test_faults.py
+	$(BIN)/python -m pytest -m "not gpu" tests/test_rtsp.py tests/test_rtmp.py tests/test_udp.py tests/test_reconnection.py tests/test_source_opening.py tests/test_faults.py
 
 test-gpu: $(INSTALLED)
 	$(BIN)/python -m pytest -m gpu --gpu

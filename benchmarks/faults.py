@@ -28,7 +28,8 @@ from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
-from streamer.sources.source import Source, open_source
+from streamer.sources.source import Source
+from streamer.sources.source_opening import open_source
 
 SETTINGS = SourceConfig(read_timeout_s=2, reconnect_delay_s=1, reconnect_max_delay_s=4)
 SHORT_SIDE = 288

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from streamer.output import Rle
-from streamer.wire.mask_codec import run_lengths
 from streamer.wire.messages import WireError
+from streamer.wire.run_lengths import run_lengths
 
 NUMBER_ENDS = bytes(range(ord("0"), ord("O") + 1))
 """The characters of compressed counts that end a number."""

@@ -33,7 +33,7 @@ from streamer.device import device_errors
 from streamer.errors import ConfigError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
+from streamer.sources.source_opening import open_source
 from streamer.standard_output import say
 
 ARCHITECTURES = {"light": LIGHT, "r50": RESNET50, "r101": RESNET101}

@@ -102,4 +102,5 @@ LIGHT = Architecture(
     deformable=False,
     short_side=160,
 )
-"""That of the default weights, but for their input: about a tenth of `RESNET50`'s parameters."""
+"""The default weights' architecture, except for their short side: about a tenth of `RESNET50`'s
+parameters."""

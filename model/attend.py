@@ -69,8 +69,8 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             torch.exp2(scores, out=scores)
             sums = scores.sum(-1, keepdim=True)
             if not (sums < 2.0**MOST_EXCESS).all():
-                # In the first layer of the default weights nearly always, in the first block, and
-                # in those where few queries look at all keys.
+                # With the default weights this happens nearly always in the first layer, already in
+                # its first block, and in layers where few queries look at all keys.
                 return F.scaled_dot_product_attention(query, key, value)
             torch.mm(scores, v, out=result).div_(sums)
     return answers.view(query.shape)

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 import torchvision.models
+import torchvision.ops
 from torch import Tensor, nn
 
 Levels = tuple[Tensor, Tensor, Tensor, Tensor]
 """[n, C, h, w] at strides 4, 8, 16 and 32 (rounded up)."""
 
 
-EPSILON = 1e-5
-"""Added to the variances of the frozen batch norms."""
-
-
-class FrozenBatchNorm2d(nn.Module):
-    """Batch normalisation whose statistics and affine map are constants.
-
-    Source: DETR's class of the same name: four buffers, epsilon 1e-5.
-    """
-
-    weight: Tensor
-    bias: Tensor
-    running_mean: Tensor
-    running_var: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("weight", torch.ones(channels))
-        self.register_buffer("bias", torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
+class FrozenBatchNorm2d(torchvision.ops.FrozenBatchNorm2d):  # type: ignore[misc]
+    """torchvision's, in one pass over the features, which is quicker."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise [n, channels, h, w]."""
         constants = self.running_mean, self.running_var, self.weight, self.bias
-        return F.batch_norm(x, *constants, training=False, eps=EPSILON)
+        return F.batch_norm(x, *constants, training=False, eps=self.eps)
 
 
 class ResNetBackbone(nn.Module):

@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from model.backbone import EPSILON, FrozenBatchNorm2d
+from model.backbone import FrozenBatchNorm2d
 
 
 def fold_batch_norms(module: nn.Module) -> None:
@@ -20,7 +20,7 @@ def fold_batch_norms(module: nn.Module) -> None:
         if isinstance(conv, nn.Conv2d) and isinstance(norm, FrozenBatchNorm2d):
             conv.weight, conv.bias = fuse_conv_bn_weights(
                 *(conv.weight, conv.bias, norm.running_mean, norm.running_var),
-                *(EPSILON, norm.weight, norm.bias),
+                *(norm.eps, norm.weight, norm.bias),
             )
             setattr(module, name, nn.Identity())
     for child in module.children():

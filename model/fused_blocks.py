@@ -92,8 +92,8 @@ class FusedConv(nn.Module):
 class FusedBlock(nn.Module):
     """ResNet's residual block of fused convolutions.
 
-    It may write over its input, which torchvision's ResNets need nowhere else: the levels that a
-    backbone gives go into blocks that change their size.
+    It may overwrite its input. In torchvision's ResNets only the next block reads that; the levels
+    that a backbone returns go into blocks that change the size, so that they write elsewhere.
 
     Args:
         block: Its batch norms are folded.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -39,23 +40,10 @@ def sine_positions(grid: tuple[int, int, int], dim: int) -> Tensor:
     return torch.cat(axes, dim=3).flatten(0, 2)
 
 
-class PositionCache:
-    """`sine_positions` for the grid, type and device asked for last; may be shared by threads."""
-
-    def __init__(self) -> None:
-        # One tuple, replaced as a whole: another thread never sees a key with other positions.
-        self._last: tuple[tuple[object, ...], Tensor] | None = None
-
-    def get(self, grid: tuple[int, int, int], like: Tensor) -> Tensor:
-        """Positions [frames * height * width, D].
-
-        Args:
-            grid: (frames, height, width) of the token grid.
-            like: [..., D] tensor that gives the channels, the type and the device.
-        """
-        dim = like.shape[-1]
-        key = (grid, dim, like.dtype, like.device)
-        last = self._last
-        if last is None or last[0] != key:
-            last = self._last = (key, sine_positions(grid, dim).to(like))
-        return last[1]
+@lru_cache(maxsize=4)
+def cached_positions(
+    grid: tuple[int, int, int], dim: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    """`sine_positions` of that type on that device; not to be changed."""
+    with torch.inference_mode(mode=False):  # they outlive the caller's mode
+        return sine_positions(grid, dim).to(device, dtype)

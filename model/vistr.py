@@ -10,55 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.architecture import Architecture
-from model.backbone import build_backbone
 from model.categories import BACKGROUND, default_names
+from model.detector import Detector
 from model.features import FrameFeatures, VisTROutput, WindowState
 from model.mask_head import BoxAttention, MaskHead, build_instance_head, chunk_pixels
-from model.position import PositionCache
-from model.transformer import Transformer
-
-
-class BoxHead(nn.Module):
-    """A perceptron of three layers from embeddings to boxes, before the sigmoid."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList((nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, 4)))
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Box logits [..., 4] of embeddings [..., D], in single precision at least.
-
-        In bfloat16 a box would be off by some pixels of a large frame.
-        """
-        first, second, last = self.layers
-        hidden = F.relu(second(F.relu(first(embeddings))))
-        dtype = torch.promote_types(hidden.dtype, torch.float32)
-        weight, bias = (parameter.to(dtype) for parameter in last.parameters())
-        return F.linear(hidden.to(dtype), weight, bias)
-
-
-class Detector(nn.Module):
-    """The parts of the network that do not make masks; a holder of parameters.
-
-    Args:
-        architecture: Widths and counts.
-    """
-
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        dim = architecture.hidden_dim
-        backbone = build_backbone(architecture.backbone, dilation=architecture.dilation)
-        # A list of one, because the published keys say `backbone.0`.
-        self.backbone = nn.ModuleList([backbone])
-        self.input_proj = nn.Conv2d(architecture.backbone_channels[-1], dim, 1)
-        self.transformer = Transformer(architecture)
-        self.query_embed = nn.Embedding(architecture.queries, dim)
-        self.class_embed = nn.Linear(dim, architecture.num_classes + 1)
-        self.bbox_embed = BoxHead(dim)
+from model.position import cached_positions
 
 
 class VisTR(nn.Module):
@@ -103,7 +62,6 @@ class VisTR(nn.Module):
         self.bbox_attention = BoxAttention(architecture.hidden_dim, architecture.heads)
         self.mask_head = MaskHead(architecture)
         self.insmask_head = build_instance_head(architecture.hidden_dim // 16)
-        self._positions = PositionCache()
 
     @property
     def frames(self) -> int:
@@ -173,8 +131,9 @@ class VisTR(nn.Module):
 
     def positions(self, features: FrameFeatures) -> Tensor:
         """The positions [n · h · w, D] of the tokens of n frames' features, frame-major."""
-        frames, _, height, width = features.projected.shape
-        return self._positions.get((frames, height, width), features.projected.movedim(1, -1))
+        projected = features.projected
+        frames, dim, height, width = projected.shape
+        return cached_positions((frames, height, width), dim, projected.dtype, projected.device)
 
     def answer(self, projected: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The tensors of `relate`, without its checks.

@@ -13,7 +13,8 @@ from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
-from streamer.sources.source import Source, open_source
+from streamer.sources.source import Source
+from streamer.sources.source_opening import open_source
 
 SHORT_SIDE = 32
 

@@ -63,7 +63,7 @@ def test_what_is_asked_for_reaches_the_stages(net: VisTR, live: bool) -> None:
     stages = make_stages(config, net, live=live)
     scheduler, stitcher = stages.scheduler, stages.stitcher
     # A stride that is given does not grow.
-    assert (scheduler.stride, scheduler.longest_stride, scheduler.frame_step) == (6, 6, 2)
+    assert (scheduler.stride, scheduler.longest_stride, scheduler._frame_step) == (6, 6, 2)
     assert stages.merger.emit_delay == 3
     assert (stitcher.accept, stitcher.memory) == (0.4, 50)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pycocotools import mask as coco_mask
 
-from model import VisTR, load_vistr
+from model import FrameFeatures, VisTR, WindowState, load_vistr
 from model.preprocess import normalise
 from streamer.dataset.clip import ClipObject, clip_entries, segment_clip
 from streamer.errors import DeviceError
@@ -59,6 +59,22 @@ def test_slots_without_a_pixel_are_dropped(net: VisTR, monkeypatch: pytest.Monke
     every = segment_clip(net, INPUTS[:2], SIZE)
     monkeypatch.setattr(VisTR, "segment", hide_the_second)
     assert segment_clip(net, INPUTS[:2], SIZE) == [every[0], *every[2:]]
+
+
+def test_a_slot_has_no_mask_in_a_frame_of_hardly_any_score(
+    net: VisTR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relate = VisTR.relate
+
+    def see_nothing_in_the_second(self: VisTR, features: FrameFeatures) -> WindowState:
+        state = relate(self, features)
+        state.logits[1, 2, -1] += 30
+        return state
+
+    expected = [list(found.masks) for found in segment_clip(net, INPUTS[:3], SIZE)]
+    expected[2][1] = None
+    monkeypatch.setattr(VisTR, "relate", see_nothing_in_the_second)
+    assert [list(found.masks) for found in segment_clip(net, INPUTS[:3], SIZE)] == expected
 
 
 def test_the_backbone_sees_only_real_frames(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:

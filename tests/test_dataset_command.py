@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sys
 from argparse import Namespace
@@ -159,11 +160,30 @@ def test_other_settings_do_not_mix_and_restart_begins_anew(
     message = "is 48, but 64 for the videos that are finished in"
     assert f"short_side {message}" in fails(capsys, 2, *arguments, "--short_side", "48")
     assert "precision is 'float64'" in fails(capsys, 2, *arguments, "--precision", "fp64")
+    assert "stride is 2, but 6 for" in fails(capsys, 2, *arguments, "--stride", "2")
+    copied = shutil.copytree(dataset.img_path, dataset.root / "copied")
+    assert "img_path is '" in fails(capsys, 2, *arguments, "--img_path", str(copied))
     os.utime(weights, (0, 0))
     assert "time of weights is 0" in fails(capsys, 2, *arguments)
     assert computed == [12, 5]
     assert main([*arguments, "--restart"]) == 0
     assert computed == [12, 5, 12, 5, 30, 7]
+
+
+def test_other_names_of_the_categories_do_not_mix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = make_dataset(tmp_path, dict.fromkeys([5, 30], pictures(1, (40, 40))))
+    path, names = tmp_path / "nameless.pth", tmp_path / "names.txt"
+    torch.save({"model": tiny_vistr(frames=WINDOW, slots=3, classes=40).state_dict()}, path)
+    names.write_text("\n".join(f"thing {n}" for n in range(40)))
+    dataset.rewrite(dataset.content() | {"categories": []})
+    arguments = dataset.arguments(path, "--num_frames", WINDOW, "--parallel", 1)
+    damage(dataset.image(30, 0))
+    assert "video 30" in fails(capsys, 1, *arguments)
+    last = fails(capsys, 2, *arguments, "--category_file", str(names))
+    assert "categories is " in last
+    assert "'thing 0'" in last
 
 
 def test_bad_videos_are_left_out_and_listed(

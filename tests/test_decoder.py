@@ -9,7 +9,7 @@ from streamer.ring_buffer import RingBuffer
 from streamer.source_options import SourceConfig
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
+from streamer.sources.source_opening import open_source
 from tests.clips import make_clip, truncate
 from tests.fakes import StuckSource
 from tests.waits import PATIENCE_S

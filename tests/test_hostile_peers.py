@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 import zmq
@@ -18,13 +19,13 @@ from streamer.output import EndOfStream
 from streamer.sink_options import ZmqConfig
 from streamer.sinks import guard
 from streamer.sinks.message_writer import MessageWriter
-from streamer.wire.connections import Connection
+from streamer.wire.connections import Connection, Connections
 from streamer.wire.messages import FrameMessage, HelloMessage
 from tests import zmtp
 from tests.descriptors import open_descriptors
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
 
 PATIENCE_BYTES = 2**28
 """Most that a stranger sends: only in a test that fails."""
@@ -133,6 +134,60 @@ def test_who_comes_and_goes_is_counted_too() -> None:
         else:
             pytest.fail("everybody was let in")
         reader.read()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, for who guards a publisher: it stands still."""
+    now = [time.monotonic()]
+    monkeypatch.setattr(guard, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
+
+
+def is_shut(endpoint: str) -> bool:
+    try:
+        zmtp.reach(endpoint, 0.2).close()
+    except TimeoutError:
+        return True
+    return False
+
+
+@pytest.mark.usefixtures("clock")
+def test_whoever_flooded_and_left_shuts_the_door_before_it_is_time_to_look() -> None:
+    with Publisher(ZmqConfig(heartbeat_s=0.02, max_readers=2)) as publisher:
+        reader = publisher.reader()
+        reader.read()
+        with zmtp.connect(publisher.endpoint) as stranger:
+            stranger.sendall(b"".join(itertools.islice(ENDLESS["subscriptions"](), 800)))
+            until(lambda: is_shut(publisher.endpoint))  # it has been noticed: there is no room
+        for _ in range(5):
+            reader.read()
+        assert all(is_shut(publisher.endpoint) for _ in range(3))  # and not only for a moment
+
+
+def test_some_who_come_and_go_now_and_then_are_no_flood(clock: list[float]) -> None:
+    with Publisher(BUSY) as publisher:
+        reader = publisher.reader()
+        frames = ENDLESS["subscriptions"]()
+        for _ in range(8):
+            with zmtp.reach(publisher.endpoint, 5) as stranger:
+                zmtp.greet(stranger, b"SUB")
+                stranger.sendall(b"".join(itertools.islice(frames, 160)))
+            for _ in range(3):
+                reader.read()
+            clock[0] += 2 * guard.SHUT_S
+
+
+def test_who_only_greets_makes_no_room_for_others() -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as server:
+        connections = Connections(server)
+        port = server.bind_to_random_port("tcp://127.0.0.1")
+        with zmtp.connect(f"tcp://127.0.0.1:{port}"):
+            until(lambda: connections.update() and len(connections) == 1)
+        until(lambda: connections.update() and not connections)
+        assert connections.brief_bytes == 0
+        server.disable_monitor()
+        connections.close()
 
 
 def stay_out(endpoint: str) -> None:

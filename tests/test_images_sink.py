@@ -114,6 +114,16 @@ def test_frames_are_jpeg_and_masks_png_unless_asked_otherwise(tmp_path: Path) ->
     assert np.array_equal(mask > 127, LEFT)
 
 
+def test_a_jpeg_is_as_good_as_asked(tmp_path: Path) -> None:
+    photo = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), dtype=np.uint8)
+    errors = []
+    for quality in (20, 60, 100):
+        folder = tmp_path / str(quality)
+        write(folder, [frame_result(0, SIZE, {}, image=photo)], "frame", quality=quality)
+        errors.append(np.abs(read(folder / "0.jpg").astype(int) - photo).mean())
+    assert errors[0] > errors[1] > errors[2]
+
+
 def test_frames_keep_their_index_where_others_were_dropped_or_the_size_changed(
     tmp_path: Path,
 ) -> None:

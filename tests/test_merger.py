@@ -92,6 +92,14 @@ def test_emit_delay_waits_for_later_windows_or_for_leaving() -> None:
     assert merger.flush() == []
 
 
+def test_frames_that_a_grown_stride_passed_over_leave_with_the_window_that_follows() -> None:
+    epoch, merger = make_epoch((20, 40)), merger_with(8, emit_delay=1)
+    first = merger.merge(window_of(epoch, range(4), leaving=2), predict(4), [CAT])
+    assert indices_of(first) == [0, 1]
+    second = merger.merge(window_of(epoch, range(4, 8), leaving=2), predict(4), [CAT])
+    assert indices_of(second) == [2, 3, 4, 5]  # no window holds 2 and 3 any more
+
+
 def test_flush_gives_out_what_windows_covered() -> None:
     epoch, merger = make_epoch((20, 40)), merger_with(4, emit_delay=3)
     assert merger.merge(window_of(epoch, range(4), leaving=0), predict(4), [CAT]) == []
@@ -110,6 +118,14 @@ def test_a_sliver_of_a_pixel_of_the_network_is_not_there(area: int, shown: bool)
     window = window_of(make_epoch((80, 160)), range(2), leaving=2)
     results = merger.merge(window, predict(2), [CAT])
     assert [len(result.instances) for result in results] == [int(shown)] * 2
+
+
+def test_what_a_small_region_of_a_large_frame_shows_is_no_sliver() -> None:
+    epoch = make_epoch((400, 800), region=Region(0, 0, 20, 40))
+    merger = FrameMerger(0, NAMES)
+    merger.add(make_frame(epoch, 0))
+    (result,) = merger.merge(window_of(epoch, [0], leaving=1), predict(1), [CAT])
+    assert [instance.segment.area for instance in result.instances] == [6 * 8]
 
 
 def test_logits_and_scores_are_averaged_with_weights_that_favour_the_centre() -> None:
@@ -146,6 +162,16 @@ def test_a_track_in_one_of_two_windows_is_shown() -> None:
 
     assert [len(result.instances) for result in results] == [1, 0]
     assert results[0].instances[0].score == pytest.approx(0.9)
+
+
+def test_a_window_that_does_not_see_its_track_in_a_frame_has_a_say_in_the_score() -> None:
+    epoch, merger = make_epoch((20, 40)), merger_with(3, emit_delay=1)
+    merger.merge(window_of(epoch, range(2), leaving=1), predict(2, scores=[0.9]), [CAT])
+    unsure = predict(2, scores=[0.5])
+    unsure.presence[0] = False
+    (result, _) = merger.merge(window_of(epoch, range(1, 3), leaving=2), unsure, [CAT])
+    (instance,) = result.instances
+    assert instance.score == pytest.approx((0.9 + 0.5) / 2)
 
 
 def test_absent_empty_and_left_out_slots_show_nothing() -> None:

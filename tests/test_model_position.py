@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from model.position import PositionCache, sine_positions
+from model.position import cached_positions, sine_positions
 
 
 @pytest.mark.parametrize(
@@ -31,14 +31,23 @@ def test_no_two_tokens_are_at_one_position() -> None:
     assert distances.min() > 0.01
 
 
-def test_the_cache_holds_what_was_asked_for_last() -> None:
-    cache = PositionCache()
-    like = torch.zeros(24, 48)
-    first = cache.get((2, 3, 4), like)
-    assert cache.get((2, 3, 4), like) is first
-    turned = cache.get((2, 4, 3), like)
+def test_positions_are_kept_for_each_grid_and_type() -> None:
+    def positions(grid: tuple[int, int, int], dtype: torch.dtype = torch.float32) -> torch.Tensor:
+        return cached_positions(grid, 48, dtype, torch.device("cpu"))
+
+    first = positions((2, 3, 4))
+    turned = positions((2, 4, 3))
+    assert positions((2, 3, 4)) is first
     assert not torch.equal(turned, first)
-    exact = cache.get((2, 4, 3), like.double())
+    exact = positions((2, 4, 3), torch.float64)
     assert exact.dtype == torch.float64
     torch.testing.assert_close(exact.float(), turned)
-    assert torch.equal(cache.get((2, 3, 4), like), first)
+
+
+def test_positions_first_asked_for_in_inference_serve_training_too() -> None:
+    cached_positions.cache_clear()
+    with torch.inference_mode():
+        positions = cached_positions((1, 2, 3), 48, torch.float32, torch.device("cpu"))
+    scale = torch.ones(48, requires_grad=True)
+    (positions * scale).sum().backward()
+    assert scale.grad is not None

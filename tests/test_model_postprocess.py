@@ -32,11 +32,11 @@ def test_the_lowest_of_equally_frequent_categories_wins() -> None:
 
 
 def test_frames_of_hardly_any_score_have_no_mask() -> None:
-    logits = logits_of([[[0.0, 0.9, 0.1]], [[1e-5, 1e-4, 1.0]], [[0.0, 0.9, 0.1]]])
-    scores, categories, shown = clip_scores(logits, length=2)
-    assert scores == pytest.approx([0.45], abs=1e-4)
+    frames = [[0.0, 0.9, 0.1], [0.0, 0.0009, 0.9991], [0.0, 0.0011, 0.9989], [0.0, 0.9, 0.1]]
+    scores, categories, shown = clip_scores(logits_of([[frame] for frame in frames]), length=3)
+    assert scores == pytest.approx([0.902 / 3], abs=1e-4)
     assert categories == [1]
-    assert shown == [[True], [False]]
+    assert shown == [[True], [False], [True]]
 
 
 @pytest.mark.parametrize("length", [0, 3])

@@ -11,6 +11,7 @@ import pytest
 
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
+from streamer.sources import patient_media
 from streamer.sources.patient_media import MAX_STUCK, PatientMedia
 from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
@@ -23,8 +24,9 @@ SLOW = SourceConfig(read_timeout_s=1e4)
 
 
 class Device:
-    """Three pictures each time that it is opened; then it is stuck, until all are released."""
+    """Some pictures each time that it is opened; then it is stuck, until all are released."""
 
+    shown = 3
     name, live, rate, frames = "/dev/video0", True, Fraction(10), None
 
     def __init__(self, room: Room) -> None:
@@ -34,7 +36,7 @@ class Device:
         self.closed_by: threading.Thread | None = None
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
-        for index in range(3):
+        for index in range(self.shown):
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
         self.room.stuck.release()
         assert self.room.returns.wait(PATIENCE_S)
@@ -93,6 +95,16 @@ def test_a_stuck_device_is_left_behind_and_opened_again(
         if thread.name == "reader":
             thread.join(PATIENCE_S)
     assert first.closed_by not in {None, second.closed_by}
+
+
+def test_a_first_picture_has_the_time_to_open_too(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_media, "GRACE_S", 0.0)
+    monkeypatch.setattr(Device, "shown", 0)
+    source = room.source(SourceConfig(open_timeout_s=0.2, read_timeout_s=0.05))
+    with pytest.raises(SourceError, match=r"no picture for 0\.25 s"):
+        next(iter(source))
 
 
 def test_no_more_than_so_many_are_left_behind(room: Room) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
@@ -14,6 +15,8 @@ from PIL import Image, ImageSequence
 from streamer.errors import SinkError
 from streamer.output import FrameResult
 from streamer.sink_options import PreviewConfig
+from streamer.sinks.drawing import render
+from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from tests.results import box_mask, epoch, frame_result
 from tests.sinks import filled, run_sink
@@ -66,6 +69,18 @@ def test_it_is_no_faster_no_longer_and_no_wider_than_asked(tmp_path: Path, endin
     assert size == (32, 24)
 
 
+@pytest.mark.parametrize(("style", "scale"), [("overlay", 0.5), ("side_by_side", 0.25)])
+def test_lines_are_as_wide_as_the_preview_needs(
+    tmp_path: Path, style: PictureStyle, scale: float
+) -> None:
+    result = frame_result(0, SIZE, {1: box_mask(SIZE, 9, 7, 29, 23)})
+    write(tmp_path / "p.gif", [result], style, width=32)
+    with Image.open(tmp_path / "p.gif") as picture:
+        shown = np.asarray(picture.convert("RGB")).astype(int)
+    drawn = cv2.resize(render(result, style, scale), picture.size, interpolation=cv2.INTER_AREA)
+    assert np.abs(shown - drawn).max() <= 3
+
+
 def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> None:
     write(tmp_path / "p.webp", levels(60, fps=30), fps=12)
     _, times, _ = read(tmp_path / "p.webp")
@@ -102,7 +117,7 @@ def test_oblong_pixels_become_square(
 def test_frames_of_a_burst_are_shown_no_faster_than_asked(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"p.{ending}"
     results = levels(5)
-    for result, time_s in zip(results, (0.0, 1.0, 1.001, 1.002, 1.2), strict=True):
+    for result, time_s in zip(results, (0.0, 1.0, 1.03, 1.06, 1.2), strict=True):
         object.__setattr__(result.frame, "time_s", time_s)
     write(path, results)
     greys, times, _ = read(path)

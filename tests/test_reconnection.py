@@ -15,6 +15,7 @@ from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.image_encoding import encode_jpeg
 from streamer.source_options import SourceConfig
+from streamer.sources import source as source_module
 from streamer.sources.container_media import MAX_LIVE_FAILURES
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection
@@ -261,6 +262,32 @@ def test_waits_double_up_to_a_maximum_and_begin_anew() -> None:
     assert attempts.count == 1
     attempts.wait(SourceError("cam: lost"))
     assert waits.seconds[-1] <= 1
+
+
+def test_a_camera_that_is_gone_for_weeks_is_still_waited_for() -> None:
+    waits = Waits()
+    attempts = Reconnection("cam", SourceConfig(reconnect_max_delay_s=6), waits)
+    for _ in range(1100):  # a float has no such power of two
+        attempts.wait(SourceError("cam: lost"))
+    assert 3 <= waits.seconds[-1] <= 6
+
+
+def test_a_camera_that_gives_no_frame_at_first_is_waited_for_too(tmp_path: Path) -> None:
+    clip = transport_stream(tmp_path)
+    with Camera([(without_first_frame(clip), "closes"), (clip, "closes")]) as camera:
+        frames, _ = lost_for_good(camera, wait=True)
+    reasons = [frame and frame.epoch.reason for frame in frames]
+    assert reasons == [None, *(["start"] * 12), None, None]
+
+
+def test_a_camera_keeps_its_own_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = Waits()
+    monkeypatch.setattr(source_module, "Event", lambda: waits)
+    with Camera([(transport_stream(tmp_path), "closes")]) as camera:
+        source = opened(camera.url, Selection(max_frames=12), format="mpegts", realtime=True)
+        assert len(list(source)) == 12
+        source.close()
+    assert waits.seconds == []
 
 
 def test_an_interruption_ends_a_wait(tmp_path: Path) -> None:

@@ -84,10 +84,12 @@ def test_frame_step_lets_every_third_frame_in() -> None:
 
 
 def test_an_epoch_begins_afresh() -> None:
-    scheduler = WindowScheduler(4, 4, frame_step=2)
-    schedule(3, scheduler)
+    scheduler = WindowScheduler(4, 2, frame_step=2)
+    first = [window.indices for window in schedule(13, scheduler)]
+    assert first == [(0, 2, 4, 6), (4, 6, 8, 10), (6, 8, 10, 12)]
     (window,) = schedule(2, scheduler)
     assert window.real == (0,)
+    assert [window.indices for window in schedule(13, scheduler)] == first
 
 
 @pytest.mark.parametrize("stride", [0, 37])

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Event, Thread
 
+import av
 import numpy as np
 import pytest
 
-from streamer.errors import ConfigError, SourceError
+from streamer.errors import SourceError
 from streamer.frame import Frame, Region
+from streamer.source_options import SourceConfig
+from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
+from streamer.sources.source import Source
 from tests.clips import draw, make_clip, make_images, make_slides, write_image
 from tests.sources import opened, read
 from tests.waits import PATIENCE_S
@@ -186,10 +191,31 @@ def test_a_looped_file_begins_an_epoch_each_time_and_its_clock_goes_on(
     assert frames[-1].time_s == pytest.approx(2 * once / 10)
 
 
-@pytest.mark.parametrize("spec", ["-", "rtsp://127.0.0.1:1/x"])
-def test_what_cannot_be_looped(spec: str) -> None:
-    with pytest.raises(ConfigError, match=r"source\.loop is True; allowed: False"):
-        opened(spec, loop=True)
+class Emptied:
+    """Two pictures the first time that it is read, and none any more."""
+
+    name, live, rate, frames, corrupt = "emptied", False, Fraction(10), None, 0
+
+    def __init__(self) -> None:
+        self.passes = 0
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        self.passes += 1
+        assert self.passes < 10, "it is read again and again"
+        for index in range(2 if self.passes == 1 else 0):
+            yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_loop_ends_with_a_pass_without_a_frame() -> None:
+    source = Source(Emptied(), SourceConfig(loop=True), Selection(), 32)
+    assert len(list(source)) == 2
+    source.close()
 
 
 def test_a_file_as_live_carries_arrival_times_and_ends_cleanly(clip: Path) -> None:

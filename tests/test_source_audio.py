@@ -17,6 +17,7 @@ from tests.clips import (
     make_sounding_clip,
     truncate,
 )
+from tests.descriptors import open_descriptors
 from tests.processes import killed_after_writing
 from tests.results import epoch, frame_result
 from tests.sinks import carry_over
@@ -159,6 +160,15 @@ def test_sound_that_cannot_be_opened_is_a_warning(
     carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4", sound=tmp_path / "gone.mp4").close()
     assert "without sound" in caplog.text
     assert list(streams(tmp_path / "out.mp4")) == ["video"]
+
+
+def test_the_file_that_the_sound_is_of_is_closed_with_the_video(tmp_path: Path) -> None:
+    make_sounding_clip(tmp_path / "a.mp4")
+    before = open_descriptors()
+    sink = carry_over(tmp_path / "a.mp4", tmp_path / "out.mp4")
+    assert open_descriptors() > before
+    sink.close()
+    assert open_descriptors() == before
 
 
 def test_sound_that_begins_late_has_silence_before(tmp_path: Path) -> None:

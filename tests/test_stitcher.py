@@ -102,6 +102,24 @@ def test_after_a_long_absence_the_embedding_decides_alone() -> None:
     assert [identity and identity.track_id for identity in identities] == [2, 1]
 
 
+def test_after_a_long_absence_the_class_tells_twins_apart() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), hand_prediction([(2, 2, 6, 6)]))
+
+    back = hand_prediction([(3, 3, 6, 6), (6, 10, 6, 6)], looks=[0, 0], categories=[2, 1])
+    assert track_ids(stitcher.identify(hand_window(epoch, 300, 4, 4, 4), back)) == [2, 1]
+
+
+def test_one_view_by_another_slot_does_not_replace_the_looks() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    for number, look in enumerate([0, 0, 4]):
+        seen = hand_prediction([(2, 2, 6, 6)], looks=[look])
+        stitcher.identify(hand_window(epoch, 2 * number, 4, 2, 2), seen)
+
+    back = hand_prediction([(6, 10, 6, 6)], looks=[0])
+    assert track_ids(stitcher.identify(hand_window(epoch, 300, 4, 4, 4), back)) == [1]
+
+
 def test_the_colours_tell_twins_of_one_embedding_apart() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     twins = hand_prediction([(4, 10, 6, 6), (6, 12, 6, 6)], looks=[0, 0])
@@ -307,9 +325,22 @@ def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:
     assert stitcher.identify(hand_window(epoch, 4, 6, 2, 2), again) == (Identity(1, 1),)
 
 
+def test_a_track_is_compared_only_in_frames_that_a_window_with_it_held() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher(memory=1)
+    seen = hand_prediction([(2, 2, 6, 6)], frames=6)
+    stitcher.identify(hand_window(epoch, 0, 6, 6, 1), seen)
+    for first in range(1, 5):
+        stitcher.identify(hand_window(epoch, first, 6, 1, 1), hand_prediction([], frames=6))
+
+    # Only frame 5 is left of it, and no other of this window's six.
+    again = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4], categories=[2])
+    assert track_ids(stitcher.identify(hand_window(epoch, 5, 6, 1, 1), again)) == [1]
+
+
 def test_the_category_changes_its_mind_slowly() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
-    categories = [1, 1, 1, 2, 1, 2, 2, 2, 2, 2, 2]
+    # However long it was one, six windows of another convince it.
+    categories = [1] * 20 + [2, 1, 2, 2, 2, 2, 2, 2]
     said = []
     for number, category in enumerate(categories):
         prediction = hand_prediction([(2, 2, 6, 6)], categories=[category])
@@ -318,7 +349,7 @@ def test_the_category_changes_its_mind_slowly() -> None:
         assert identity.track_id == 1
         said.append(identity.category_id)
 
-    assert said[:6] == [1] * 6
+    assert said[:23] == [1] * 23
     assert said[-1] == 2
     assert said == sorted(said)
 
@@ -335,6 +366,15 @@ def test_predictions_that_do_not_fit_are_refused() -> None:
         stitcher.identify(hand_window(epoch, 2, 4, 2, 2), other)
 
 
+def test_a_new_epoch_may_have_masks_of_another_size_and_knows_nobody() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    one = hand_prediction([(2, 2, 6, 6)])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), one)
+    stitcher.new_epoch()
+    narrower = replace(one, masks=one.masks[..., :30])
+    assert track_ids(stitcher.identify(hand_window(epoch, 4, 4, 4, 2), narrower)) == [2]
+
+
 def test_velocities_are_the_same_after_months() -> None:
     boxes = np.zeros((8, 4), np.float32)
     boxes[:, 0] = 0.2 + 0.01 * np.arange(8)
@@ -343,6 +383,15 @@ def test_velocities_are_the_same_after_months() -> None:
         votes, embedding = np.ones(4, np.float32), np.ones(8, np.float32)
         track = Track.born(1, Sighting(votes, embedding, np.zeros(0, np.float32), frames, boxes))
         assert track.velocity == pytest.approx([0.01, 0], abs=1e-6)
+
+
+def test_a_track_has_the_size_of_its_newest_boxes() -> None:
+    """Who comes out from behind a post grows."""
+    votes, embedding, colours = (np.ones(size, np.float32) for size in (4, 8, 0))
+    sliver, whole = (np.array([[0.5, 0.5, w, 0.3]] * 4, np.float32) for w in (0.02, 0.2))
+    track = Track.born(1, Sighting(votes, embedding, colours, np.arange(4), sliver))
+    track = track.seen(Sighting(votes, embedding, colours, np.arange(4, 8), whole), 4)
+    assert track.size == pytest.approx([0.2, 0.3])
 
 
 def test_a_track_does_not_keep_its_window() -> None:

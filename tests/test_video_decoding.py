@@ -141,7 +141,7 @@ def test_nvdec_is_really_used(caplog: pytest.LogCaptureFixture) -> None:
         config = SourceConfig(hwaccel=wanted)
         media = ContainerMedia(SourceSpec.parse(str(SHIPPED_CLIP), config), config, device=CUDA)
         pictures = list(islice(media.pictures(Fraction(0)), 5))
-        assert media._stream.codec_context.is_hwaccel
+        assert media._video.stream.codec_context.is_hwaccel
         assert all(picture.is_on_device for picture in pictures)
         copied = copy_picture(pictures[0].frame)
         assert copied is not None

@@ -24,8 +24,9 @@ from streamer.wire.messages import (
     HeartbeatMessage,
     HelloMessage,
     InstanceEntry,
+    WireError,
 )
-from streamer.wire.packet import MAX_HEADER_BYTES, WireError, encode, parse, topic
+from streamer.wire.packet import MAX_HEADER_BYTES, encode, parse, topic
 from tests.messages import frame_message, writer
 from tests.processes import ROOT
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
@@ -46,7 +47,7 @@ def packets() -> dict[str, list[bytes]]:
         "hello": made.write(stream_info("cam1"))[0],
         "frame": frame_packet(),
         "heartbeat": made.heartbeat(),
-        "gap": made.write(Gap(epoch(SIZE, 1), "reconnect", None))[0],
+        "gap": made.write(Gap(epoch(SIZE, 1, "reconnect", missing=None)))[0],
         "eos": made.write(EndOfStream("stopped", 5, 2))[0],
     }
 
@@ -167,6 +168,7 @@ WRONG_IN_ANY: list[tuple[dict[str, Any], str]] = [
 WRONG_IN_FRAME: list[tuple[dict[str, Any], str]] = [
     ({"time_base": [1, 0]}, "time_base"),
     ({"time_base": [1]}, "time_base"),
+    ({"time_base": [1, 2**63]}, "time_base"),
     ({"time_s": "0"}, "time_s"),
     ({"time_s": 10**400}, "time_s"),
     ({"capture_unix_ns": 1}, "capture_clock is None"),

@@ -6,25 +6,19 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
-from math import floor
 from threading import Event
 from typing import cast
 
 import av
 import torch
 from av import Packet, VideoFrame
-from av.format import Flags
 from av.video.stream import VideoStream
 
 from streamer.errors import SourceError
 from streamer.source_options import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
-from streamer.sources.container_opening import (
-    choose_video,
-    open_container,
-    translate,
-    warn_of_hdr,
-)
+from streamer.sources.container_opening import translate, warn_of_hdr
+from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pace import Pace
 from streamer.sources.packet_times import PacketTimes
 from streamer.sources.picture import Picture
@@ -74,15 +68,12 @@ class ContainerMedia:
         self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
         with ExitStack() as undo:
             undo.callback(self._release_pipe)
-            self._container = open_container(spec, config, pipe, self._decoding.hwaccel())
-            undo.callback(self._container.close)
-            playlist_is_live = self._container.duration is None
-            self.live = playlist_is_live if spec.live is None else spec.live
-            self._stream = choose_video(self._container, spec.name, self.live)
+            self._video = self._open()
             undo.pop_all()
-        self._promise = read_promise(self._container, self._stream)
-        warn_of_hdr(self._stream, spec.name)
-        self.rate = self._stream.average_rate or self._stream.guessed_rate
+        self._promise = read_promise(self._video.container, self._video.stream)
+        warn_of_hdr(self._video.stream, spec.name)
+        self.live = self._video.live
+        self.rate = self._video.rate
         self.frames = None if self.live else self._promise.frames
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
@@ -98,10 +89,10 @@ class ContainerMedia:
         frames = self._frames_near(start_s) if start_s > 0 else self._frames()
         position_s = Fraction(-1) / (self.rate or 1)
         has_begun = self.live or start_s <= 0  # for good: later timestamps may lie before
-        pace = Pace(self._interrupted) if self._comes_in_bursts else None
+        pace = Pace(self._interrupted) if self._video.comes_in_bursts else None
         for frame in frames:
             if frame.pts is not None:
-                position_s = self._position_s(frame.pts)
+                position_s = self._video.position_s(frame.pts)
             else:
                 position_s += 1 / (self.rate or Fraction(1))
             has_begun = has_begun or position_s >= start_s
@@ -118,68 +109,41 @@ class ContainerMedia:
 
     def close(self) -> None:
         """Close the container, on the thread that reads."""
-        self._container.close()
+        self._video.container.close()
         self._release_pipe()
 
     def _release_pipe(self) -> None:
         if self._pipe is not None:
             self._pipe.release()
 
+    def _open(self) -> OpenedVideo:
+        return OpenedVideo.open(self._spec, self._config, self._pipe, self._decoding.hwaccel())
+
     def _reopen(self) -> None:
-        self._container.close()
-        hwaccel = self._decoding.hwaccel()
-        self._container = open_container(self._spec, self._config, self._pipe, hwaccel)
-        self._stream = choose_video(self._container, self.name, self.live)
-
-    def _position_s(self, pts: int) -> Fraction:
-        return (pts - (self._stream.start_time or 0)) * self._time_base
-
-    @property
-    def _time_base(self) -> Fraction:
-        return self._stream.time_base or Fraction(1, 10**6)
+        self._video.container.close()
+        self._video = self._open()
 
     def _picture(self, frame: VideoFrame) -> Picture:
-        time_base = frame.time_base or self._time_base
-        camera_unix_ns = None
-        # FFmpeg learns the camera's clock from RTCP reports, in microseconds at pts 0
-        realtime_us = self._container.start_time_realtime if self._is_rtsp else None
-        if realtime_us is not None and frame.pts is not None:
-            camera_unix_ns = realtime_us * 1000 + round(frame.pts * time_base * 10**9)
-        pts = None if self._invents_times else frame.pts
-        duration = None if self._invents_times else frame.duration
-        aspect = self._pixel_aspect.of(frame, self._stream)
-        picture = Picture(frame, pts, time_base, camera_unix_ns, aspect, duration)
-        self._decoding.check(picture.is_on_device, self._stream.codec_context)
+        video = self._video
+        picture = Picture(
+            frame,
+            None if video.invents_times else frame.pts,
+            frame.time_base or video.time_base,
+            video.camera_unix_ns(frame),
+            self._pixel_aspect.of(frame, video.stream),
+            None if video.invents_times else frame.duration,
+        )
+        self._decoding.check(picture.is_on_device, video.stream.codec_context)
         return picture
-
-    @property
-    def _invents_times(self) -> bool:
-        """Whether FFmpeg counts 25 frames a second where none tells its time, as Motion JPEG's."""
-        without = cast("int", Flags.no_timestamps.value)
-        return self.live and bool(self._container.format.flags & without)
-
-    @property
-    def _comes_in_bursts(self) -> bool:
-        """Whether it is a live playlist, whose segments of seconds come at once."""
-        return self.live and bool({"hls", "dash"} & set(self._container.format.name.split(",")))
-
-    @property
-    def _is_avi(self) -> bool:
-        return self._container.format.name == "avi"
-
-    @property
-    def _is_rtsp(self) -> bool:
-        return self._spec.target.lower().startswith(("rtsp:", "rtsps:"))
 
     def _frames_near(self, start_s: Fraction) -> Iterator[VideoFrame]:
         """Frames from at or before `start_s`: by seeking if that works, else from the beginning."""
         if self.live or self._spec.kind in {"stdin", "lavfi"}:
             yield from self._frames()
             return
-        tick = floor(start_s / self._time_base) + (self._stream.start_time or 0)
         frames: Iterator[VideoFrame] = iter(())
         try:
-            self._container.seek(tick, stream=self._stream)
+            self._video.seek(start_s)
             frames = self._frames()
             first = next(frames, None)
         except (av.FFmpegError, SourceError):
@@ -188,9 +152,9 @@ class ContainerMedia:
             first is not None
             and first.key_frame
             and first.pts is not None
-            and self._position_s(first.pts) <= start_s
+            and self._video.position_s(first.pts) <= start_s
             # A delay behind a seek may be due to pictures left out, too.
-            and not (self._is_avi and first.pts != first.dts)
+            and not (self._video.is_avi and first.pts != first.dts)
         ):
             yield first
         else:  # some demuxers land between key frames, or behind the first one wanted
@@ -200,27 +164,23 @@ class ContainerMedia:
 
     def _frames(self) -> Iterator[VideoFrame]:
         """Decode from where the container is, to its end."""
-        extent = ContainerExtent(self._stream, self._promise)
-        self._times = PacketTimes() if self._is_avi else None
+        extent = ContainerExtent(self._video.stream, self._promise)
+        self._times = PacketTimes() if self._video.is_avi else None
+        limit = MAX_LIVE_FAILURES if self.live else MAX_FAILURES
         failures = 0
         broken: SourceError | None = None
-        packets = self._packets()
-        while broken is None:
-            try:
-                packet = next(packets, None)
-            except SourceError as error:
-                broken, packet = error, None
-            if packet is None:
-                break
-            extent.add(packet)
-            if not packet.size:
-                continue  # the frame before is shown on; the decoder would end
-            decoded = self._decode(packet)
-            failures = failures + 1 if decoded is None else 0
-            yield from decoded or ()
-            limit = MAX_LIVE_FAILURES if self.live else MAX_FAILURES
-            if failures == limit:
-                broken = SourceError(f"{self.name}: {limit} packets in a row cannot be decoded")
+        try:
+            for packet in self._packets():
+                extent.add(packet)
+                if not packet.size:
+                    continue  # the frame before is shown on; the decoder would end
+                decoded = self._decode(packet)
+                failures = failures + 1 if decoded is None else 0
+                yield from decoded or ()
+                if failures == limit:
+                    raise SourceError(f"{self.name}: {limit} packets in a row cannot be decoded")
+        except SourceError as error:
+            broken = error
         rest = self._decode(None)
         failures = failures + 1 if rest is None else failures
         yield from rest or ()
@@ -239,7 +199,8 @@ class ContainerMedia:
         """The stream's packets, empty ones too, but not the last, which has no time."""
         is_timed = self.live and self._spec.kind == "url"
         # Sound comes too: PyAV would pass over it, waiting for pictures that may never come.
-        packets = self._container.demux(*(() if is_timed else (self._stream,)))
+        video = self._video.stream
+        packets = self._video.container.demux(*(() if is_timed else (video,)))
         began = time.monotonic()
         try:
             while not self._interrupted.is_set():
@@ -248,7 +209,7 @@ class ContainerMedia:
                     break
                 waited_s = time.monotonic() - began
                 counts = packet.size or packet.dts is not None
-                if counts and packet.stream.index == self._stream.index:
+                if counts and packet.stream.index == video.index:
                     yield cast("Packet[VideoStream]", packet)
                     began = time.monotonic()
                 if is_timed and waited_s >= self._config.read_timeout_s:
@@ -265,7 +226,7 @@ class ContainerMedia:
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame] | None:
         """Frames that a packet completes (None: those that wait for the end), None if it fails."""
         try:
-            frames = self._stream.decode(packet)
+            frames = self._video.stream.decode(packet)
         except av.EOFError:
             return []
         except av.FFmpegError:

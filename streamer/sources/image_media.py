@@ -14,6 +14,7 @@ import av
 from streamer.errors import SourceError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.picture import Picture
+from streamer.sources.selection import as_written
 from streamer.sources.source_spec import IMAGE_SUFFIXES, is_pattern
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,11 @@ class ImageMedia:
     def __init__(self, target: str, fps: float) -> None:
         self.name = target
         self.live = False
-        self.rate: Fraction | None = Fraction(str(fps))
+        self.rate: Fraction | None = as_written(fps)
         self._paths = list_images(target)
         self.frames: int | None = len(self._paths)
         self.corrupt = 0
-        self._time_base = 1 / Fraction(str(fps))
+        self._time_base = 1 / self.rate
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The images from `start_s` seconds on; what is no image is counted and passed over.

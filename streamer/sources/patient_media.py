@@ -27,7 +27,7 @@ class PatientMedia:
 
     Pictures are what counts: a camera whose encoder hangs may go on with sound and reports. A
     native read that is stuck cannot be ended: it stays behind on its daemon thread, which closes
-    its media should it ever return. The next `pictures` open the source anew.
+    its medium should it ever return. The next `pictures` open the source anew.
 
     Args:
         open_media: Opens the source: now, and after each time that it was lost.
@@ -117,7 +117,7 @@ class PatientMedia:
 
 
 class _Reader(Thread):
-    """Reads a media to its end, or until it is left behind.
+    """Reads a medium to its end, or until it is left behind.
 
     Args:
         start_s: Where to begin.

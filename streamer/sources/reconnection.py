@@ -15,8 +15,8 @@ log = logging.getLogger(__name__)
 class Reconnection:
     """Spaces the attempts to reach a source.
 
-    The wait doubles from attempt to attempt, up to a maximum; a random half of it keeps the streams
-    of many cameras from asking their switch for all of them at once.
+    The wait doubles from attempt to attempt, up to a maximum; a random share, up to half, is left
+    out, so that the streams of many cameras do not ask their switch for all of them at once.
 
     Args:
         name: Of the source, for messages.

@@ -54,9 +54,9 @@ class Fields:
             self._refuse(name, value, f"an integer from {low} to {high}")
         return int(value)
 
-    def optional_integer(self, name: str, low: int = 0, high: int = MAX_INTEGER) -> int | None:
-        """An integer in [low, high], or null."""
-        return None if self._value(name) is None else self.integer(name, low, high)
+    def optional_integer(self, name: str, low: int = 0) -> int | None:
+        """An integer of at least `low`, or null."""
+        return None if self._value(name) is None else self.integer(name, low)
 
     def number(self, name: str, low: float = -MAX_FLOAT, high: float = MAX_FLOAT) -> float:
         """A finite number in [low, high]."""

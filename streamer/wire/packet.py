@@ -16,14 +16,8 @@ from streamer.errors import ConfigError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
 from streamer.wire.fields import MAX_SIDE, Fields
-from streamer.wire.mask_codec import (
-    check_jpeg,
-    check_length,
-    check_png,
-    check_runs,
-    check_zstd,
-    run_lengths,
-)
+from streamer.wire.image_decoding import check_jpeg, check_png
+from streamer.wire.mask_codec import check_zstd
 from streamer.wire.messages import (
     AnyMessage,
     Encoding,
@@ -36,8 +30,7 @@ from streamer.wire.messages import (
     Message,
     WireError,
 )
-
-__all__ = ["TOPIC_ROOT", "WireError", "encode", "parse", "topic"]
+from streamer.wire.run_lengths import check_length, check_runs, run_lengths
 
 SCHEMA: Final = "vistr-masks"
 VERSION: Final = 1

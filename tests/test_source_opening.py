@@ -1,4 +1,4 @@
-"""`streamer.sources.source`: every kind of input, and what goes wrong with it."""
+"""`streamer.sources.source_opening`: every kind of input, and what goes wrong with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from streamer.errors import ConfigError, SourceError, StreamError
 from streamer.frame import Frame
 from streamer.source_options import SourceConfig
 from streamer.sources.selection import Selection
-from streamer.sources.source import open_source
+from streamer.sources.source_opening import open_source
 from tests.camera import transport_stream
 from tests.clips import frames_of, make_clip, make_images
 from tests.descriptors import open_descriptors
@@ -85,6 +85,12 @@ def test_what_cannot_be_opened_is_named(
     with pytest.raises(SourceError, match=message) as caught:
         opened(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["-", "rtsp://127.0.0.1:1/x"])
+def test_what_cannot_be_looped(spec: str) -> None:
+    with pytest.raises(ConfigError, match=r"source\.loop is True; allowed: False"):
+        opened(spec, loop=True)
 
 
 def test_a_source_without_a_frame_is_an_error(tmp_path: Path) -> None:
