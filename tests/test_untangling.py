@@ -147,6 +147,12 @@ def test_of_two_that_show_the_same_all_along_the_better_one_stays() -> None:
     assert found.scores == pytest.approx([0.9])
 
 
+def test_who_is_like_a_slot_only_that_is_left_out_itself_stays() -> None:
+    first, second, third = (lambda _, left=left: (4, left, 8, 9) for left in (2, 5, 8))
+    found = untangle(prediction(first, second, third))
+    assert rows(found) == [places(first), places(third)]
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_repeated_object_of_a_short_window_costs_no_other(frames: int) -> None:
     given = prediction(left_walker, right_walker, left_walker)
@@ -223,7 +229,7 @@ def test_who_is_alone_may_turn_and_jump() -> None:
 
 
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
-    given = prediction(left_walker, right_walker)
+    given = prediction(lambda t: left_walker(t) if t < 5 else (12, 2, 8, 4), right_walker)
     given.presence[5:, 0] = False
     assert untangle(given) is given
 
