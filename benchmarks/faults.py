@@ -26,7 +26,7 @@ from streamer.argument_types import output_file, whole_number
 from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from streamer.sources.source_opening import open_source

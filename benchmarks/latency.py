@@ -25,8 +25,8 @@ from streamer.argument_types import whole_number
 from streamer.assembly import load
 from streamer.command import command
 from streamer.config import StreamConfig
-from streamer.source_options import SourceConfig
-from streamer.window_options import WindowConfig
+from streamer.source_config import SourceConfig
+from streamer.window_config import WindowConfig
 
 
 @command

@@ -36,9 +36,9 @@ from streamer.client.received import ReceivedFrame
 from streamer.command import command
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.stats import Summary
-from streamer.window_options import WindowConfig
+from streamer.window_config import WindowConfig
 
 READINGS = 50
 """Of the resident set, over the whole run."""

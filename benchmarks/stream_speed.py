@@ -13,7 +13,7 @@ from model import VisTR
 from model.cuda_graphs import GraphedVisTR, Replayed
 from streamer import pipeline
 from streamer.config import StreamConfig
-from streamer.output import CroppedMask
+from streamer.mask import CroppedMask
 from streamer.predictor import VistrPredictor
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.source import Source

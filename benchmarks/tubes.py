@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
-from streamer.output import Rle
+from streamer.mask import Rle
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigError
-from streamer.metrics_options import MetricsConfig
+from streamer.metrics_config import MetricsConfig
 from streamer.option_check import Auto, check, check_not_negative, check_positive
-from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
+from streamer.sink_config import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
 from streamer.sinks.output_spec import OutputKind, OutputSpec
-from streamer.source_options import SourceConfig
-from streamer.window_options import StitchConfig, WindowConfig
+from streamer.source_config import SourceConfig
+from streamer.window_config import StitchConfig, WindowConfig
 from streamer.wire.stream_name import check_stream_name
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "fp64"]

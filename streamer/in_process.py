@@ -19,9 +19,9 @@ from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
 from streamer.option_check import check
 from streamer.output import FrameResult, StreamInfo
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.stats import Summary
-from streamer.window_options import WindowConfig
+from streamer.window_config import WindowConfig
 
 NOT_HERE = (
     *("publish", "output", "results", "annotations", "cleaned_folders", "quiet", "log"),
@@ -167,7 +167,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
         source: As on the command line; None is the clip that ships with the project.
         **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
             `SourceConfig` (``live``, ``loop``, …), and whole groups such as
-            ``stitch=StitchConfig(…)``, of `streamer.window_options`.
+            ``stitch=StitchConfig(…)``, of `streamer.window_config`.
 
     Raises:
         ConfigError: An option is unknown, of another type or out of range.

@@ -20,7 +20,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from streamer.errors import SinkError
-from streamer.metrics_options import MetricsConfig
+from streamer.metrics_config import MetricsConfig
 from streamer.output import FrameResult
 from streamer.pipeline import Pipeline
 from streamer.sinks.sink import SinkThread

@@ -2,128 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, cast
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from streamer.frame import Epoch, Frame
+from streamer.mask import CroppedMask, label_map
 
 EndReason = Literal["end", "stopped", "failed"]
-
-
-class Rle(TypedDict):
-    """A mask in pycocotools' compressed run-length encoding."""
-
-    size: list[int]
-    counts: bytes
-
-
-def rle_of_borders(size: tuple[int, int], borders: NDArray[np.int64]) -> Rle:
-    """The RLE of the runs between borders, which are counted down the columns of a frame."""
-    height, width = size
-    counts = np.diff(borders, prepend=0, append=height * width)
-    whole = counts[:-1] if counts[-1] == 0 else counts
-    runs = cast("Any", {"size": size, "counts": whole.tolist()})
-    return cast("Rle", coco_mask.frPyObjects(runs, height, width))
-
-
-def rle_as_json(rle: Rle) -> dict[str, Any]:
-    """The same as JSON has it: the counts as text."""
-    return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
-
-
-class CroppedMask:
-    """A boolean mask of a whole frame, held as its tight crop; never empty.
-
-    `streamer.run_mask` has one that is held otherwise.
-
-    Args:
-        size: (height, width) of the frame.
-        top: First row of the crop in the frame.
-        left: First column of the crop in the frame.
-        crop: bool [h, w], with at least one pixel set in each border row and column.
-    """
-
-    __slots__ = ("_crop", "_rle", "left", "size", "top")
-
-    def __init__(self, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]) -> None:
-        self.size = size
-        self.top = top
-        self.left = left
-        self._crop = crop
-        self._rle: Rle | None = None
-
-    @property
-    def crop(self) -> NDArray[np.bool_]:
-        """The crop, bool [h, w], with at least one pixel set in each border row and column."""
-        return self._crop
-
-    @staticmethod
-    def tighten(
-        size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]
-    ) -> CroppedMask | None:
-        """The mask whose pixels are `crop` at (top, left) of a frame, or None if it has none."""
-        rows = np.flatnonzero(crop.any(axis=1))
-        if not len(rows):
-            return None
-        columns = np.flatnonzero(crop.any(axis=0))
-        tight = crop[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        # A copy, so that the whole array need not live as long as its crop does.
-        return CroppedMask(size, top + int(rows[0]), left + int(columns[0]), tight.copy())
-
-    @staticmethod
-    def from_array(mask: NDArray[np.bool_]) -> CroppedMask | None:
-        """The crop of a bool [H, W] mask, or None if it is empty."""
-        return CroppedMask.tighten((mask.shape[0], mask.shape[1]), 0, 0, mask)
-
-    def array(self) -> NDArray[np.bool_]:
-        """The mask as bool [H, W]."""
-        mask = np.zeros(self.size, dtype=np.bool_, order="F")
-        height, width = self.crop.shape
-        mask[self.top : self.top + height, self.left : self.left + width] = self.crop
-        return mask
-
-    def rle(self) -> Rle:
-        """The mask as pycocotools' RLE of the whole frame; computed once."""
-        if self._rle is None:
-            self._rle = self._encode()
-        return self._rle
-
-    def _encode(self) -> Rle:
-        # Runs go down columns. Those of other columns are empty, and need not be looked at.
-        height = self.size[0]
-        rows, columns = self.crop.shape
-        lines = np.zeros((columns, height), dtype=np.bool_)
-        lines[:, self.top : self.top + rows] = self.crop.T
-        changes = np.flatnonzero(np.diff(lines.ravel(), prepend=False, append=False))
-        return rle_of_borders(self.size, changes + self.left * height)
-
-    def shifted(self, rows: int, columns: int) -> CroppedMask | None:
-        """The mask moved by whole pixels and cut at the frame's border, or None if it left."""
-        top, left = self.top + rows, self.left + columns
-        height, width = self.crop.shape
-        crop = self.crop[
-            max(0, -top) : max(0, min(height, self.size[0] - top)),
-            max(0, -left) : max(0, min(width, self.size[1] - left)),
-        ]
-        return self.tighten(self.size, max(0, top), max(0, left), crop)
-
-    @property
-    def bbox_xywh(self) -> tuple[int, int, int, int]:
-        """Tight box in pixels: left, top, width, height."""
-        return self.left, self.top, self.crop.shape[1], self.crop.shape[0]
-
-    @property
-    def area(self) -> int:
-        """Pixels set."""
-        return int(np.count_nonzero(self.crop))
-
-    def __repr__(self) -> str:
-        return f"CroppedMask(size={self.size}, bbox_xywh={self.bbox_xywh}, area={self.area})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,16 +62,6 @@ class FrameResult:
     def labels(self) -> NDArray[np.uint16]:
         """uint16 [H, W]: 0, or 1 + the position in `instances`; later ones lie on top."""
         return label_map(self.frame.epoch.size, (instance.segment for instance in self.instances))
-
-
-def label_map(size: tuple[int, int], segments: Iterable[CroppedMask]) -> NDArray[np.uint16]:
-    """uint16 [H, W]: 0, or 1 + the position in `segments`; later ones lie on top."""
-    labels = np.zeros(size, dtype=np.uint16)
-    for position, segment in enumerate(segments):
-        height, width = segment.crop.shape
-        view = labels[segment.top : segment.top + height, segment.left : segment.left + width]
-        view[segment.crop] = position + 1
-    return labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.output import CroppedMask, Rle, rle_of_borders
+from streamer.mask import CroppedMask, Rle, rle_of_borders
 
 
 class RunMask(CroppedMask):

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.annotations import Result, Video
 from model import VisTR
-from streamer.output import rle_as_json
+from streamer.mask import rle_as_json
 from tests.clips import make_clip
 from tests.tiny_vistr import tiny_vistr
 from training.assets import VIDEO

@@ -9,7 +9,7 @@ import zmq
 
 from streamer.errors import StreamError
 from streamer.output import EndOfStream, EndReason, Output
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks.sink import SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.messages import AnyMessage, EosMessage

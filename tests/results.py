@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Epoch, EpochReason, Frame, Region
-from streamer.output import CroppedMask, FrameResult, Instance, StreamInfo
+from streamer.mask import CroppedMask
+from streamer.output import FrameResult, Instance, StreamInfo
 
 RUN = "6f1c9f5e-0b0f-4a53-9d5c-0a3f8a1f2b11"
 CATEGORIES = ("", "person", "dog")

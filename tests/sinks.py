@@ -8,10 +8,10 @@ from pathlib import Path
 
 from streamer.output import FrameResult, Output
 from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.sink import Sink
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import open_container
 from streamer.sources.selection import Selection
 from streamer.sources.source_spec import SourceSpec

@@ -11,7 +11,7 @@ import torch
 
 from streamer.errors import SourceError
 from streamer.frame import Frame
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from streamer.sources.source_opening import open_source

@@ -14,8 +14,8 @@ from streamer.assembly import assemble, make_stages
 from streamer.config import StreamConfig
 from streamer.output import FrameResult
 from streamer.scheduler import WindowScheduler
-from streamer.source_options import SourceConfig
-from streamer.window_options import StitchConfig, WindowConfig
+from streamer.source_config import SourceConfig
+from streamer.window_config import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.frames import make_epoch, make_frame
 from tests.results import RUN

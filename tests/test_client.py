@@ -13,7 +13,7 @@ from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.errors import SinkError
 from streamer.output import EndOfStream
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from tests.messages import OTHER_RUN, received, writer
 from tests.processes import started
 from tests.publisher import Publisher

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.errors import SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
 from streamer.sources.container_opening import choose_video
 from streamer.sources.pace import Pace

@@ -16,7 +16,7 @@ from streamer.errors import ConfigError, StreamError
 from streamer.keys import main as keys_main
 from streamer.keys import make_keys
 from streamer.output import EndOfStream
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.curve import REMEMBERED, Doorman
 from tests.publisher import Publisher

@@ -15,7 +15,7 @@ from model import FrameFeatures, VisTR, WindowState, load_vistr
 from model.preprocess import normalise
 from streamer.dataset.clip import ClipObject, clip_entries, segment_clip
 from streamer.errors import DeviceError
-from streamer.output import CroppedMask, rle_of_borders
+from streamer.mask import CroppedMask, rle_of_borders
 from tests.datasets import assert_equal_results, pictures
 from tests.golden_case import golden_case
 from tests.reference_clip import clip_results

@@ -6,7 +6,7 @@ import pytest
 
 from streamer.errors import DeviceError, SourceError
 from streamer.ring_buffer import RingBuffer
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.decoder import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source

@@ -15,7 +15,7 @@ from model.postprocess import slot_scores
 from streamer.config import SHIPPED_CLIP
 from streamer.device import Expected, calculates_bf16, load_network
 from streamer.encoding import encode_frames
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.processes import ROOT

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import DeviceError
 from streamer.frame import Region
-from streamer.output import CroppedMask
+from streamer.mask import CroppedMask
 from streamer.run_mask import RunMask
 from streamer.stitching import device_upsampling
 from streamer.stitching.device_upsampling import DeviceUpsampler, upsampler_on

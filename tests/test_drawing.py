@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.frame import Epoch, Frame, Region
-from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.mask import CroppedMask
+from streamer.output import FrameResult, Instance
 from streamer.sinks import drawing
 from streamer.sinks.drawing import BLACK, WHITE, color_of, draw_flat, draw_overlay, render
 from streamer.sinks.output_spec import PictureStyle

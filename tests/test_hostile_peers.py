@@ -16,7 +16,7 @@ import zmq
 from streamer.client import MaskSubscriber, SilenceError, subscriber
 from streamer.errors import ConfigError
 from streamer.output import EndOfStream
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks import guard
 from streamer.sinks.message_writer import MessageWriter
 from streamer.wire.connections import Connection, Connections

@@ -13,7 +13,7 @@ from PIL import Image
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult
-from streamer.sink_options import ImagesConfig
+from streamer.sink_config import ImagesConfig
 from streamer.sinks.drawing import color_of, render
 from streamer.sinks.images_sink import ImagesSink
 from streamer.sinks.output_spec import ImageStyle

@@ -19,7 +19,7 @@ import torch
 
 import streamer
 from streamer.errors import ConfigError, SourceError
-from streamer.window_options import StitchConfig, WindowConfig
+from streamer.window_config import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
 from tests.fakes import FakeSource

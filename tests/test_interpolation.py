@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamer.output import CroppedMask, Instance
+from streamer.mask import CroppedMask
+from streamer.output import Instance
 from streamer.stitching.interpolation import KeyFrame, interpolate
 
 

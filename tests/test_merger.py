@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch, Region
-from streamer.output import CroppedMask, FrameResult
+from streamer.mask import CroppedMask
+from streamer.output import FrameResult
 from streamer.stitching.identity import Identity
 from streamer.stitching.merger import FrameMerger, centre_weights
 from streamer.window import Prediction, Window

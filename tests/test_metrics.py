@@ -13,7 +13,7 @@ from streamer import cli
 from streamer import metrics as metrics_module
 from streamer.errors import ConfigError, SinkError
 from streamer.metrics import Metrics
-from streamer.metrics_options import MetricsConfig
+from streamer.metrics_config import MetricsConfig
 from streamer.run import Run
 from streamer.sinks.sink import SinkThread
 from streamer.watchdog import Watchdog

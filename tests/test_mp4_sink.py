@@ -19,16 +19,9 @@ from numpy.typing import NDArray
 
 from streamer.errors import SinkError
 from streamer.frame import Epoch, Frame, Region
-from streamer.output import (
-    CroppedMask,
-    EndOfStream,
-    FrameResult,
-    Gap,
-    Instance,
-    Output,
-    StreamInfo,
-)
-from streamer.sink_options import Mp4Config
+from streamer.mask import CroppedMask
+from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.sink_config import Mp4Config
 from streamer.sinks.drawing import color_of
 from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
 from streamer.sinks.mp4_sink import Mp4Sink
@@ -329,7 +322,7 @@ def test_quality_and_preset_reach_the_encoder(tmp_path: Path) -> None:
 WRITE_AND_WAIT = """
 import sys
 import numpy as np
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.sinks.mp4_file import Mp4File
 file = Mp4File(sys.argv[1], (48, 64), Mp4Config(keyframe_s=1.0))
 for index in range(48):
@@ -353,7 +346,7 @@ def test_a_killed_run_leaves_the_frames_up_to_the_last_key_frame(tmp_path: Path)
 WRITE_UNTIL_FULL = """
 import resource, sys
 import numpy as np
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.errors import SinkError
 from streamer.sinks.mp4_file import Mp4File
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
@@ -392,7 +385,7 @@ import resource, sys
 from contextlib import suppress
 import av
 import numpy as np
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.errors import SinkError
 from streamer.sinks.mp4_file import Mp4File
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

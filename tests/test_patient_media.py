@@ -10,7 +10,7 @@ import av
 import pytest
 
 from streamer.errors import SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources import patient_media
 from streamer.sources.patient_media import MAX_STUCK, PatientMedia
 from streamer.sources.picture import Picture

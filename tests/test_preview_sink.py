@@ -14,7 +14,7 @@ from PIL import Image, ImageSequence
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult
-from streamer.sink_options import PreviewConfig
+from streamer.sink_config import PreviewConfig
 from streamer.sinks.drawing import render
 from streamer.sinks.output_spec import PictureStyle
 from streamer.sinks.preview_sink import PreviewSink

@@ -14,7 +14,7 @@ import pytest
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.image_encoding import encode_jpeg
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources import source as source_module
 from streamer.sources.container_media import MAX_LIVE_FAILURES
 from streamer.sources.reconnection import Reconnection

@@ -17,7 +17,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from streamer.errors import SinkError
-from streamer.output import CroppedMask, EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
+from streamer.mask import CroppedMask
+from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.results import assemble as join
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import network_options
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import make_clip

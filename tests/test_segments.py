@@ -9,7 +9,7 @@ import pytest
 from streamer.config import StreamConfig
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_assembly import file_sinks
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.sinks.segments import Segments
 from tests.clips import frames_of
 from tests.frames import make_epoch, make_frame

@@ -13,10 +13,10 @@ from streamer.config import StreamConfig
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_assembly import file_sinks, publishers
-from streamer.sink_options import ImagesConfig, Mp4Config, PreviewConfig
+from streamer.sink_config import ImagesConfig, Mp4Config, PreviewConfig
 from streamer.sinks.drawing import color_of
 from streamer.sinks.sink import SinkThread
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from tests.clips import frames_of, make_sounding_clip
 from tests.json_lines import json_lines
 from tests.results import RUN, box_mask, epoch, frame_result

@@ -12,7 +12,7 @@ import pytest
 
 from streamer.errors import SourceError
 from streamer.frame import Frame, Region
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source

@@ -16,7 +16,7 @@ import trustme
 
 from streamer.errors import ConfigError, SourceError, StreamError
 from streamer.frame import Frame
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.camera import transport_stream

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ConfigError, SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import webcam_options
 from streamer.sources.credentials import hide_credentials
 from streamer.sources.source_spec import SourceSpec

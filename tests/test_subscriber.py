@@ -16,7 +16,7 @@ import zmq
 from streamer.client import ConfigError, MaskSubscriber, SilenceError, StreamError
 from streamer.client import subscriber as subscriber_module
 from streamer.output import EndOfStream, Gap
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from tests.messages import OTHER_RUN, writer
 from tests.processes import ROOT
 from tests.publisher import PATIENCE_MS, Publisher

@@ -17,7 +17,7 @@ from av.video.codeccontext import VideoCodecContext
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import ConfigError, DeviceError
 from streamer.frame import Frame
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources import video_decoding
 from streamer.sources.container_media import ContainerMedia
 from streamer.sources.device_picture import copy_picture

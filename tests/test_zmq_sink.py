@@ -17,7 +17,7 @@ from streamer.errors import ConfigError, SinkError
 from streamer.option_check import LONGEST_S
 from streamer.output import EndOfStream, FrameResult, Gap, Output
 from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks import zmq_sink
 from streamer.sinks.readers import Readers
 from streamer.sinks.zmq_sink import ZmqSink

@@ -25,7 +25,7 @@ from streamer.run import Run
 from streamer.sink_assembly import file_sinks
 from streamer.sinks.results_sink import lines_path
 from streamer.stats import Summary
-from streamer.window_options import WindowConfig
+from streamer.window_config import WindowConfig
 from training.feed import ClipSource
 from training.held_out import Rows, named_categories, network_frame, without_categories
 from training.tube_figures import truths_of

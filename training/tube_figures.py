@@ -17,7 +17,7 @@ from benchmarks.average_precision import Figures, average_precision
 from benchmarks.tubes import Tube
 from model import VisTR
 from streamer.frame import Epoch, Frame, Region
-from streamer.output import Rle
+from streamer.mask import Rle
 from streamer.predictor import VistrPredictor
 from streamer.window import Prediction, Window
 from training.clip import Clip

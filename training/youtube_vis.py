@@ -20,7 +20,7 @@ from model.preprocess import resize
 from streamer.dataset.images import read_image
 from streamer.errors import ConfigError, SourceError
 from streamer.json_file import count_ids, read_json
-from streamer.output import Rle
+from streamer.mask import Rle
 from training.clip import Clip
 from training.youtube_vis_entries import LabelledVideo, UnusableError, read_object, read_video
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from streamer.errors import ConfigError, SinkError
 from streamer.image_encoding import encode_jpeg
-from streamer.output import CroppedMask, rle_as_json
+from streamer.mask import CroppedMask, rle_as_json
 from streamer.output_path import make_folder, write_whole
 from training.clip import Clip
 

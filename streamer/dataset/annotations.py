@@ -12,7 +12,7 @@ from typing import Any
 from streamer.dataset.images import check_header
 from streamer.errors import SourceError
 from streamer.json_file import count_ids, read_json
-from streamer.source_options import MAX_ASPECT
+from streamer.source_config import MAX_ASPECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from model.postprocess import clip_scores
 from streamer.device import SMALLER_INPUT, device_errors
 from streamer.encoding import encode_frames
 from streamer.frame import Region
-from streamer.output import Rle, rle_as_json, rle_of_borders
+from streamer.mask import Rle, rle_as_json, rle_of_borders
 from streamer.predictor import check_sound, is_sound
 from streamer.stitching.device_upsampling import upsampler_on
 

@@ -15,7 +15,7 @@ from streamer.command import command
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.openmp import share_cores
-from streamer.window_options import WindowConfig
+from streamer.window_config import WindowConfig
 
 
 @command

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.mask import CroppedMask
+from streamer.output import FrameResult, Instance
 from streamer.sinks.output_spec import PictureStyle
 
 Image = NDArray[np.uint8]

@@ -15,7 +15,7 @@ from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.output import FrameResult, Output
 from streamer.output_path import make_folder, write_whole, writing
 from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import ImagesConfig
+from streamer.sink_config import ImagesConfig
 from streamer.sinks.drawing import render
 from streamer.sinks.output_spec import ImageStyle, PictureStyle
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import SinkError
 from streamer.output_path import open_alone
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.source_audio import SourceAudio
 from streamer.sources.picture import HD_LINES

@@ -15,7 +15,7 @@ from streamer.frame import Frame
 from streamer.output import FrameResult, Output
 from streamer.output_path import check_writable, segment_path
 from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import Mp4Config
+from streamer.sink_config import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.mp4_file import Mp4File
 from streamer.sinks.output_spec import PictureStyle

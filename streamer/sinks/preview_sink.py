@@ -24,7 +24,7 @@ from streamer.errors import SinkError
 from streamer.output import FrameResult, Output
 from streamer.output_path import check_writable, replacing
 from streamer.ring_buffer import RingBuffer
-from streamer.sink_options import PreviewConfig
+from streamer.sink_config import PreviewConfig
 from streamer.sinks.drawing import render
 from streamer.sinks.output_spec import PictureStyle
 

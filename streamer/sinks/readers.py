@@ -8,7 +8,7 @@ from pathlib import Path
 import zmq
 
 from streamer.option_check import check
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks.guard import Guard
 from streamer.wire.curve import Doorman
 

@@ -8,15 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from streamer.errors import SinkError
-from streamer.output import (
-    EndOfStream,
-    FrameResult,
-    Gap,
-    Instance,
-    Output,
-    StreamInfo,
-    rle_as_json,
-)
+from streamer.mask import rle_as_json
+from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.output_path import check_writable, open_alone, segment_path, writing
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import assemble

@@ -15,7 +15,7 @@ import zmq
 from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output
 from streamer.ring_buffer import Closed, RingBuffer
-from streamer.sink_options import ZmqConfig
+from streamer.sink_config import ZmqConfig
 from streamer.sinks.message_writer import MessageWriter
 from streamer.sinks.readers import Readers
 from streamer.wire.endpoint import bind, is_loopback

@@ -15,7 +15,7 @@ from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
 from streamer.errors import SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import translate, warn_of_hdr
 from streamer.sources.opened_video import OpenedVideo

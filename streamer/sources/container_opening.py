@@ -15,7 +15,7 @@ from av.stream import Discard
 from av.video.stream import VideoStream
 
 from streamer.errors import ConfigError, SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.credentials import shows_password
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec

@@ -15,7 +15,7 @@ from model.preprocess import network_size, resize, resize_tensor
 from streamer.device import default_stream, device_errors
 from streamer.errors import SourceError
 from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
-from streamer.source_options import MAX_ASPECT
+from streamer.source_config import MAX_ASPECT
 from streamer.sources.device_image import DeviceImage
 from streamer.sources.device_picture import copy_picture
 from streamer.sources.frame_clock import MAX_FILE_JUMP_S, FrameClock

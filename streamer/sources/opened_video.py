@@ -14,7 +14,7 @@ from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import choose_video, open_container
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec

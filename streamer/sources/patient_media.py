@@ -8,7 +8,7 @@ from threading import Thread
 
 from streamer.errors import SourceError
 from streamer.ring_buffer import Closed, RingBuffer
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.media import Media
 from streamer.sources.picture import Picture
 

@@ -7,7 +7,7 @@ import random
 from threading import Event
 
 from streamer.errors import SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 
 log = logging.getLogger(__name__)
 

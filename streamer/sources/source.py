@@ -10,7 +10,7 @@ from threading import Event
 
 from streamer.errors import SourceError
 from streamer.frame import Frame
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.frame_assembler import FrameAssembler, UnfitError
 from streamer.sources.media import Media
 from streamer.sources.reconnection import Reconnection

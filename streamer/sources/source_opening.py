@@ -7,7 +7,7 @@ from threading import Event
 import torch
 
 from streamer.errors import ConfigError, SourceError
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.container_media import ContainerMedia
 from streamer.sources.image_media import ImageMedia
 from streamer.sources.media import Media

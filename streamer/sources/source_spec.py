@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from streamer.errors import SourceError
 from streamer.option_check import check
-from streamer.source_options import SourceConfig
+from streamer.source_config import SourceConfig
 from streamer.sources.credentials import hide_credentials, with_credentials
 
 Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamer.device import default_stream, device_errors
 from streamer.frame import Region
-from streamer.output import CroppedMask
+from streamer.mask import CroppedMask
 from streamer.run_mask import RunMask
 from streamer.stitching.upsampling import Upsampler, upsample_masks
 from streamer.upload import upload

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamer.output import CroppedMask, Instance
+from streamer.mask import CroppedMask
+from streamer.output import Instance
 
 
 @dataclass(frozen=True, slots=True, eq=False)

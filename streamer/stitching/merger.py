@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Frame
-from streamer.output import CroppedMask, FrameResult, Instance
+from streamer.mask import CroppedMask
+from streamer.output import FrameResult, Instance
 from streamer.stitching.evidence import Evidence, accumulate
 from streamer.stitching.identity import Identity
 from streamer.stitching.interpolation import KeyFrame, interpolate

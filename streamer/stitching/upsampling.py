@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Region
-from streamer.output import CroppedMask
+from streamer.mask import CroppedMask
 
 Upsampler = Callable[
     [Sequence[NDArray[np.float32]], Region, tuple[int, int]], list[CroppedMask | None]

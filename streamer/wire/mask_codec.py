@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_png
-from streamer.output import CroppedMask, label_map
+from streamer.mask import CroppedMask, label_map
 from streamer.wire.image_decoding import decode_png
 from streamer.wire.messages import Encoding, FrameMessage, WireError
 from streamer.wire.run_lengths import check_runs, run_lengths
