@@ -34,6 +34,10 @@ SURELY_INSIDE = 1.0
 FEWEST_CELLS = 3
 """Cells under a mask that say something."""
 
+LEAST_COLOURED = 0.01
+"""Share of a frame's pixels with a chroma beyond the middle bins, which noise does not reach. With
+less the picture is grey, as at night, and light alone tells people badly apart."""
+
 
 @torch.inference_mode()
 def colour_shares(frames: Tensor) -> Tensor:
@@ -43,7 +47,8 @@ def colour_shares(frames: Tensor) -> Tensor:
         frames: uint8 [n, h, w, 3], RGB.
 
     Returns:
-        float32 [n, 3 * BINS, ceil(h / 4), ceil(w / 4)], each channel's bins together 1.
+        float32 [n, 3 * BINS, ceil(h / 4), ceil(w / 4)], each channel's bins together 1; 0 in all
+        of a grey frame.
 
     Source: opponent histograms as in van de Sande et al., "Evaluating Color Descriptors for Object
     and Scene Recognition", TPAMI 2010.
@@ -53,7 +58,9 @@ def colour_shares(frames: Tensor) -> Tensor:
     # The colours last, also in memory: PyTorch pools eight numbers at once then.
     positions = F.conv2d(halved, weights, offsets).clamp_(0, BINS - 1).permute(0, 2, 3, 1)
     in_bins = (positions[..., None] - bins).abs_().neg_().add_(1).clamp_(min=0)
-    return _halved(in_bins.flatten(3).permute(0, 3, 1, 2))
+    is_coloured = ((positions[..., 1:] - (BINS - 1) / 2).abs() > 0.5).any(dim=3)
+    knows = is_coloured.float().mean(dim=(1, 2)) >= LEAST_COLOURED
+    return _halved(in_bins.flatten(3).permute(0, 3, 1, 2)) * knows[:, None, None, None]
 
 
 def mask_colours(shares: Tensor, masks: Tensor) -> Tensor:
@@ -65,7 +72,8 @@ def mask_colours(shares: Tensor, masks: Tensor) -> Tensor:
 
     Returns:
         float32 [T, n, 6 * BINS], roots of shares, unit length, so that products of them are their
-        histograms' Bhattacharyya coefficients; 0 where a mask has too few cells.
+        histograms' Bhattacharyya coefficients; 0 of a grey frame, and where a mask has too few
+        cells, or none in one half.
     """
     covered = masks.amax(dim=3) >= SURELY_INSIDE  # [T, n, h]
     rows = torch.arange(masks.shape[2], device=masks.device)
@@ -79,7 +87,8 @@ def mask_colours(shares: Tensor, masks: Tensor) -> Tensor:
     sums = sums.view(*covered.shape[:2], 2, cells.shape[2])
     counts = sums[..., :BINS].sum(dim=3, keepdim=True)  # a cell is in each channel's bins once
     colours = F.normalize((sums / counts.clamp(min=1)).sqrt().flatten(2), dim=2)
-    return colours * (counts.sum(dim=2) >= FEWEST_CELLS - 0.5)
+    is_known = (counts.sum(dim=2) >= FEWEST_CELLS - 0.5) & (counts >= 0.5).all(dim=2)
+    return colours * is_known
 
 
 def _halved(pixels: Tensor) -> Tensor:

@@ -91,10 +91,24 @@ def test_only_what_is_surely_inside_counts() -> None:
     assert float((sure_of_more * exact).sum()) < 0.95
 
 
+def test_of_a_grey_frame_nothing_is_known() -> None:
+    noise = np.random.default_rng(0).integers(-3, 4, (64, 96, 3))
+    grey = np.linspace(20, 230, 96)[:, None].repeat(3, axis=1) + noise
+    coloured = grey.copy()
+    coloured[:16, :16] = RED
+    frames = np.stack([grey, coloured]).astype(np.uint8)
+    colours = mask_colours(
+        colour_shares(torch.from_numpy(frames)), mask(slice(6, 9), slice(9, 12)).repeat(2, 1, 1, 1)
+    )
+    assert not colours[0].any()
+    assert colours[1].any()
+
+
 def test_of_too_few_cells_nothing_is_known() -> None:
-    shares = colour_shares(picture())
+    shares = colour_shares(picture((RED, slice(8, 12), slice(8, 12))))
     assert not mask_colours(shares, mask(slice(0, 1), slice(0, 2))).any()
     assert not mask_colours(shares, mask(slice(0, 0), slice(0, 0))).any()
-    known = mask_colours(shares, mask(slice(0, 1), slice(0, 3)))
+    assert not mask_colours(shares, mask(slice(0, 1), slice(0, 9))).any()  # no lower half
+    known = mask_colours(shares, mask(slice(0, 2), slice(0, 2)))
     assert float((known**2).sum()) == pytest.approx(1, abs=1e-5)
     assert mask_colours(shares, torch.empty(1, 0, 16, 24)).shape == (1, 0, 6 * BINS)

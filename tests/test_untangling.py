@@ -56,6 +56,11 @@ def hides(frame: int) -> Place:
     return (14, 20, 2, 4) if 3 <= frame < 5 else (4, 20, 12, 4)
 
 
+def leaps(frame: int) -> Place:
+    """Passes the middle of the picture, once in a leap."""
+    return 6, 8 + 2 * frame + (4 if frame >= 4 else 0), 8, 6
+
+
 def nothing(_: int) -> Place:
     return None
 
@@ -258,3 +263,13 @@ def test_who_meets_another_and_turns_back_is_known_by_the_colours() -> None:
 def test_who_is_alone_goes_on_in_another_light() -> None:
     given = dressed(prediction(left_walker, right_walker), [0] * 4 + [2] * 4, [1] * 4 + [2] * 4)
     assert untangle(given) is given
+
+
+@pytest.mark.parametrize("other", [nothing, leaps])
+def test_slots_that_show_nothing_or_what_a_better_one_shows_are_no_rivals(
+    other: Callable[[int], Place],
+) -> None:
+    given = prediction(leaps, other)
+    changes = [0] * 4 + [2] * 4
+    found = untangle(dressed(given, changes, changes))
+    assert np.array_equal(found.masks[:, 0] > 0, given.masks[:, 0] > 0)

@@ -105,7 +105,7 @@ def _follow(shapes: Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
         held = np.flatnonzero(frame - HELD <= last[:count])
         slots = np.flatnonzero(shown[frame])
         if len(held) and len(slots):
-            likeness = _likeness(shapes, objects[held], last[held], frame)[:, slots]
+            likeness = _likeness(shapes, objects[held], last[held], frame, slots)
             rows, columns = linear_sum_assignment(likeness, maximize=True)
             goes_on = likeness[rows, columns] > 0
             going_on = held[rows[goes_on]]
@@ -120,9 +120,13 @@ def _follow(shapes: Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _likeness(
-    shapes: Shapes, objects: NDArray[np.int64], last: NDArray[np.int64], frame: int
+    shapes: Shapes,
+    objects: NDArray[np.int64],
+    last: NDArray[np.int64],
+    frame: int,
+    slots: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """How well slots go on, in a frame, with objects last seen before it, [objects, n].
+    """How well some slots go on, in a frame, with objects last seen before it, [objects, slots].
 
     It is 0 where they do not.
     """
@@ -145,10 +149,13 @@ def _likeness(
     likeness = np.where(overlap >= GOES_ON, overlap, 0)
     likeness += SAME_SLOT * (same & is_near & (is_new | is_alone))
     likeness += ON_COURSE * np.where(on_course >= OFF_COURSE, on_course, 0)
+    likeness = likeness[:, slots]
     may_go_on = likeness > 0
     rivals = (may_go_on.sum(axis=0) > 1) | (may_go_on.sum(axis=1) > 1)[:, None]
-    likeness += np.where(may_go_on & rivals, _colour_evidence(shapes, objects, frame), 0)
-    return cast("NDArray[np.float64]", likeness)
+    colours = _colour_evidence(shapes, objects, frame)[:, slots]
+    likeness = likeness + np.where(may_go_on & rivals, colours, 0)
+    # Never less, or the assignment would break a good pair to spare a bad one.
+    return cast("NDArray[np.float64]", np.maximum(likeness, 0))
 
 
 def _colour_evidence(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> NDArray[np.float32]:
