@@ -55,8 +55,9 @@ def colour_shares(frames: Tensor) -> Tensor:
     """
     halved = _halved(frames.permute(0, 3, 1, 2).float())
     weights, offsets, bins = _constants(frames.device)
-    # The colours last, also in memory: PyTorch pools eight numbers at once then.
-    positions = F.conv2d(halved, weights, offsets).clamp_(0, BINS - 1).permute(0, 2, 3, 1)
+    # The colours last, also in memory: PyTorch pools eight numbers at once then. No convolution,
+    # which CUDA would round to TF32 unless told otherwise.
+    positions = F.linear(halved.permute(0, 2, 3, 1), weights, offsets).clamp_(0, BINS - 1)
     in_bins = (positions[..., None] - bins).abs_().neg_().add_(1).clamp_(min=0)
     is_coloured = ((positions[..., 1:] - (BINS - 1) / 2).abs() > 0.5).any(dim=3)
     knows = is_coloured.float().mean(dim=(1, 2)) >= LEAST_COLOURED
@@ -97,7 +98,7 @@ def _halved(pixels: Tensor) -> Tensor:
 
 @lru_cache
 def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """A convolution from red, green and blue in 0 to 255 to places among the bins, and the bins.
+    """Weights and offsets from red, green and blue in 0 to 255 to places among the bins, and these.
 
     On a device, where every upload would wait for what it still does.
     """
@@ -106,4 +107,4 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         low, high = ranges.unbind(1)
         scale = (BINS - 1) / (high - low)
         weights = mixes / 255 * scale[:, None]
-        return weights[..., None, None], -low * scale, torch.arange(BINS, device=device)
+        return weights, -low * scale, torch.arange(BINS, device=device)
