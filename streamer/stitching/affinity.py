@@ -20,9 +20,9 @@ Source: IFC's acceptance (Hwang et al., NeurIPS 2021, public code)."""
 COSINE_FLOOR = 0.5
 """Cosine similarity that says nothing: embeddings of different objects of one class reach it."""
 
-STRANGERS, SAME_CLOTHES = 0.86, 1.0
-"""Products of colours that count as cosines of `COSINE_FLOOR` and of 1: those of two people reach
-0.85 in the mean, those of one some frames later 0.96."""
+COLOURS_SAY_NOTHING = 0.93
+"""Product of colours, 1 of equal ones, that says nothing: those of two people reach 0.85 in the
+mean, those of one some frames later 0.96."""
 
 BOX_SIGMA = 0.5
 """Standard deviation of an object's next centre, in widths (heights) of its box."""
@@ -90,14 +90,26 @@ def appearance(
     track_votes = np.stack([track.class_shares for track in tracks])
     slot_embeddings = np.stack([sighting.embedding for sighting in sightings])
     track_embeddings = np.stack([track.embedding for track in tracks])
-    slot_colours = np.stack([sighting.colours for sighting in sightings])
-    track_colours = np.stack([track.colours for track in tracks])
     cosine = slot_embeddings @ track_embeddings.T
-    share = (slot_colours @ track_colours.T - STRANGERS) / (SAME_CLOTHES - STRANGERS)
-    clothes = np.clip(COSINE_FLOOR + (1 - COSINE_FLOOR) * share, 0, 1)
-    known = np.any(slot_colours, axis=1)[:, None] & np.any(track_colours, axis=1)
+    evidence, known = colour_evidence(
+        np.stack([sighting.colours for sighting in sightings]),
+        np.stack([track.colours for track in tracks]),
+    )
+    # Evidence of -1 is a cosine of `COSINE_FLOOR`, and of 1 one of 1.
+    clothes = np.clip(COSINE_FLOOR + (1 - COSINE_FLOOR) * (evidence + 1) / 2, 0, 1)
     looks = np.where(known, (cosine + clothes) / 2, cosine)
     return slot_votes @ track_votes.T, looks.astype(np.float32)
+
+
+def colour_evidence(
+    ones: NDArray[np.float32], others: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """How much colours [n, F] and [m, F] speak for one object, [n, m], and where both are known.
+
+    It is 1 for equal ones, 0 where they say nothing, and below that without a limit.
+    """
+    evidence = (ones @ others.T - COLOURS_SAY_NOTHING) / (1 - COLOURS_SAY_NOTHING)
+    return evidence, np.any(ones, axis=1)[:, None] & np.any(others, axis=1)
 
 
 def gaps(sightings: Sequence[Sighting], tracks: Sequence[Track]) -> NDArray[np.int64]:

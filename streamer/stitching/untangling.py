@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
+from streamer.stitching.affinity import colour_evidence
 from streamer.stitching.shapes import Shapes
 from streamer.window import Prediction
 
@@ -49,10 +50,6 @@ REACH = 2.0
 COLOUR_WEIGHT = 1.0
 """Most that its colours speak for or against a mask that more than one object may go on with, or an
 object that may go on with more than one."""
-
-COLOURS_SAY_NOTHING = 0.93
-"""Likeness of colours, 1 of equal ones, that says nothing: that of two people is 0.85 in the mean,
-that of one a few frames later 0.96."""
 
 HELD = 9
 """Frames that an object is waited for in the place where it was last seen."""
@@ -166,9 +163,7 @@ def _colour_evidence(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> 
     seen = (objects >= 0)[..., None]
     usual = (seen * shapes.colours[np.arange(objects.shape[1]), objects]).sum(axis=1)
     usual /= np.maximum(np.linalg.norm(usual, axis=1, keepdims=True), 1e-6)
-    shown = shapes.colours[frame]
-    evidence = (usual @ shown.T - COLOURS_SAY_NOTHING) / (1 - COLOURS_SAY_NOTHING)
-    known = usual.any(axis=1)[:, None] & shown.any(axis=1)
+    evidence, known = colour_evidence(usual, shapes.colours[frame])
     weighted: NDArray[np.float32] = COLOUR_WEIGHT * np.clip(evidence, -1, 1) * known
     return weighted
 
