@@ -360,6 +360,8 @@ def test_two_runs_in_one_folder_do_not_mix(whole: TrainConfig) -> None:
 
     first._learn = disturbed  # type: ignore[method-assign]
     first.go()
+    with pytest.raises(SinkError, match=r"checkpoint\.pt: another run has written it meanwhile"):
+        second.go()
     assert json_lines(config.out / "losses.jsonl") == json_lines(whole.out / "losses.jsonl")
 
 

@@ -99,6 +99,11 @@ def check_unused(config: TrainConfig, losses: Path, figures: Path) -> None:
             )
 
 
+def last_written(file: Path) -> int | None:
+    """When a file was last written, in ns since 1970; None where there is none."""
+    return file.stat().st_mtime_ns if file.exists() else None
+
+
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
     """While in this context, no other run writes into a folder.

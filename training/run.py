@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
@@ -13,26 +13,26 @@ from tqdm import tqdm
 from model import LIGHT, VisTR
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
-from streamer.errors import ConfigError, DeviceError, SourceError, StreamError
+from streamer.errors import ConfigError, DeviceError, SinkError, SourceError, StreamError
 from streamer.option_check import check
 from streamer.output_path import check_folder, check_unwritten, make_folder
 from training.assets import Assets
 from training.clip import Clip
 from training.criterion import losses
 from training.divergence import DivergedError, Divergence
-from training.feed import BatchShape, FeedError, LeavingOut, StepBatches, batches, frame_size
+from training.feed import BatchShape, FeedError, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
-from training.resume import alone, check_unused, restore
+from training.resume import alone, check_unused, last_written, restore
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
 from training.state import (
     checkpoint,
     fresh_network,
-    known_categories,
     load_trainee,
     read_checkpoint,
+    say_new_categories,
     short_sided,
     with_categories,
     with_groups,
@@ -66,7 +66,8 @@ class Run:
         SourceError: Data cannot be read.
         CheckpointError: Weights cannot be read.
         DeviceError: There is no such device, or it failed, or ran out of memory.
-        SinkError: The folder cannot be made or written to, or another run writes it.
+        SinkError: The folder cannot be made or written to, or another run writes it, or has since
+            this one was made.
         DivergedError: The loss became infinite or no number, or its gradient did again and again.
     """
 
@@ -86,13 +87,14 @@ class Run:
         )
         is_rounded = config.precision == "auto"  # to TF32; PyTorch does by itself in convolutions
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = is_rounded
-        saved = read_checkpoint(config.checkpoint) if config.checkpoint.exists() else None
+        self._known = last_written(config.checkpoint)
+        saved = read_checkpoint(config.checkpoint) if self._known is not None else None
         if saved is None:
             check_unused(config, self._losses, self._figures)
         trainee = self._first_network(resumed=saved is not None)
         self._sources = open_sources(config.data, trainee.net.slots)
         if saved is None:
-            _say_new_categories(trainee.net.categories[1:], self._sources.categories)
+            say_new_categories(trainee.net.categories[1:], self._sources.categories)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
         trainee = with_groups(trainee, config.groups, config.seed)
         with device_errors(self._device, "while loading the network"):
@@ -132,6 +134,11 @@ class Run:
                 device, or of diverging losses, is kept.
         """
         with alone(self.config.lock):
+            if last_written(self.config.checkpoint) != self._known:
+                raise SinkError(
+                    f"{self.config.checkpoint}: another run has written it meanwhile; the same "
+                    "command goes on from there"
+                )
             for lines in (self._losses, self._figures):
                 cut(lines, self.step)
             self._go_on()
@@ -155,7 +162,7 @@ class Run:
             with suppress(StreamError):
                 self._keep()
             raise
-        self._say_left_out()
+        self._sources.say_left_out()
 
     def _train(self) -> None:
         config = self.config
@@ -181,6 +188,7 @@ class Run:
         short_side = self.config.short_sides[-1]
         state = checkpoint(self._trainee, self._optimiser, self.step, short_side)
         write_checkpoint(self.config.checkpoint, state)
+        self._known = last_written(self.config.checkpoint)
 
     def _batches(self) -> Iterator[Batch]:
         config = self.config
@@ -244,18 +252,3 @@ class Run:
             if self.stopping:
                 raise _StoppedError
             yield self._sources.held_out(position, times, size)
-
-    def _say_left_out(self) -> None:
-        for source in (self._sources.train, self._sources.val):
-            if isinstance(source, LeavingOut) and source.left_out:
-                count, example = len(source.left_out), source.left_out[0]
-                log.warning("left out: %d unusable images; the first is %s", count, example)
-
-
-def _say_new_categories(own: Sequence[str], names: Sequence[str]) -> None:
-    known = known_categories(own, names)
-    new = [name for category_id, name in enumerate(names, 1) if category_id not in known]
-    if new:
-        log.warning("categories that the weights do not know begin anew: %s", ", ".join(new))
-    elif own[0] == "class_1" != names[0]:
-        log.warning("the weights name no categories: those of the annotations count, by their ids")

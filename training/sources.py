@@ -17,7 +17,7 @@ from training.assets import Assets
 from training.clip import Clip
 from training.composer import Composer
 from training.effects import Effects
-from training.feed import ClipSource
+from training.feed import ClipSource, LeavingOut
 from training.library import load_library
 from training.run_config import DataConfig
 from training.youtube_vis import YouTubeVis
@@ -45,6 +45,13 @@ class Sources:
         if isinstance(self.val, DrawnVideos):
             return self.val.clip(position % len(self.val.videos), rng, len(times), size)
         return self.val.draw(rng, times, size)
+
+    def say_left_out(self) -> None:
+        """Warn of images that could not be read when they were drawn."""
+        for source in (self.train, self.val):
+            if isinstance(source, LeavingOut) and source.left_out:
+                count, example = len(source.left_out), source.left_out[0]
+                log.warning("left out: %d unusable images; the first is %s", count, example)
 
 
 def open_sources(config: DataConfig, slots: int) -> Sources:

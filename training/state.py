@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from streamer.errors import CheckpointError
 from streamer.output_path import replacing
 from training.network import Trainee
 from training.time_code import see_frames_apart
+
+log = logging.getLogger(__name__)
 
 DEFAULT = Path("default")
 """To start from: the weights that ship."""
@@ -117,6 +120,16 @@ def known_categories(own: Sequence[str], names: Sequence[str]) -> dict[int, int]
         return {i: i for i in range(1, len(names) + 1)}
     ids = {folded(name): category_id for category_id, name in enumerate(own, 1)}
     return {i: ids[folded(name)] for i, name in enumerate(names, 1) if folded(name) in ids}
+
+
+def say_new_categories(own: Sequence[str], names: Sequence[str]) -> None:
+    """Warn of names that a network's own categories lack, or that it has by their ids alone."""
+    known = known_categories(own, names)
+    new = [name for category_id, name in enumerate(names, 1) if category_id not in known]
+    if new:
+        log.warning("categories that the weights do not know begin anew: %s", ", ".join(new))
+    elif own[0] == "class_1" != names[0]:
+        log.warning("the weights name no categories: those of the annotations count, by their ids")
 
 
 def with_categories(trainee: Trainee, names: Sequence[str], seed: int) -> Trainee:
