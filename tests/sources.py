@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,11 @@ import torch
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.source_config import SourceConfig
+from streamer.sources.container_media import ContainerMedia
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from streamer.sources.source_opening import open_source
+from streamer.sources.source_spec import SourceSpec
 
 SHORT_SIDE = 32
 
@@ -75,3 +79,20 @@ def lose_and_find(
     assert source.reconnects == 1
     assert {frame.capture_clock for frame in received} == {"arrival"}
     return received
+
+
+def media_of(path: Path) -> ContainerMedia:
+    return ContainerMedia(SourceSpec.parse(str(path), SourceConfig()), SourceConfig())
+
+
+def decode(path: Path) -> tuple[int, ContainerMedia, str]:
+    """How many pictures come, and the error at their end."""
+    media = media_of(path)
+    count, error = 0, ""
+    try:
+        for _ in media.pictures(Fraction(0)):
+            count += 1
+    except SourceError as caught:
+        error = str(caught)
+    media.close()
+    return count, media, error

@@ -6,33 +6,16 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from streamer.errors import SourceError
-from streamer.source_config import SourceConfig
-from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
+from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.container_opening import choose_video
 from streamer.sources.pace import Pace
-from streamer.sources.source_spec import SourceSpec
 from tests.clips import Image, corrupt, draw, make_clip, truncate
+from tests.sources import decode, media_of
 
 FASTSTART = {"movflags": "faststart"}
-
-
-def media_of(path: Path) -> ContainerMedia:
-    return ContainerMedia(SourceSpec.parse(str(path), SourceConfig()), SourceConfig())
-
-
-def decode(path: Path) -> tuple[int, ContainerMedia, str]:
-    """How many pictures come, and the error at their end."""
-    media = media_of(path)
-    count, error = 0, ""
-    try:
-        for _ in media.pictures(Fraction(0)):
-            count += 1
-    except SourceError as caught:
-        error = str(caught)
-    media.close()
-    return count, media, error
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +213,21 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
         out.mux(stream.encode(None))
     with pytest.raises(SourceError, match="no video stream; it holds: audio"):
         media_of(tmp_path / "s.wav")
+
+
+def test_a_song_s_cover_is_no_video(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "song.m4a"), "w", format="mp4") as out:
+        sound = out.add_stream("aac", rate=16000, layout="mono")
+        cover = out.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
+        cover.disposition = Disposition.attached_pic
+        out.mux(cover.encode(av.VideoFrame.from_ndarray(draw(0, (48, 64)), "rgb24")))
+        heard = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.float32), "fltp", "mono")
+        heard.sample_rate = 16000
+        out.mux(sound.encode(heard))
+        out.mux(sound.encode(None))
+    with pytest.raises(SourceError, match=r"no video stream; it holds: audio, cover picture$"):
+        media_of(tmp_path / "song.m4a")
 
 
 def test_a_title_in_another_encoding_is_no_reason_to_refuse_a_video(tmp_path: Path) -> None:

@@ -40,8 +40,13 @@ def test_one_out_of_order_does_not_shift_the_rest() -> None:
 def test_a_new_beginning_is_believed_after_some_frames() -> None:
     clock = FrameClock(False, TENTH)
     result = times(clock, in_tenths(100, 101, 102, 0, 1, 2, 3, 4), [0] * 8)
-    assert result[:3] == [0, 0.1, 0.2]
-    assert [round(b - a, 6) for a, b in itertools.pairwise(result)][-1] == 0.1
+    assert result == [0, 0.1, 0.2, 0.201, 0.202, 0.203, 0.6, 0.7]  # no later than without a jump
+
+
+def test_timestamps_in_disorder_are_no_new_beginning_to_count_from() -> None:
+    stamps = in_tenths(100, 101, 102, 50, 9, 8, 7, 8)
+    result = times(FrameClock(False, TENTH), stamps, [0] * 8)
+    assert result == pytest.approx([0, 0.1, 0.2, 0.201, 0.202, 0.203, 0.303, 0.403])
 
 
 def test_a_file_that_leaps_by_hours_is_damaged_and_goes_on() -> None:
@@ -56,8 +61,8 @@ def test_a_leap_that_is_taken_back_is_not_added_again() -> None:
     for leap in ([600], [600, 601], [600, 601, 602]):
         stamps = in_tenths(0, 1, 2, *leap, 3, 4, 5, 6, 7)
         *_, before, last = times(FrameClock(False, TENTH), stamps, [0] * len(stamps))
-        assert before == pytest.approx(leap[-1] / 10 + 0.1, abs=0.01)
-        assert last == pytest.approx(leap[-1] / 10 + 0.2, abs=0.01)
+        assert before == pytest.approx(leap[-1] / 10 + 0.4)
+        assert last == pytest.approx(leap[-1] / 10 + 0.5)
 
 
 def test_restart_goes_on_one_interval_later() -> None:

@@ -19,6 +19,13 @@ def test_natural_order_and_endings(tmp_path: Path) -> None:
     assert names == ["1.jpg", "9.PNG", "10.png", "a.png", "b2.png"]
 
 
+def test_names_of_the_same_number_have_one_order(tmp_path: Path) -> None:
+    names = ["0001.png", "001.png", "01.PNG", "01.png", "1.png"]
+    for name in (names[3], names[0], names[4], names[2], names[1]):
+        (tmp_path / name).touch()
+    assert [path.name for path in list_images(str(tmp_path))] == names
+
+
 @pytest.mark.parametrize(
     ("pattern", "names"),
     [

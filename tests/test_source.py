@@ -77,6 +77,20 @@ def test_a_selection_begins_and_ends_at_the_frames_asked_for(
         assert source.expected_frames == count
 
 
+@pytest.mark.parametrize("b_frames", [0, 2])
+@pytest.mark.parametrize(("start_s", "first"), [(0.04, 1), (0.52, 13), (1.16, 29)])
+def test_a_start_in_what_does_not_say_where_it_begins(
+    tmp_path: Path, start_s: float, first: int, b_frames: int
+) -> None:
+    path = tmp_path / "a.m2v"
+    drawn = make_clip(path, frames=30, fps=25, codec="mpeg2video",
+                      codec_options={"bf": str(b_frames), "b": "2000000"})  # fmt: skip
+    frames = read(path, Selection(start_s=start_s))
+    assert len(frames) == 30 - first
+    distances = [np.abs(frames[0].image.astype(int) - image).mean() for image in drawn]
+    assert int(np.argmin(distances)) == first
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".ts", ".flv"])
 def test_a_start_behind_the_end_is_an_error(tmp_path: Path, suffix: str) -> None:
     make_clip(tmp_path / f"a{suffix}")

@@ -15,14 +15,13 @@ import pytest
 import trustme
 
 from streamer.errors import ConfigError, SourceError, StreamError
-from streamer.frame import Frame
 from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.camera import transport_stream
 from tests.clips import frames_of, make_clip, make_images
 from tests.descriptors import open_descriptors
-from tests.sources import SHORT_SIDE, opened, read, read_broken
+from tests.sources import opened, read, read_broken
 from tests.tls_front import TlsFront
 from tests.waits import PATIENCE_S, until
 from tests.web import FileHandler, files_of, serving
@@ -68,6 +67,7 @@ def test_a_file_name_with_colons_is_no_url(tmp_path: Path, monkeypatch: pytest.M
     [
         ("missing.mp4", None, "missing.mp4: no such file"),
         ("text.mp4", b"just text, no video at all", "text.mp4: not a video"),
+        ("text.txt", b"a list of names\n" * 50, r"text\.txt: not a video that can be read"),
         ("empty.mp4", b"", "empty.mp4: "),
         ("0", None, "/dev/video0: "),
     ],
@@ -103,6 +103,11 @@ def test_an_unknown_format_and_a_bad_graph_are_errors(clip: Path) -> None:
         opened(clip, format="nosuch")
     with pytest.raises(SourceError, match="lavfi:nonsense: Filter not found"):
         opened("lavfi:nonsense")
+
+
+def test_text_is_a_video_only_where_the_format_says_so(tmp_path: Path) -> None:
+    (tmp_path / "art.txt").write_text("+----+\n" * 50)
+    assert read(tmp_path / "art.txt", Selection(max_frames=1), format="tty")
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtmp", "rtsp", "tcp"])
@@ -188,6 +193,22 @@ def test_a_stop_does_not_wait_for_a_web_server_that_stalls(tmp_path: Path) -> No
             released.set()
 
 
+def test_a_web_server_that_hangs_up_is_told_from_one_that_has_no_video(tmp_path: Path) -> None:
+    whole = transport_stream(tmp_path, frames=200)
+
+    class HangingUp(FileHandler):
+        def do_GET(self) -> None:  # noqa: N802 - its base class's name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(whole)))
+            self.end_headers()
+            self.wfile.write(whole[: len(whole) // 2])
+
+    with serving(files_of(tmp_path, HangingUp)) as url:
+        frames, message = read_broken(opened(f"{url}/a.ts"))
+    assert len(frames) > 50
+    assert f"/a.ts: the connection broke off, or no answer in time after {len(frames)} " in message
+
+
 def test_certificates_are_checked_where_an_authority_is_given(
     http_url: str, clip: Path, tmp_path: Path
 ) -> None:
@@ -255,75 +276,6 @@ def test_a_live_source_that_ends_is_lost(tmp_path: Path) -> None:
                 source.close()
             assert len(frames) == 30
             thread.join(PATIENCE_S)
-
-
-def test_standard_input_is_read_from_the_start_asked_for(tmp_path: Path) -> None:
-    make_clip(tmp_path / "a.ts", frames=30)
-    read_fd, write_fd = os.pipe()
-
-    def feed() -> None:
-        with os.fdopen(write_fd, "wb") as pipe:
-            pipe.write((tmp_path / "a.ts").read_bytes())
-
-    thread = Thread(target=feed)
-    thread.start()
-    source = open_source("-", SourceConfig(), Selection(start_s=0.5), SHORT_SIDE, stdin_fd=read_fd)
-    frames = list(source)
-    source.close()
-    thread.join(PATIENCE_S)
-    os.close(read_fd)
-    assert (len(frames), source.name, source.live) == (25, "standard input", False)
-
-
-def test_standard_input_that_stays_silent_or_ends() -> None:
-    read_fd, write_fd = os.pipe()
-    for message in ("standard input: no data for 0.05 s", "ends before the video begins"):
-        with pytest.raises(SourceError, match=message):
-            open_source("-", SourceConfig(read_timeout_s=0.05), Selection(), 32, stdin_fd=read_fd)
-        if write_fd is not None:
-            os.close(write_fd)
-            write_fd = None  # type: ignore[assignment]
-    os.close(read_fd)
-
-
-def test_standard_input_that_stalls_is_an_error_after_its_frames(tmp_path: Path) -> None:
-    make_clip(tmp_path / "a.ts", frames=20)
-    read_fd, write_fd = os.pipe()
-    os.write(write_fd, (tmp_path / "a.ts").read_bytes())
-    source = open_source("-", SourceConfig(read_timeout_s=0.1), Selection(), 32, stdin_fd=read_fd)
-    frames, message = read_broken(source)
-    assert message == "standard input: no data for 0.1 s after 20 frames"
-    assert len(frames) == 20
-    os.close(read_fd)
-    os.close(write_fd)
-
-
-def test_interrupt_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
-    make_clip(tmp_path / "a.ts", frames=100)  # more than FFmpeg wants to see for opening
-    read_fd, write_fd = os.pipe()
-    feeder = Thread(target=os.write, args=(write_fd, (tmp_path / "a.ts").read_bytes()))
-    feeder.start()
-    source = open_source("-", SourceConfig(read_timeout_s=100), Selection(), 32, stdin_fd=read_fd)
-    frames: list[Frame] = []
-    seen = Event()
-
-    def consume() -> None:
-        for frame in source:
-            frames.append(frame)
-            if len(frames) == 50:
-                seen.set()
-        source.close()
-
-    thread = Thread(target=consume)
-    thread.start()
-    assert seen.wait(PATIENCE_S)
-    feeder.join(PATIENCE_S)
-    source.interrupt()
-    thread.join(PATIENCE_S)
-    assert not thread.is_alive()
-    assert 50 <= len(frames) <= 100
-    os.close(read_fd)
-    os.close(write_fd)
 
 
 def test_no_descriptor_is_left_behind(clip: Path, tmp_path: Path) -> None:

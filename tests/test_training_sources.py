@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,26 @@ def test_without_a_file_to_evaluate_on_some_videos_are_held_out(tmp_path: Path) 
     sources = open_sources(DataConfig(annotations=paths[0], images=paths[1], val_every=2), 4)
     assert isinstance(sources.train, DrawnVideos)
     assert isinstance(sources.val, DrawnVideos)
-    assert (len(sources.train.videos), len(sources.val.videos)) == (3, 2)
+    assert len(sources.train.videos) + len(sources.val.videos) == 5
     assert (sources.train.augment, sources.val.augment) == (True, False)
+
+
+@pytest.mark.parametrize("place", ["same", "linked", "copied"])
+def test_an_evaluation_on_what_is_learnt_is_warned_of(
+    tmp_path: Path, videos: YouTubeVis, caplog: pytest.LogCaptureFixture, place: str
+) -> None:
+    images, other = videos.path.with_name("JPEGImages"), tmp_path / "val.json"
+    if place == "linked":
+        other.symlink_to(videos.path)
+    if place == "copied":
+        shutil.copy(videos.path, other)
+    given = videos.path if place == "same" else other
+    config = DataConfig(
+        annotations=videos.path, images=images, val_annotations=given, val_images=images
+    )
+    open_sources(config, 4)
+    message = f"data.val_annotations is {given}, which is trained on: figures are of known videos"
+    assert caplog.messages == [message] * (place != "copied")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Promise:
 
 def read_promise(container: InputContainer, stream: VideoStream) -> Promise:
     """Read a container's promise off its header."""
-    rate = stream.average_rate or stream.guessed_rate
+    rate = _rate(stream)
     duration_s = _stream_duration_s(container, stream)
     kinds = set(container.format.name.split(","))
     if "mov" in kinds and stream.frames:
@@ -48,9 +48,17 @@ def read_promise(container: InputContainer, stream: VideoStream) -> Promise:
         return Promise(len(stream.index_entries), duration_s, is_exact=True, is_binding=True)
     if "avi" in kinds and stream.frames and rate:
         return Promise(stream.frames, stream.frames / rate, is_exact=False, is_binding=True)
+    if "hls" in kinds and container.duration is not None:  # a playlist with an end
+        # Its durations are rounded, some to whole seconds: enough to warn by, not to fail by.
+        frames = round(Fraction(container.duration, 10**6) * rate) if rate else None
+        return Promise(frames, None, is_exact=False, is_binding=True)
     frames = round(duration_s * rate) if duration_s is not None and rate else None
     is_binding = bool(kinds & {"matroska", "flv"}) and duration_s is not None
     return Promise(frames, duration_s, is_exact=False, is_binding=is_binding)
+
+
+def _rate(stream: VideoStream) -> Fraction | None:
+    return stream.average_rate or stream.guessed_rate
 
 
 def _stream_duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
@@ -101,8 +109,11 @@ class ContainerExtent:
         if not promise.is_binding or promise.frames is None or (self._first_dts or 0) > start:
             return 0
         missing = promise.frames - self._packets
-        # A duration and a rate don't count the frames exactly.
-        return missing if missing > MISSING_SHARE * promise.frames else 0
+        # A duration and a rate don't count the frames exactly; FLV's ends late by its B-frames.
+        few = max(
+            MISSING_SHARE * promise.frames, float(MIN_TOLERANCE_S * (_rate(self._stream) or 0))
+        )
+        return missing if missing > few else 0
 
     def warn_of_losses(self, name: str) -> None:
         """Say that packets are missing."""

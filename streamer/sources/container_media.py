@@ -62,6 +62,7 @@ class ContainerMedia:
         self._pipe = pipe
         self._is_fresh = True
         self._has_told = False
+        self._first_pts = 0  # of a stream that does not say where it begins
         self._times: PacketTimes | None = None
         self._pixel_aspect = PixelAspect()
         self._interrupted = Event()
@@ -92,7 +93,7 @@ class ContainerMedia:
         pace = Pace(self._interrupted) if self._video.comes_in_bursts else None
         for frame in frames:
             if frame.pts is not None:
-                position_s = self._video.position_s(frame.pts)
+                position_s = self._video.position_s(frame.pts - self._first_pts)
             else:
                 position_s += 1 / (self.rate or Fraction(1))
             has_begun = has_begun or position_s >= start_s
@@ -138,11 +139,13 @@ class ContainerMedia:
 
     def _frames_near(self, start_s: Fraction) -> Iterator[VideoFrame]:
         """Frames from at or before `start_s`: by seeking if that works, else from the beginning."""
-        if self.live or self._spec.kind in {"stdin", "lavfi"}:
+        if self.live or self._spec.kind == "lavfi" or self._spec.flows_by:
             yield from self._frames()
             return
         frames: Iterator[VideoFrame] = iter(())
         try:
+            if self._video.stream.start_time is None and (first := next(self._frames(), None)):
+                self._first_pts = first.pts or 0
             self._video.seek(start_s)
             frames = self._frames()
             first = next(frames, None)
@@ -152,7 +155,7 @@ class ContainerMedia:
             first is not None
             and first.key_frame
             and first.pts is not None
-            and self._video.position_s(first.pts) <= start_s
+            and self._video.position_s(first.pts - self._first_pts) <= start_s
             # A delay behind a seek may be due to pictures left out, too.
             and not (self._video.is_avi and first.pts != first.dts)
         ):
@@ -219,7 +222,7 @@ class ContainerMedia:
                         "(source.read_timeout_s)"
                     )
         except av.FFmpegError as error:
-            raise translate(self._spec, self._config, error) from error
+            raise translate(self._spec, self._config, error, is_open=True) from error
         if self._pipe is not None and self._pipe.failure is not None:
             raise self._pipe.failure
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
-from av.stream import Discard
+from av.stream import Discard, Disposition, Stream
 from av.video.stream import VideoStream
 
 from streamer.errors import ConfigError, SourceError
@@ -150,11 +150,11 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
         SourceError: It has none (a cover picture does not count), or FFmpeg has no decoder for it.
     """
     best = container.streams.best("video")
-    moving = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+    moving = [s for s in container.streams.video if not _is_cover(s)]
     # The largest, as of a playlist's variants; FFmpeg's choice among equals.
     stream = max(moving, key=lambda s: (_area(s), s is best), default=None)
     if stream is None:
-        kinds = sorted({each.type for each in container.streams})
+        kinds = sorted({"cover picture" if _is_cover(s) else s.type for s in container.streams})
         raise SourceError(f"{name}: no video stream; it holds: {', '.join(kinds) or 'nothing'}")
     if stream.codec_context is None:
         raise SourceError(f"{name}: FFmpeg knows no decoder for its video")
@@ -176,13 +176,19 @@ def warn_of_hdr(stream: VideoStream, name: str) -> None:
         log.warning("%s: HDR (%s) is taken for SDR: it looks washed out", name, transfer)
 
 
+def _is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 def _area(stream: VideoStream) -> int:
     # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
     context = stream.codec_context
     return 0 if context is None else context.width * context.height
 
 
-def translate(spec: SourceSpec, config: SourceConfig, error: av.FFmpegError) -> SourceError:
+def translate(
+    spec: SourceSpec, config: SourceConfig, error: av.FFmpegError, *, is_open: bool = False
+) -> SourceError:
     """FFmpeg's error in one line; takes the URL, which may hold credentials, out of `error`."""
     error.args = error.args[:2]
     if isinstance(error, (av.ExitError, av.TimeoutError)):
@@ -190,7 +196,9 @@ def translate(spec: SourceSpec, config: SourceConfig, error: av.FFmpegError) -> 
     elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
         # what FFmpeg says after an RTSP or UDP time-out, too
         text = "no answer in time, or not a video"
-        if config.tls_ca is not None:  # only then it looks at certificates
+        if is_open:
+            text = "the connection broke off, or no answer in time"
+        elif config.tls_ca is not None:  # only then it looks at certificates
             text = "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
         elif error.errno == EIO and (host := _unknown_host(spec.target)):
             text = f"no host {host} is known"

@@ -26,7 +26,7 @@ class FrameClock:
     A file's timestamps are followed exactly, unless they leap. Where one is missing, the frame
     comes one interval after the frame before (from live sources: as long after it as it arrived).
     One that does not increase is moved just behind the frame before; several in a row are a new
-    beginning.
+    beginning, from whose first frame time goes on as if that had come in its turn.
 
     Args:
         live: Whether arrival times mean anything.
@@ -42,6 +42,7 @@ class FrameClock:
         self._last_arrival_ns = 0
         self._zero_s: Fraction | None = None
         self._behind = 0
+        self._anew_zero_s = Fraction(0)
 
     def restart(self) -> None:
         """Timestamps begin anew with the next frame; time goes on."""
@@ -77,10 +78,14 @@ class FrameClock:
         if self._behind == 1:
             # The frames before may have leapt, one or more: that is then no interval.
             self._interval_s = min(self._interval_s, self._interval_before_s)
+            self._anew_zero_s = stamp_s - (expected_s if self._live else last_s + self._interval_s)
         if 0 < self._behind < BEHIND_LIMIT:
             return last_s + NUDGE_S
-        if self._behind or time_s - expected_s > self._max_jump_s:
+        if self._behind:
             self._behind = 0
+            self._zero_s = self._anew_zero_s
+            time_s = stamp_s - self._zero_s
+        if not last_s < time_s <= expected_s + self._max_jump_s:
             self._zero_s = stamp_s - expected_s
             return expected_s
         self._interval_before_s, self._interval_s = self._interval_s, time_s - last_s

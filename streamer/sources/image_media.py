@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 
 from streamer.errors import SourceError
+from streamer.sources import tiff_decoding
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.picture import Picture
 from streamer.sources.selection import as_written
@@ -44,7 +45,7 @@ class ImageMedia:
         """The images from `start_s` seconds on; what is no image is counted and passed over.
 
         Raises:
-            SourceError: The last ones, or too many in a row, cannot be read.
+            SourceError: The last ones, or too many in a row, cannot be read, or one is too large.
         """
         failures = 0
         for index in range(ceil(start_s / self._time_base), len(self._paths)):
@@ -74,12 +75,17 @@ class ImageMedia:
 
 def _decode(path: Path) -> av.VideoFrame:
     # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
-    with path.open("rb") as file, av.open(file, "r") as container:
-        stream = container.streams.video[0]
-        if stream.codec_context.name == "mjpeg":
-            # Alone of all, its decoder would make up what is missing.
-            stream.codec_context.options = {"err_detect": "explode"}
-        return next(container.decode(stream))
+    with path.open("rb") as file:
+        is_tiff = file.read(4) in tiff_decoding.MAGIC
+        file.seek(0)
+        if is_tiff:
+            return tiff_decoding.decode_tiff(path, file)
+        with av.open(file, "r") as container:
+            stream = container.streams.video[0]
+            if stream.codec_context.name == "mjpeg":
+                # Its decoder would make up what is missing.
+                stream.codec_context.options = {"err_detect": "explode"}
+            return next(container.decode(stream))
 
 
 def list_images(target: str) -> list[Path]:
@@ -112,7 +118,7 @@ def list_images(target: str) -> list[Path]:
         found = [file for file in names if numbered.fullmatch(file.name)]
         if not found:
             raise SourceError(f"{target}: no file matches this pattern")
-    return sorted(found, key=lambda file: _natural(file.name))
+    return sorted(found, key=lambda file: (_natural(file.name), file.name))
 
 
 def _digits(match: re.Match[str]) -> str:

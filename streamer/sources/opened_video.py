@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
+from streamer.errors import SourceError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import choose_video, open_container
 from streamer.sources.pipe_reader import PipeReader
@@ -51,6 +52,9 @@ class OpenedVideo:
         container = open_container(spec, config, pipe, hwaccel)
         with ExitStack() as undo:
             undo.callback(container.close)
+            if container.format.name == "tty" and config.format is None:
+                # FFmpeg would type out any text, as a terminal does.
+                raise SourceError(f"{spec.name}: not a video that can be read")
             live = container.duration is None if spec.live is None else spec.live
             stream = choose_video(container, spec.name, live)
             undo.pop_all()

@@ -48,7 +48,7 @@ def open_source(  # noqa: PLR0913 - what to read, and for whom
     if config.hwaccel == "cuda" and (device.type != "cuda" or parsed.kind == "images"):
         why = "images" if parsed.kind == "images" else f"a network on the {device.type}"
         raise ConfigError(f"source.hwaccel is 'cuda'; allowed: auto, none for {why}")
-    if config.loop and (parsed.kind == "stdin" or parsed.live):
+    if config.loop and (parsed.flows_by or parsed.live):
         raise ConfigError(f"source.loop is True; allowed: False for {parsed.name}")
     media: Media
     if parsed.kind == "images":

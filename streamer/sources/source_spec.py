@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,6 +77,20 @@ class SourceSpec:
         """The file or folder, also that of a ``file:`` URL; None for other kinds."""
         is_local = self.kind in {"file", "images"}
         return Path(self.target.removeprefix("file:")) if is_local else None
+
+    @property
+    def flows_by(self) -> bool:
+        """Whether it can be read only once, and not from its middle, as a pipe.
+
+        Looks at the file system: a pipe may be given by a path, such as ``/dev/stdin``.
+        """
+        if self.local_path is None:
+            return self.kind == "stdin"
+        try:
+            mode = self.local_path.stat().st_mode
+        except (OSError, ValueError):  # what it is shows when it is opened
+            return False
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
     def check_exists(self) -> None:
         """Look whether a file is there at all; other kinds show when they are opened.
