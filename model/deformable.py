@@ -45,9 +45,11 @@ class DeformableConv(nn.Module):
         exact = torch.promote_types(x.dtype, torch.float32)
         shifts = offset.to(exact)
         if torch.is_grad_enabled() or min(x.shape[-2:]) < 2:
-            # Its kernels know no bfloat16.
-            moved: Tensor = deform_conv2d(x.to(exact), shifts, self.weight.to(exact), padding=1)
-            return moved.to(x.dtype)
+            # Its kernels know no bfloat16, and read out of bounds where an offset is no number.
+            finite, weight = shifts.nan_to_num(), self.weight.to(exact)
+            moved: Tensor = deform_conv2d(x.to(exact), finite, weight, padding=1)
+            lost = shifts.isnan().any(1, keepdim=True)
+            return moved.masked_fill(lost, torch.nan).to(x.dtype)
         return (self.compiled() or convolve_then_gather)(x, shifts, self.weight)
 
     def compiled(self) -> Convolution | None:
@@ -143,7 +145,8 @@ def _corners(offset: Tensor, plain: Tensor, dtype: torch.dtype) -> tuple[Tensor,
     shares = torch.cat([*pairs[0], *pairs[1]], -1).to(dtype)
     arange = partial(torch.arange, device=offset.device, dtype=torch.int32)
     begins = arange(images).view(-1, 1, 1, 1) * (height * width * TAPS) + arange(TAPS)
-    corner = (first[0] * width + first[1]).int() * TAPS + begins
+    # An offset that is no number has some row: its weights are NaN, and show it in the result.
+    corner = (first[0] * width + first[1]).nan_to_num_().int() * TAPS + begins
     below = TAPS * width
     rows = torch.cat((corner, corner + TAPS, corner + below, corner + below + TAPS), -1)
     return rows.view(-1, 4 * TAPS), shares.view(-1, 4 * TAPS)

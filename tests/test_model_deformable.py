@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import deform_conv2d
 
-from model.cuda_graphs import Replayed
+from model.cuda_graphs import GraphedFunction
 from model.deformable import DeformableConv, compiled_kernel, convolve_then_gather
 from tests.processes import words_of
 
@@ -23,6 +23,22 @@ for reach in (0.3, 3, 30, 1e30):
     offset[0] = offset[0].round()
     expected = deform_conv2d(x, offset, weight, padding=1)
     print(float((sample_and_convolve(x, offset, weight) - expected).abs().max()))
+offset = torch.zeros(3, 18, 6, 5)
+offset[0, 3, 2, 4] = torch.nan
+print(*sample_and_convolve(x, offset, weight).isnan().any(1).nonzero().flatten().tolist())
+"""
+
+POISONED = """
+import torch
+from model.deformable import DeformableConv
+
+layer, offset = DeformableConv(6, 3), torch.zeros(1, 18, 40, 50)
+expected = layer(torch.ones(1, 6, 40, 50), offset)
+offset[0, 5, 7, 9], offset[0, 4, 20, 30] = torch.nan, torch.inf
+moved = layer(torch.ones(1, 6, 40, 50), offset.requires_grad_())
+moved.sum().backward()
+print(*moved.isnan().any(1).nonzero().flatten().tolist(), int((moved != expected).any(1).sum()))
+print(int(offset.grad.isnan().sum()))
 """
 
 
@@ -48,6 +64,12 @@ def test_it_reads_where_the_offsets_point() -> None:
     torch.testing.assert_close(moved[..., 1:5, 3:7], plain[..., 3:7, 2:6], atol=1e-5, rtol=1e-5)
 
 
+def test_where_an_offset_is_no_number_the_answer_is_none_when_learning() -> None:
+    # In a process of its own: torchvision's kernel for CPUs would read what is not there.
+    words = words_of(POISONED, {}, ())
+    assert words == ["0", "7", "9", "2", "0"]  # an infinite one reads zero, beyond the map
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 @torch.no_grad()
 def test_it_keeps_the_type(dtype: torch.dtype) -> None:
@@ -68,6 +90,15 @@ def test_the_quick_way_gives_what_torchvision_gives(reach: float, size: tuple[in
     torch.testing.assert_close(convolve_then_gather(x, offset, weight), expected)
 
 
+def test_an_offset_that_is_no_number_gives_none() -> None:
+    x, weight = torch.randn(2, 7, 5, 9), torch.randn(5, 7, 3, 3)
+    offset = torch.randn(2, 18, 5, 9)
+    offset[0, 3, 2, 4] = offset[1, 0, 0, 0] = torch.nan
+    lost = torch.zeros(2, 5, 5, 9, dtype=torch.bool)
+    lost[0, :, 2, 4] = lost[1, :, 0, 0] = True
+    assert torch.equal(convolve_then_gather(x, offset, weight).isnan(), lost)
+
+
 @pytest.mark.gpu
 def test_the_quick_way_is_the_same_on_cuda() -> None:
     torch.manual_seed(0)
@@ -82,9 +113,10 @@ def test_the_quick_way_is_the_same_on_cuda() -> None:
 def test_the_kernel_gives_what_torchvision_gives() -> None:
     pytest.importorskip("triton", reason="PyTorch comes without CUDA here")
     # Triton's interpreter runs it on a CPU.
-    words = words_of(INTERPRETED, {"TRITON_INTERPRET": "1"}, ())
-    assert max(map(float, words)) < 1e-4
-    assert len(words) == 4
+    *differences, image, row, column = words_of(INTERPRETED, {"TRITON_INTERPRET": "1"}, ())
+    assert max(map(float, differences)) < 1e-4
+    assert len(differences) == 4
+    assert (image, row, column) == ("0", "2", "4"), "where an offset is no number"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +162,7 @@ def test_the_kernel_runs_on_cuda(dtype: torch.dtype, error: float) -> None:
     assert layer.compiled() is not None
     assert actual.dtype == dtype
     assert (actual - exact).std() < error * exact.std()
-    recorded = Replayed(lambda *inputs: (layer(*inputs),), torch.cuda.graph_pool_handle())
+    recorded = GraphedFunction(lambda *inputs: (layer(*inputs),), torch.cuda.graph_pool_handle())
     with torch.inference_mode():
         first, again = (recorded(x, offset)[0] for _ in range(2))
     assert torch.equal(first, actual)

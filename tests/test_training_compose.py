@@ -48,6 +48,9 @@ def test_what_cannot_be_done_is_said(
     composed(tmp_path / "out", assets)
     assert compose.main([str(tmp_path / "out"), "--assets", str(assets), "--split", "val"]) == 1
     assert "is there already" in capsys.readouterr().err
+    # Before anything that takes long.
+    assert compose.main([str(tmp_path / "out"), "--assets", str(tmp_path / "none")]) == 1
+    assert "is there already" in capsys.readouterr().err
     (tmp_path / "file").write_text("")
     assert compose.main([str(tmp_path / "file"), "--assets", str(tmp_path / "none")]) == 1
     assert capsys.readouterr().err.endswith("file is not a folder\n")

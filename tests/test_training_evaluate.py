@@ -108,7 +108,7 @@ def test_a_network_of_single_frames(tmp_path: Path, given: Given) -> None:
         (
             ["--weights", "few.safetensors"],
             1,
-            "(--parts tubes,streaming): category 3 (lizard) is none of the weights' 2",
+            "(--parts tubes,streaming): category 3 ('lizard') is none of the weights' 2",
         ),
         (["--out", "clip.mp4"], 1, "clip.mp4 is not a folder"),
     ],

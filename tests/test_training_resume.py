@@ -15,7 +15,7 @@ from training.criterion import LossConfig
 from training.network import Trainee
 from training.optimiser import make_optimiser
 from training.resume import check_fits
-from training.run_config import TrainConfig
+from training.run_config import DataConfig, TrainConfig
 from training.state import checkpoint, with_categories
 
 CONFIG = TrainConfig(out=Path("runs/mine"), start=Path("mine.safetensors"), groups=2)
@@ -50,6 +50,38 @@ def test_options_that_the_checkpoint_does_not_fit_are_named(
     assert str(error.value) == message.format("runs/mine/checkpoint.pt")
 
 
+DATA = DataConfig(annotations=Path("a.json"), images=Path("images"))
+ALL = replace(DATA, val_annotations=Path("b.json"), val_images=Path("images"))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (DATA, replace(DATA, val_every=2), "2; allowed: 10, by which {} has been trained so far"),
+        (ALL, DATA, "10; allowed: none, but data.val_annotations: {} has learnt from all videos"),
+    ],
+)
+def test_no_run_goes_on_to_evaluate_on_what_it_was_trained_on(
+    before: DataConfig, after: DataConfig, message: str
+) -> None:
+    kept = saved() | {"val_every": before.held_out_every}
+    with pytest.raises(ConfigError) as error:
+        check_fits(kept, tiny_trainee(groups=2), replace(CONFIG, data=after))
+    assert str(error.value) == "data.val_every is " + message.format("runs/mine/checkpoint.pt")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(DATA, replace(DATA, images=Path("x"))), (DATA, ALL), (DataConfig(), DATA), (ALL, ALL)],
+)
+def test_other_data_are_no_obstacle(before: DataConfig, after: DataConfig) -> None:
+    kept = saved() | {"val_every": before.held_out_every}
+    check_fits(kept, tiny_trainee(groups=2), replace(CONFIG, data=after))
+    check_fits(
+        saved(), tiny_trainee(groups=2), replace(CONFIG, data=after)
+    )  # of before it was kept
+
+
 def test_another_network_to_start_from_is_named() -> None:
     with pytest.raises(ConfigError) as error:
         check_fits(saved(), tiny_trainee(frames=4, slots=5, groups=2), CONFIG)
@@ -66,8 +98,10 @@ def test_another_network_to_start_from_is_named() -> None:
     ("names", "message"),
     [
         (("class_1", "cat", "class_3", "class_4", "class_5"), "2 'cat'; allowed: 'class_2'"),
-        (("class_1",), "2 None; allowed: 'class_2'"),
-        ((*(f"class_{n}" for n in range(1, 6)), "cat"), "6 'cat'; allowed: None"),
+        (
+            ("class_2", "class_1", "class_3", "class_4", "class_5"),
+            "1 'class_2'; allowed: 'class_1'",
+        ),
     ],
 )
 def test_other_categories_are_named(names: tuple[str, ...], message: str) -> None:
@@ -76,4 +110,16 @@ def test_other_categories_are_named(names: tuple[str, ...], message: str) -> Non
         check_fits(saved(), trainee, CONFIG)
     assert str(error.value) == (
         f"data.annotations is None, with category {message}, which runs/mine/checkpoint.pt has"
+    )
+
+
+@pytest.mark.parametrize("count", [1, 6])
+def test_another_number_of_categories_is_named(count: int) -> None:
+    trainee = with_categories(tiny_trainee(groups=2), [f"class_{n + 1}" for n in range(count)], 0)
+    with pytest.raises(ConfigError) as error:
+        check_fits(saved(), trainee, CONFIG)
+    assert str(error.value) == (
+        f"data.annotations is None, with {count} categories; allowed: 5, which "
+        "runs/mine/checkpoint.pt has; for others, another folder with --start "
+        "runs/mine/checkpoint.pt"
     )

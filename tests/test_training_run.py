@@ -46,7 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
         data=DataConfig(
             annotations=annotations,
             images=images,
-            val_annotations=annotations,
+            val_annotations=shutil.copy(annotations, tmp_path / "data" / "val.json"),
             val_images=images,
         ),
         frames=2,
@@ -120,6 +120,24 @@ def test_a_run_that_its_checkpoint_does_not_fit_is_refused_and_left_as_it_is(
     with pytest.raises(ConfigError, match=message):
         Run(replace(whole, **other))
     assert {path: path.read_bytes() for path in whole.out.iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_another_network_is_named_before_options_that_do_not_fit_it(
+    whole: TrainConfig, tmp_path: Path
+) -> None:
+    save_tiny_vistr(tmp_path / "other.safetensors", frames=3)
+    with pytest.raises(ConfigError, match="with frames 3; allowed: a network with frames 4, which"):
+        Run(replace(whole, start=tmp_path / "other.safetensors"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_that_has_learnt_from_all_videos_holds_none_out_later(whole: TrainConfig) -> None:
+    data = replace(whole.data, val_annotations=None, val_images=None)
+    with pytest.raises(ConfigError, match="val_every is 10; allowed: none, but data"):
+        Run(replace(whole, data=data))
 
 
 @pytest.mark.slow
@@ -236,7 +254,13 @@ def test_the_error_of_a_device_is_told_where_nothing_can_be_kept(
 ) -> None:
     run = Run(replace(whole, out=whole.out.with_name("full"), checkpoint_every=100))
     exhausting(run, monkeypatch)
-    run.config.checkpoint.mkdir()  # so that no file can take its place
+    learn = run._learn
+
+    def obstructed(batch: Batch) -> dict[str, float]:
+        run.config.checkpoint.mkdir(exist_ok=True)  # so that no file can take its place
+        return learn(batch)
+
+    run._learn = obstructed  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match="in step 3: out of memory"):
         run.go()
 
@@ -422,9 +446,11 @@ def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> Non
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_an_answer_that_is_no_number_ends_the_run(whole: TrainConfig) -> None:
-    run = Run(replace(whole, out=whole.out.with_name("diverged")))
-    run._trainee.net.vistr.class_embed.weight.data[:] = torch.nan
+@pytest.mark.parametrize("spoiled", ["class_embed.weight", "input_proj.weight"])
+def test_an_answer_that_is_no_number_ends_the_run(whole: TrainConfig, spoiled: str) -> None:
+    # Of maps of an even width an unbounded offset would read what is not there.
+    run = Run(replace(whole, out=whole.out.with_name("diverged"), aspects=(1.5,)))
+    run._trainee.net.vistr.get_parameter(spoiled).data[:] = torch.nan
     with pytest.raises(DivergedError, match=r"the loss is nan in step 1: a lower rate may help$"):
         run.go()
     assert not run.config.checkpoint.exists()

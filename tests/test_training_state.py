@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from model import LIGHT, load_vistr
 from model.preprocess import normalise
 from streamer.errors import CheckpointError, SinkError
-from tests.tiny_vistr import save_tiny_vistr
+from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 from tests.training_cases import random_batch, tiny_trainee
 from training import state
 from training.assets import BACKBONE, DEFAULT_FOLDER
@@ -170,6 +171,14 @@ def test_a_run_starts_from_a_networks_weights(tmp_path: Path) -> None:
     assert same(trainee.net.state_dict(), net.state_dict())
     assert same(trainee.export(4).state_dict(), net.state_dict())
     assert all(parameter.requires_grad for parameter in trainee.parameters())
+
+
+def test_weights_may_have_the_ending_of_checkpoints(tmp_path: Path) -> None:
+    net = tiny_vistr(frames=4, slots=3)
+    # As the published ones.
+    content = {"model": net.state_dict(), "args": Namespace(num_frames=4), "epoch": 17}
+    torch.save(content, tmp_path / "net.pt")
+    assert same(load_trainee(tmp_path / "net.pt").net.state_dict(), net.state_dict())
 
 
 def test_the_default_weights_are_found_from_anywhere(

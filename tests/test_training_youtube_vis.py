@@ -212,6 +212,18 @@ def test_scaled_masks_keep_pixels_that_are_half_covered(root: Path, size: tuple[
     assert (scaled.masks == (share >= 0.5)).mean() > 0.97
 
 
+def test_masks_that_shrink_in_one_direction_and_grow_in_the_other_are_averaged(
+    tmp_path: Path,
+) -> None:
+    masks = np.zeros((2, 1, 4, 16), dtype=bool)
+    masks[0, 0, :, [1, 2, 5, 6, 10]] = True  # half of two columns' pixels, a quarter of the third
+    masks[1] = masks[0, :, :, ::-1]
+    frames, ids = np.zeros((1, 4, 16, 3), np.uint8), np.array([1, 2])
+    write_youtube_vis(tmp_path, [("a", Clip(frames, masks, ids))], NAMES)
+    clip = draw(open_set(tmp_path), 0, 1, (6, 4))
+    assert clip.masks[:, 0].astype(int).tolist() == [[[1, 1, 0, 0]] * 6, [[0, 0, 1, 1]] * 6]
+
+
 def test_half_of_a_pixel_is_enough_and_objects_may_vanish(tmp_path: Path) -> None:
     masks = np.zeros((3, 1, 4, 8), dtype=bool)
     masks[0, 0, :, 1:3] = True  # half of the pixels 0 and 1, each 2 wide
@@ -383,15 +395,70 @@ def test_a_video_with_a_bad_annotation_teaches_nothing_of_what_it_lacks(root: Pa
     assert source.skipped == {"category out of range": 1, "video without all labels": 1}
 
 
-@pytest.mark.parametrize(("every", "held"), [(2, [1]), (3, [2]), (10, [2])])
-def test_every_so_many_videos_one_is_held_out(root: Path, every: int, held: list[int]) -> None:
+@pytest.mark.parametrize("video_id", ["1", " 1", 1.0])
+def test_a_video_whose_bad_annotation_writes_its_id_otherwise_is_left_out_too(
+    root: Path, video_id: object
+) -> None:
+    edited(root, put("annotations", 1, video_id=video_id))
+    source = open_set(root, skip_bad=True)
+    assert source.skipped == {"malformed annotation": 1, "video without all labels": 1}
+    assert len(source) == 2
+
+
+@pytest.mark.parametrize("video_id", [None, [1], "first", "", 1.5])
+def test_an_annotation_that_names_no_video_is_said_to_be_missing_in_one(
+    root: Path, caplog: pytest.LogCaptureFixture, video_id: object
+) -> None:
+    edited(root, put("annotations", 1, video_id=video_id))
+    with pytest.raises(SourceError, match=r"video_id is .*, expected a whole number of 64 bits$"):
+        open_set(root)
+    source = open_set(root, skip_bad=True)
+    assert source.skipped == {"annotation of no known video, which stays without it": 1}
+    assert len(source) == 3
+    assert "of no known video, which stays without it, 1 so far; the first is" in caplog.text
+    edited(root, lambda content: content["annotations"].__setitem__(1, 4))
+    assert open_set(root, skip_bad=True).skipped == source.skipped
+
+
+def names_by_part(root: Path, every: int) -> tuple[set[str], set[str]]:
+    """The folders of the videos to train on, and of those that are held out."""
+    content = json.loads((root / "annotations.json").read_text())
+    names = {video["id"]: video["file_names"][0].split("/")[0] for video in content["videos"]}
+    train, val = open_set(root).split(every)
+    parts = [{names[video_id] for video_id in part.crowded(-1)} for part in (train, val)]
+    return parts[0], parts[1]
+
+
+def test_a_share_of_the_videos_is_held_out_whichever_others_there_are(tmp_path: Path) -> None:
+    clip = Clip(np.zeros((1, 8, 8, 3), np.uint8), np.ones((1, 1, 8, 8), bool), np.array([1]))
+    write_youtube_vis(tmp_path, [(f"video {n}", clip) for n in range(60)], NAMES)
+    train, val = names_by_part(tmp_path, 2)
+    assert not train & val
+    assert len(train | val) == 60
+    assert 20 <= len(val) <= 40
+    assert names_by_part(tmp_path, 4)[1] < val  # fewer, of the same
+
+    def without_some(content: dict[str, Any]) -> None:
+        content["videos"] = [video for video in content["videos"] if video["id"] % 3]
+        for video_id, video in enumerate(content["videos"], start=1):
+            video["id"] = video_id  # as by a tool that numbers them anew
+        content["annotations"] = []
+
+    edited(tmp_path, without_some)
+    fewer = names_by_part(tmp_path, 2)
+    assert fewer[0] < train
+    assert fewer[1] < val
+
+
+@pytest.mark.parametrize("every", [2, 10, 10**9])
+def test_of_few_videos_one_is_held_out_and_one_trained_on(root: Path, every: int) -> None:
     whole = open_set(root)
     train, val = whole.split(every)
-    assert (len(train), len(val)) == (3 - len(held), len(held))
-    for part, indices in ((val, held), (train, sorted({0, 1, 2} - set(held)))):
-        for position, index in enumerate(indices):
-            found, expected = draw(part, position, 3), draw(whole, index, 3)
-            assert np.array_equal(found.frames, expected.frames)
+    assert len(train) + len(val) == 3
+    assert min(len(train), len(val)) >= 1
+    (root / "one").mkdir()
+    write_youtube_vis(root / "one", [("a", CLIPS["short"]), ("b", CLIPS["short"])], NAMES)
+    assert [len(part) for part in open_set(root / "one").split(every)] == [1, 1]
     train.leave_out("x")
     assert (train.left_out, val.left_out, whole.skipped["unusable image"]) == (["x"], [], 0)
 

@@ -14,7 +14,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from streamer.argument_errors import TYPE_WORDS
 from streamer.argument_types import folder_name
-from streamer.config_file import has_options
+from streamer.config_file import check_config_file, is_blank
 from streamer.errors import ConfigError
 from streamer.option_check import check
 from training.run_config import TrainConfig
@@ -39,7 +39,8 @@ class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
             ConfigError: It holds what no option takes.
             SourceError: There is no such file, or it is not text.
         """
-        if has_options(Path(values)):
+        check_config_file(Path(values))
+        if not is_blank(Path(values)):
             super().__call__(parser, cfg, values, option_string)
 
 

@@ -19,7 +19,7 @@ from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip
 from training.composer import Composer, Composition
 from training.library import load_library
-from training.youtube_vis_writer import write_youtube_vis
+from training.youtube_vis_writer import check_without_data, write_youtube_vis
 
 
 @command
@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the clips; returns the exit code."""
     options = _parser().parse_args(arguments)
     check_folder(str(options.folder))
+    check_without_data(options.folder)
     library = load_library(Assets(options.assets), options.split)
     clips = _clips(Composer(library, Composition()), options)
     write_youtube_vis(options.folder, clips, YOUTUBE_VIS_2019)

@@ -74,7 +74,7 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
             truths += truths_of(video_id, clip)
             prediction = window_prediction(net, clip)
             slots += results_of(video_id, prediction, clip.size)
-            joined = untangle(prediction)
+            joined = untangle(prediction, range(net.frames))
             # Its own scores are those of the frames that show an object.
             spread = replace(joined, scores=joined.scores * joined.presence.mean(axis=0))
             untangled += results_of(video_id, spread, clip.size)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from training.step_log import logged_steps
 def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) -> None:
     """See that a checkpoint is of the network that a run has, and of the parameters that learn.
 
-    Rates, losses, data and steps may have changed.
+    Rates, losses, steps and data may have changed, but not which of these are held out.
 
     Args:
         saved: The run's checkpoint.
@@ -34,13 +33,7 @@ def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) 
         ConfigError: It is not; the message names the option, its value and what the checkpoint has.
     """
     path = config.checkpoint
-    names = zip_longest(trainee.net.categories[1:], saved["categories"])
-    for category_id, (name, expected) in enumerate(names, start=1):
-        if name != expected:
-            raise ConfigError(
-                f"data.annotations is {config.data.annotations}, with category {category_id} "
-                f"{name!r}; allowed: {expected!r}, which {path} has"
-            )
+    _check_categories(saved["categories"], trainee.net.categories[1:], config)
     own, start = asdict(trainee.net.architecture), asdict(Architecture(**saved["architecture"]))
     # The short side is an option of the run, and may change.
     other = [name for name in own if own[name] != start[name] and name != "short_side"]
@@ -56,17 +49,33 @@ def check_fits(saved: Mapping[str, Any], trainee: Trainee, config: TrainConfig) 
     allowed = f"{'above 0' if learned else '0'}, as {path} has been trained so far"
     fits = bool(config.backbone_rate) == learned
     check(fits, "backbone_rate", config.backbone_rate, allowed)
+    # None of clips that are composed, and of a run from before it was kept.
+    every, now = saved.get("val_every"), config.data.held_out_every
+    allowed = (
+        f"{every}, by which {path} has been trained so far"
+        if every
+        else f"none, but data.val_annotations: {path} has learnt from all videos"
+    )
+    check(None in (every, now) or now in (0, every), "data.val_every", now, allowed)
 
 
-def restore(
-    saved: Mapping[str, Any], trainee: Trainee, optimiser: Optimizer, config: TrainConfig
-) -> int:
-    """Bring network and optimiser to where a checkpoint was; returns the steps done.
+def _check_categories(expected: Sequence[str], names: Sequence[str], config: TrainConfig) -> None:
+    path, name = config.checkpoint, f"data.annotations is {config.data.annotations}"
+    if len(names) != len(expected):
+        raise ConfigError(
+            f"{name}, with {len(names)} categories; allowed: {len(expected)}, which {path} has; "
+            f"for others, another folder with --start {path}"
+        )
+    for category_id, pair in enumerate(zip(names, expected, strict=True), start=1):
+        if pair[0] != pair[1]:
+            raise ConfigError(
+                f"{name}, with category {category_id} {pair[0]!r}; allowed: {pair[1]!r}, which "
+                f"{path} has"
+            )
 
-    Raises:
-        ConfigError: As of `check_fits`.
-    """
-    check_fits(saved, trainee, config)
+
+def restore(saved: Mapping[str, Any], trainee: Trainee, optimiser: Optimizer) -> int:
+    """Bring network and optimiser to where a checkpoint that fits was; returns the steps done."""
     trainee.load_state_dict(saved["trainee"])
     # Moments only: the rates are the configuration's, which may have changed.
     groups = optimiser.state_dict()["param_groups"]

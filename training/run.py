@@ -13,8 +13,7 @@ from tqdm import tqdm
 from model import LIGHT, VisTR
 from model.layout import store_channels_last
 from streamer.device import calculates_bf16, choose_device, device_errors
-from streamer.errors import ConfigError, DeviceError, SinkError, SourceError, StreamError
-from streamer.option_check import check
+from streamer.errors import DeviceError, SinkError, SourceError, StreamError
 from streamer.output_path import check_folder, check_unwritten, make_folder
 from training.assets import Assets
 from training.clip import Clip
@@ -23,7 +22,7 @@ from training.divergence import DivergedError, Divergence
 from training.feed import BatchShape, FeedError, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
-from training.resume import alone, check_unused, last_written, restore
+from training.resume import alone, check_fits, check_unused, last_written, restore
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
@@ -97,24 +96,19 @@ class Run:
             say_new_categories(trainee.net.categories[1:], self._sources.categories)
         trainee = with_categories(trainee, self._sources.categories, config.seed)
         trainee = with_groups(trainee, config.groups, config.seed)
+        if saved is not None:
+            check_fits(saved, trainee, config)
+        config.check_frames(trainee.net.frames)
         with device_errors(self._device, "while loading the network"):
             self._trainee = trainee.to(self._device)
         store_channels_last(self._trainee.net)
-        if trainee.net.frames % config.frames:
-            raise ConfigError(
-                f"frames is {config.frames}, expected a divisor of the window's "
-                f"{trainee.net.frames}"
-            )
-        if config.data.annotations and 1 < config.frames < trainee.net.frames:
-            allowed = f"true, as a data set's frames are; or else frames 1 or {trainee.net.frames}"
-            check(config.consecutive, "consecutive", config.consecutive, allowed)
         if config.frames < trainee.net.frames and not config.consecutive:
             hold_taps_in_time(trainee.net)
         self._evaluated = trainee.net.frames if config.consecutive else config.frames
         self._optimiser = make_optimiser(self._trainee, config)
         make_folder(config.out)
         if saved is not None:
-            self.step = restore(saved, self._trainee, self._optimiser, config)
+            self.step = restore(saved, self._trainee, self._optimiser)
 
     def _first_network(self, *, resumed: bool) -> Trainee:
         """What the run starts from; where it goes on, only the sizes of that count."""
@@ -187,6 +181,7 @@ class Run:
             return
         short_side = self.config.short_sides[-1]
         state = checkpoint(self._trainee, self._optimiser, self.step, short_side)
+        state["val_every"] = self.config.data.held_out_every
         write_checkpoint(self.config.checkpoint, state)
         self._known = last_written(self.config.checkpoint)
 

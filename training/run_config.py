@@ -30,8 +30,8 @@ class DataConfig:
         images: Folder that its file names are relative to.
         val_annotations: YouTube-VIS JSON to evaluate on during training.
         val_images: Folder of those.
-        val_every: Without `val_annotations`, every how many videos of `annotations` one is kept
-            for evaluation.
+        val_every: Without `val_annotations`, of every how many videos of `annotations` about one is
+            kept for evaluation.
         drawings: Whether clips are composed of the assets' drawings, too.
         skip_bad: Whether to leave bad videos and annotations out, counted, instead of stopping.
     """
@@ -56,6 +56,13 @@ class DataConfig:
             raise ConfigError("data.annotations needs data.images, the folder of its images")
         if (self.val_annotations is None) != (self.val_images is None):
             raise ConfigError("data.val_annotations and data.val_images need each other")
+
+    @property
+    def held_out_every(self) -> int | None:
+        """One in how many annotated videos is held out; 0 for none, None where there are none."""
+        if self.annotations is None:
+            return None
+        return self.val_every if self.val_annotations is None else 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +148,20 @@ class TrainConfig:
             )
         fits = all(0.05 <= aspect <= 20 for aspect in self.aspects or (0,))
         check(fits, "aspects", self.aspects, "one or more, from 0.05 to 20")
+
+    def check_frames(self, window: int) -> None:
+        """See that clips fit a network's window of so many frames.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        if window % self.frames:
+            raise ConfigError(
+                f"frames is {self.frames}, expected a divisor of the window's {window}"
+            )
+        if self.data.annotations and 1 < self.frames < window:
+            allowed = f"true, as a data set's frames are; or else frames 1 or {window}"
+            check(self.consecutive, "consecutive", self.consecutive, allowed)
 
     @property
     def checkpoint(self) -> Path:

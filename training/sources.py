@@ -89,6 +89,11 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
         log.info("%d videos to train on, %d to evaluate on", len(train), len(val))
     elif category_names(config.val_annotations) == names:
         val = videos(config.val_annotations, config.val_images)
+        if config.val_annotations.samefile(config.annotations):
+            log.warning(
+                "data.val_annotations is %s, which is trained on: figures are of known videos",
+                config.val_annotations,
+            )
     else:
         raise ConfigError(
             f"{config.val_annotations} has other categories than {config.annotations}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -82,17 +83,18 @@ def fresh_network(imagenet: Path, seed: int) -> Trainee:
 
 
 def load_trainee(start: Path) -> Trainee:
-    """A network to train on: a run's checkpoint (.pt), a VisTR's weights, or ``default``.
+    """A network to train on: a VisTR's weights, a run's checkpoint (.pt), or ``default``.
 
     Raises:
         CheckpointError: The file cannot be read or is neither.
     """
-    if start.suffix != ".pt":
+    saved = read_tensors(start) if start.suffix == ".pt" else {}
+    if "trainee" not in saved:
         try:
             return Trainee(load_vistr(DEFAULT_WEIGHTS if start == DEFAULT else start))
         except ModelCheckpointError as error:
             raise CheckpointError(str(error)) from error
-    saved = read_checkpoint(start)
+    _check_complete(saved, start)
     net = VisTR(Architecture(**saved["architecture"]), saved["categories"], trained=True)
     trainee = Trainee(net, len(saved["trainee"]["shared"]))
     trainee.load_state_dict(saved["trainee"])
@@ -174,10 +176,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read, or is none.
     """
     content = read_tensors(path)
+    _check_complete(content, path)
+    return content
+
+
+def _check_complete(content: dict[str, Any], path: Path) -> None:
     missing = {"step", "architecture", "categories", "trainee", "optimiser"} - set(content)
     if missing:
         raise CheckpointError(f"{path}: not a checkpoint of a run: no {', '.join(sorted(missing))}")
-    return content
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -187,7 +193,8 @@ def read_tensors(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read, or is none.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([Namespace]):  # which published weights hold
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and the file system raise all sorts
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: cannot be read: {reason}") from error

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import logging
+import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 from torch.utils.data import get_worker_info
 
 from benchmarks.annotations import NAMING_KEYS
-from model.preprocess import resize
-from streamer.dataset.images import read_image
 from streamer.errors import ConfigError, SourceError
 from streamer.json_file import count_ids, read_json
-from streamer.mask import Rle
 from training.clip import Clip
-from training.youtube_vis_entries import LabelledVideo, UnusableError, read_object, read_video
+from training.youtube_vis_clip import draw_clip
+from training.youtube_vis_entries import (
+    LabelledVideo,
+    UnusableError,
+    named_video,
+    read_object,
+    read_video,
+)
 
 EMPTY = "no segmentation"
 """Why an annotation without any mask is left out: it takes nothing from its video."""
 
+STRAY = "annotation of no known video, which stays without it"
+"""Why an annotation is left out whose video cannot be."""
+
 ALWAYS_SKIPPED = ("crowd region", EMPTY)
 """Reasons that are no error: the published data has such annotations."""
+
+PLACES = 2**32
+"""Of videos beside each other, the first of which are held out."""
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +54,7 @@ class YouTubeVis:
     - ``malformed video``, ``missing image``: the whole video; images are only seen to be there.
     - ``malformed annotation``, ``list of wrong length``, ``category out of range``, ``no such
       video`` (or one that is left out), ``unusable mask`` (malformed, or not of the video's size).
+    - ``annotation of no known video, which stays without it``: it does not say which one.
     - ``unusable image`` (damaged, or not of the video's size): found when it is drawn; the clip
       then comes from the next video. Each image counts once.
     - ``crowd region``, ``no segmentation`` (no pixel in any frame): no error, always left out.
@@ -80,6 +90,7 @@ class YouTubeVis:
             raise SourceError(f"{images}: is not a folder")
         self.skipped: Counter[str] = Counter()
         self.path = annotations
+        self._images = images
         self._skip_bad = skip_bad
         self._examples: dict[str, str] = {}
         self._unusable_images: dict[str, None] = {}  # a set in order
@@ -124,7 +135,7 @@ class YouTubeVis:
         for position in (*range(first, len(self)), *range(first)):
             labelled = self._videos[position]
             try:
-                return _draw(labelled, frames, size, rng)
+                return draw_clip(labelled, frames, size, rng)
             except SourceError as error:
                 line = f"{self.path}: video {labelled.video.video_id}: {error}"
                 if not self._skip_bad:
@@ -133,14 +144,19 @@ class YouTubeVis:
         raise SourceError(f"{self.path}: no {self._kind} is left whose images can be read")
 
     def split(self, every: int) -> tuple[YouTubeVis, YouTubeVis]:
-        """The videos without every `every`-th one (or the last of fewer), and these.
+        """The videos to train on, and about one in `every` that is held out; one at least of each.
+
+        Other videos and other ids change nothing of which part a video is in, unless that would be
+        empty; more are held out of the same ones where `every` is smaller.
 
         Raises:
             SourceError: There is one video only.
         """
-        held = range(every - 1, len(self), every) or range(len(self) - 1, len(self))
         if len(self) < 2:
             raise SourceError(f"{self.path}: one video only; val_annotations needs another")
+        places = [self._place(video) for video in self._videos]
+        count = sum(place * every < PLACES for place in places)
+        held = np.argsort(places, kind="stable")[: min(max(count, 1), len(self) - 1)].tolist()
         parts = copy(self), copy(self)
         for is_held, part in enumerate(parts):
             part._videos = [
@@ -150,6 +166,10 @@ class YouTubeVis:
             part._unusable_images = {}
             part._kind = "held-out video" if is_held else "video to train on"
         return parts
+
+    def _place(self, labelled: LabelledVideo) -> int:
+        """Where a video is among the `PLACES`, by the name of its first image."""
+        return zlib.crc32(os.fsencode(labelled.video.images[0].relative_to(self._images)))
 
     def crowded(self, slots: int) -> list[int]:
         """Ids of the videos with more than `slots` objects."""
@@ -181,21 +201,20 @@ class YouTubeVis:
                 video = read_video(record, images, ids)
                 videos[video.video_id] = LabelledVideo(video)
             except UnusableError as error:
-                self._refuse(name, error)
+                self._refuse(name, error, error.reason)
         taken: set[int] = set()
-        # Video ids, as they are written.
-        faulty: list[object] = []
-        crowds: list[object] = []
+        faulty: set[int | None] = set()  # ids of videos
+        crowds: set[int | None] = set()
         for name, record in self._entries(content, "annotations"):
             try:
                 found = read_object(record, videos, categories, taken)
                 taken.add(record["id"])
                 videos[record["video_id"]].objects.append(found)
             except UnusableError as error:
-                self._refuse(name, error)
-                if error.reason != EMPTY and isinstance(record, dict):
-                    lists = crowds if error.reason in ALWAYS_SKIPPED else faulty
-                    lists.append(record.get("video_id"))
+                video_id = named_video(record)
+                self._refuse(name, error, STRAY if video_id is None else error.reason)
+                if error.reason != EMPTY:
+                    (crowds if error.reason in ALWAYS_SKIPPED else faulty).add(video_id)
         for video_id, labelled in list(videos.items()):
             if video_id in faulty or (video_id in crowds and not labelled.objects):
                 self._count("video without all labels", f"{self.path}: video {video_id}")
@@ -212,12 +231,12 @@ class YouTubeVis:
             naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
             yield f"{self.path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
 
-    def _refuse(self, name: str, error: UnusableError) -> None:
+    def _refuse(self, name: str, error: UnusableError, reason: str) -> None:
         """Count an entry that cannot be used, or raise where that is an error."""
         line = f"{name}: {error}"
-        if error.reason not in ALWAYS_SKIPPED and not self._skip_bad:
+        if reason not in ALWAYS_SKIPPED and not self._skip_bad:
             raise SourceError(line) from error
-        self._count(error.reason, line)
+        self._count(reason, line)
 
     def _count(self, reason: str, line: str) -> None:
         self.skipped[reason] += 1
@@ -226,37 +245,3 @@ class YouTubeVis:
     def _warn(self, reason: str) -> None:
         count, example = self.skipped[reason], self._examples[reason]
         log.warning("left out: %s, %d so far; the first is %s", reason, count, example)
-
-
-def _draw(
-    labelled: LabelledVideo, frames: int, size: tuple[int, int] | None, rng: np.random.Generator
-) -> Clip:
-    video = labelled.video
-    length = len(video.images)
-    start = int(rng.integers(length - frames + 1 if frames <= length else length))
-    shown = [(start + offset) % length for offset in range(min(frames, length))]
-    target = size or video.size
-    images = np.stack([resize(read_image(video.images[i], video.size), target) for i in shown])
-    objects = [each for each in labelled.objects if each[1].areas[shown].any()]
-    masks = np.zeros((len(objects), *images.shape[:3]), dtype=np.bool_)
-    for row, (_, tube) in enumerate(objects):
-        for column, frame in enumerate(shown):
-            rle = tube.masks[frame]
-            if rle is not None:
-                masks[row, column] = _scaled(rle, target)
-    visible = masks.any(axis=(1, 2, 3))  # the smallest objects vanish when they are scaled
-    category_ids = np.array([category_id for category_id, _ in objects], dtype=np.int64)
-    masks = masks[visible]
-    if len(shown) < frames:
-        repeated = np.arange(frames) % len(shown)
-        images, masks = images[repeated], masks[:, repeated]
-    return Clip(images, masks, category_ids[visible])
-
-
-def _scaled(rle: Rle, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """A mask at `size` (height, width): bool [height, width]."""
-    mask = coco_mask.decode(cast("Any", rle))
-    if mask.shape == size:
-        return mask.astype(np.bool_)
-    share = cv2.resize(mask.astype(np.float32), size[::-1], interpolation=cv2.INTER_AREA)
-    return np.asarray(share >= 0.5)

@@ -111,6 +111,15 @@ def read_object(
     return category_id, tube
 
 
+def named_video(record: Any) -> int | None:
+    """The id of the video that a bad annotation names, as a text of digits maybe; None for none."""
+    value: Any = record.get("video_id") if isinstance(record, dict) else None
+    try:
+        return int(value) if isinstance(value, str) or value == int(value) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _image(name: Any, images: Path) -> Path:
     path = PurePosixPath(name) if isinstance(name, str) else None
     if path is None or path.is_absolute() or ".." in path.parts:

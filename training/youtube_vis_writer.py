@@ -17,6 +17,8 @@ from training.clip import Clip
 IMAGES = "JPEGImages"
 """The folder that ``file_names`` start from, as the published data names it."""
 
+ANNOTATIONS = "annotations.json"
+
 # One part of a path, and neither hidden nor a step up.
 _NAME = re.compile(r"\w[\w .-]*")
 
@@ -42,9 +44,7 @@ def write_youtube_vis(
     """
     if not 0 <= quality <= 100:
         raise ConfigError(f"quality is {quality}, allowed are 0 to 100")
-    target = folder / "annotations.json"
-    if target.exists():
-        raise SinkError(f"{target}: is there already, expected a folder without annotations")
+    check_without_data(folder)
     videos: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     names: set[str] = set()
@@ -61,7 +61,19 @@ def write_youtube_vis(
         "categories": [{"id": i, "name": name} for i, name in enumerate(categories, start=1)],
         "annotations": annotations,
     }
-    write_whole(target, json.dumps(content).encode("ascii"))
+    write_whole(folder / ANNOTATIONS, json.dumps(content).encode("ascii"))
+
+
+def check_without_data(folder: Path) -> None:
+    """See that a folder holds no data set; it need not be there.
+
+    Raises:
+        SinkError: It does.
+    """
+    if (folder / ANNOTATIONS).exists():
+        raise SinkError(
+            f"{folder / ANNOTATIONS}: is there already, expected a folder without annotations"
+        )
 
 
 def _check(name: str, clip: Clip, taken: set[str], categories: int) -> None:
