@@ -20,8 +20,8 @@ from model import VisTR
 from model.preprocess import normalise
 from streamer.allocator import keep_little, keep_memory
 from streamer.device import device_errors
-from streamer.encoding import stack_inputs
 from streamer.frame import Frame
+from streamer.frame_features import stack_inputs
 from streamer.predictor import VistrPredictor
 from streamer.scheduler import WindowScheduler
 from streamer.window import Window

@@ -10,10 +10,10 @@ from benchmarks.clock import StageClock, spread
 from benchmarks.network_speed import keep_best
 from benchmarks.published import run_published
 from model import VisTR
-from model.cuda_graphs import GraphedVisTR, Replayed
+from model.cuda_graphs import GraphedFunction, GraphedVisTR
 from streamer import pipeline
 from streamer.config import StreamConfig
-from streamer.mask import CroppedMask
+from streamer.mask import Mask
 from streamer.predictor import VistrPredictor
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.source import Source
@@ -105,7 +105,7 @@ def _stages(network: type) -> tuple[tuple[object, str, str], ...]:
     """
     return (
         (Source, "__iter__", "decode"),
-        (Replayed, "_record", "record graphs"),
+        (GraphedFunction, "_record", "record graphs"),
         (VistrPredictor, "_encode", "upload"),
         (network, "encode", "encode"),
         (network, "relate", "relate"),
@@ -114,6 +114,6 @@ def _stages(network: type) -> tuple[tuple[object, str, str], ...]:
         (pipeline, "untangle", "untangle"),
         (Stitcher, "identify", "stitch"),
         (FrameMerger, "merge", "merge"),
-        (CroppedMask, "rle", "run lengths"),
+        (Mask, "rle", "run lengths"),
         (ZmqSink, "_advance", "publish"),
     )

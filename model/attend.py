@@ -18,8 +18,8 @@ PEAK_STEP = 16
 """Every 16th key is sampled to guess a query's highest score."""
 
 MOST_EXCESS = 32
-"""By which a score may exceed that guess, as a power of two: bfloat16 rounds scores from there on
-by an eighth and more, and powers by a tenth."""
+"""Largest log2 of a sum of weights before PyTorch's kernel is taken instead: the guess of the peak
+was too low, and bfloat16 rounds such scores by an eighth and more, powers by a tenth."""
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -52,20 +52,20 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     Scores are rounded to the arithmetic of the queries. A guess of each query's highest score is
     subtracted inside the product, by one more column each of queries and keys, so that the scores
     that matter are small and lose least to rounding; the softmax stays the same. It takes powers of
-    two instead of e, of scores that are larger to match, and divides the answers by the sums, as
+    two instead of e, of scores that are larger to match, and divides the outputs by the sums, as
     they are fewer than the scores.
     """
-    heads = query.flatten(0, 1) * (query.shape[-1] ** -0.5 * math.log2(math.e))
+    queries = query.flatten(0, 1) * (query.shape[-1] ** -0.5 * math.log2(math.e))
     keys = key.flatten(0, 1)
-    peaks = torch.bmm(heads, keys[:, ::PEAK_STEP].transpose(1, 2)).amax(-1, keepdim=True)
-    heads = torch.cat((heads, -peaks), -1)
+    peaks = torch.bmm(queries, keys[:, ::PEAK_STEP].transpose(1, 2)).amax(-1, keepdim=True)
+    queries = torch.cat((queries, -peaks), -1)
     keys = torch.cat((keys, torch.ones_like(keys[..., :1])), -1).transpose(1, 2).contiguous()
     values = value.flatten(0, 1).contiguous()
-    answers = query.new_empty(*heads.shape[:2], value.shape[-1])
+    outputs = query.new_empty(*queries.shape[:2], value.shape[-1])
     rows = max(1, BLOCK_SCORES // key.shape[-2])
-    for q, k, v, answer in zip(heads, keys, values, answers, strict=True):
-        for some, result in zip(q.split(rows), answer.split(rows), strict=True):
-            scores = some @ k
+    for q, k, v, out in zip(queries, keys, values, outputs, strict=True):
+        for block, result in zip(q.split(rows), out.split(rows), strict=True):
+            scores = block @ k
             torch.exp2(scores, out=scores)
             sums = scores.sum(-1, keepdim=True)
             if not (sums < 2.0**MOST_EXCESS).all():
@@ -73,7 +73,7 @@ def attend_in_blocks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 # its first block, and in layers where few queries look at all keys.
                 return F.scaled_dot_product_attention(query, key, value)
             torch.mm(scores, v, out=result).div_(sums)
-    return answers.view(query.shape)
+    return outputs.view(query.shape)
 
 
 def _products_are_quick() -> bool:

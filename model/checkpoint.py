@@ -104,7 +104,7 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
 
 
 def _checked(stored: StoredWeights, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Exactly the expected tensors, in float32."""
+    """Exactly the expected tensors, in float32, each with numbers that it can have."""
     # Batch norm's step counter is no weight: frozen statistics have none.
     found = {k: v for k, v in stored.tensors.items() if not k.endswith(".num_batches_tracked")}
     for key in [*expected, *found]:
@@ -125,12 +125,21 @@ def _checked(stored: StoredWeights, expected: Mapping[str, Tensor]) -> dict[str,
 
 def _as_float32(name: str, key: str, tensor: Tensor) -> Tensor:
     try:
+        # A tensor may repeat what it stores: a small file, and any number of rows.
+        count, stored = tensor.numel(), tensor.untyped_storage().nbytes() // tensor.element_size()
+        if stored < count:
+            raise CheckpointError(
+                f"{name}: key {key!r} has {count} numbers, of which {stored} "
+                f"{'is' if stored == 1 else 'are'} stored"
+            )
         exact = tensor.to(torch.float32)
         is_finite = bool(exact.isfinite().all())
     except (RuntimeError, TypeError) as error:  # sparse, without data, of a type that has no sums
         raise CheckpointError(f"{name}: key {key!r} is no tensor of numbers in memory") from error
     if not is_finite:
         raise CheckpointError(f"{name}: key {key!r} has NaN or infinite values in float32")
+    if key.endswith(".running_var") and bool((exact < 0).any()):
+        raise CheckpointError(f"{name}: key {key!r} has values below 0, as no variance has")
     return exact
 
 

@@ -44,9 +44,9 @@ class GraphedVisTR:
     def __init__(self, net: VisTR) -> None:
         self._net = net
         pool = torch.cuda.graph_pool_handle()
-        self._features = Replayed(self._encode, pool)
-        self._answers = Replayed(net.answer, pool)
-        self._masks = Replayed(lambda *inputs: (net.masks_of(*inputs),), pool)
+        self._features = GraphedFunction(self._encode, pool)
+        self._detections = GraphedFunction(net.detect, pool)
+        self._masks = GraphedFunction(lambda *inputs: (net.mask_logits(*inputs),), pool)
 
     def parameters(self) -> Iterator[Parameter]:
         """Those of the network."""
@@ -61,16 +61,16 @@ class GraphedVisTR:
         """As `VisTR.relate`."""
         # Positions go in: those that a recording had read by itself could be gone later.
         positions = self._net.positions(features)
-        logits, boxes, embeddings, memory = self._answers(features.projected, positions)
+        logits, boxes, embeddings, memory = self._detections(features.projected, positions)
         return WindowState(logits, boxes, embeddings, memory, features)
 
-    def segment(self, state: WindowState, slots: Tensor | Sequence[int]) -> Tensor:
+    def segment(self, state: WindowState, slots: Sequence[int]) -> Tensor:
         """As `VisTR.segment`, a slot at a time: one recording serves any number of them."""
-        wanted = self._net.slot_index(slots).tolist()
-        if not wanted:
+        self._net.check_slots(slots)
+        if not slots:
             return self._net.segment(state, [])
         shared = (self._net.mask_head.context(state.memory), state.memory, *state.features.adapted)
-        masks = [self._masks(state.embeddings[:, slot : slot + 1], *shared)[0] for slot in wanted]
+        masks = [self._masks(state.embeddings[:, slot : slot + 1], *shared)[0] for slot in slots]
         return torch.cat(masks)[:, 0].transpose(0, 1)
 
     def _encode(self, images: Tensor) -> tuple[Tensor, ...]:
@@ -87,7 +87,7 @@ class _Recording:
     outputs: Sequence[Tensor]
 
 
-class Replayed:
+class GraphedFunction:
     """A function of CUDA tensors, recorded when it first meets their shapes, replayed from then on.
 
     A recording fails where another thread waits for the whole device meanwhile, or for want of

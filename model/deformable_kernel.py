@@ -77,9 +77,9 @@ def _kernel(  # type: ignore[no-untyped-def] # annotations are Triton's
         shift = offset + pixel * 18 + 2 * tap
         y = tl.load(shift, is_pixel, 0) + (row + tap // 3 - 1)
         x = tl.load(shift + 1, is_pixel, 0) + (column + tap % 3 - 1)
-        # Far outside is outside: where it is would not fit into an integer.
-        y = tl.minimum(tl.maximum(y, -2.0), height + 1.0)
-        x = tl.minimum(tl.maximum(x, -2.0), width + 1.0)
+        # Far outside is outside: where it is would not fit into an integer. No number stays none.
+        y = tl.clamp(y, -2.0, height + 1.0, tl.PropagateNan.ALL)
+        x = tl.clamp(x, -2.0, width + 1.0, tl.PropagateNan.ALL)
         sample = tl.zeros((at_once, padded_inputs), tl.float32)
         for corner in tl.static_range(4):
             corner_y, corner_x = tl.floor(y) + corner // 2, tl.floor(x) + corner % 2

@@ -35,8 +35,9 @@ class FusedConv(nn.Module):
     """A convolution that adds its bias and a shortcut and applies an activation by itself.
 
     On CUDA it is cuDNN's, which knows ReLU only. On a CPU it is oneDNN's, through the operators
-    that torch.compile uses too, and its weights are packed when it first runs: where it has to,
-    PyTorch packs them for every call. From then on neither they nor its device or dtype may change.
+    that torch.compile uses too, and its weights are packed when it first runs: otherwise PyTorch
+    would pack them again in every call. From then on neither they nor its device or dtype may
+    change.
 
     Args:
         conv: On its device, in its dtype, channels last.

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 TINY = 1e-30
-"""Added to a variance of one, which it leaves as it is: PyTorch 2.11 refuses to add nothing."""
+"""eps for `batch_norm` that changes nothing: PyTorch 2.11 refuses 0."""
 
 CACHED_NUMBERS = 2**18
 """That go through a CPU at once: larger intermediate results would leave its caches."""

@@ -1,4 +1,4 @@
-"""From the network's logits to scores and categories.
+"""From the network's logits to scores and categories, and from its boxes to masks.
 
 Source: the post-processing in VisTR's ``inference.py``.
 """
@@ -11,6 +11,9 @@ from torch import Tensor
 
 FRAME_SCORE_CUT = 0.001
 """Score in [0, 1] under which a slot has no mask in a frame."""
+
+CERTAIN_LOGIT = 10.0
+"""Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
 
 
 def slot_scores(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -61,3 +64,34 @@ def clip_scores(logits: Tensor, length: int) -> tuple[list[float], list[int], li
     scores, frame_scores, frame_categories = slot_scores(logits[:length])
     categories = slot_categories(frame_categories, logits.shape[-1] - 1)
     return scores.tolist(), categories.tolist(), (frame_scores >= FRAME_SCORE_CUT).tolist()
+
+
+def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Mask logits of rectangles: certain inside, certain outside.
+
+    Args:
+        boxes: [..., 4], cxcywh in [0, 1].
+        size: (height, width) of the masks.
+
+    Returns:
+        float32 [..., height, width].
+    """
+    height, width = size
+    x, y, box_width, box_height = boxes.float()[..., None].unbind(-2)  # [..., 1] each
+    rows = (torch.arange(height, device=boxes.device) + 0.5) / height
+    columns = (torch.arange(width, device=boxes.device) + 0.5) / width
+    # A box that is thinner than a pixel has one, too.
+    inside_rows = (rows - y).abs() <= (box_height / 2).clamp(min=0.5 / height)
+    inside_columns = (columns - x).abs() <= (box_width / 2).clamp(min=0.5 / width)
+    inside = inside_rows[..., :, None] & inside_columns[..., None, :]
+    return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT)
+
+
+def all_finite(numbers: Tensor) -> Tensor:
+    """Whether all of a tensor's numbers are finite, as a boolean scalar on its device.
+
+    A sum is finite only if all its terms are, and theirs are too small to overflow it: one pass
+    instead of two.
+    """
+    exact = torch.promote_types(numbers.dtype, torch.float32)
+    return numbers.sum(dtype=exact).isfinite()

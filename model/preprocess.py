@@ -116,7 +116,7 @@ def normalise(frames: Tensor, dtype: torch.dtype) -> Tensor:
 def _statistics(device: torch.device, width: int) -> tuple[Tensor, Tensor]:
     """Mean and deviation [width · 3] of a row's pixels.
 
-    On a device, where every upload would wait for what it still does.
+    Cached on the device: uploading them for each frame would make the host wait for it.
     """
     with torch.inference_mode(mode=False):  # they outlive the caller's mode
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import threading
 import warnings
 from argparse import Namespace
 from collections.abc import Callable, Mapping
@@ -17,6 +18,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from model.errors import CheckpointError
+
+_unpickling = threading.Lock()
+"""What PyTorch may load and what it warns of are settings of the whole process."""
+
+_NAMESPACE = (Namespace, "argparse.Namespace")
+"""As a pair, or a program that allows it by itself would lose that, or take it from here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -136,34 +143,51 @@ def _read_torch(path: Path) -> StoredWeights:
         )
     odd = next((key for key in content["model"] if not isinstance(key, str)), None)
     if odd is not None:
-        raise CheckpointError(f"{path}: 'model' has the key {odd!r:.80}, expected names")
-    arguments = content.get("args", {})
+        raise CheckpointError(f"{path}: 'model' has the key {_shown(odd)}, expected names")
+    arguments = content.get("args")
     arguments = vars(arguments) if isinstance(arguments, Namespace) else arguments
-    if not isinstance(arguments, Mapping):
+    if not isinstance(arguments, Mapping | None):
         raise CheckpointError(f"{path}: 'args' is {type(arguments).__name__}, expected a Namespace")
-    if arguments.get("pre_norm"):
+    return StoredWeights(str(path), dict(content["model"]), **_said(path, arguments or {}))
+
+
+def _said(path: Path, arguments: Mapping[Any, Any]) -> dict[str, Any]:
+    """What the arguments of the published code say of the network."""
+    if _is_on(path, arguments, "pre_norm"):
         raise CheckpointError(f"{path}: args.pre_norm is on; only post-norm weights are supported")
     embedding = arguments.get("position_embedding", "sine")
     if embedding not in ("sine", "v2"):  # two names of the same
-        raise CheckpointError(f"{path}: args.position_embedding is {embedding!r}, expected 'sine'")
+        raise CheckpointError(
+            f"{path}: args.position_embedding is {_shown(embedding)}, expected 'sine'"
+        )
     for key in ("num_frames", "num_queries"):
         if key in arguments and not _is_count(arguments[key]):
             raise CheckpointError(
-                f"{path}: args.{key} is {arguments[key]!r}, expected a positive integer"
+                f"{path}: args.{key} is {_shown(arguments[key])}, expected a positive integer"
             )
-    return StoredWeights(
-        str(path),
-        dict(content["model"]),
-        frames=arguments.get("num_frames"),
-        queries=arguments.get("num_queries"),
-        dilation=bool(arguments.get("dilation", False)),
-    )
+    return {
+        "frames": arguments.get("num_frames"),
+        "queries": arguments.get("num_queries"),
+        "dilation": _is_on(path, arguments, "dilation"),
+    }
+
+
+def _is_on(path: Path, arguments: Mapping[Any, Any], key: str) -> bool:
+    value = arguments.get(key)
+    if value is not None and not (isinstance(value, int) and value in (0, 1)):
+        raise CheckpointError(f"{path}: args.{key} is {_shown(value)}, expected True or False")
+    return bool(value)
+
+
+def _shown(value: object) -> str:
+    return " ".join(repr(value).split())[:80]
 
 
 def _unpickle(path: Path) -> Any:
     try:
         # PyTorch warns of old pickle protocols; what cannot be read is said below, in one line.
-        with torch.serialization.safe_globals([Namespace]), warnings.catch_warnings():
+        allowed = torch.serialization.safe_globals([_NAMESPACE])
+        with _unpickling, allowed, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from torch import Tensor
@@ -46,24 +47,24 @@ def read_architecture(stored: StoredWeights, frames: int | None, slots: int | No
         agreed(stored, "slots", slots, stored.slots),
     )
     layers = "vistr.transformer.{}.layers."
+    build = partial(
+        Architecture,
+        backbone=_backbone(stored),
+        hidden_dim=hidden_dim,
+        # The mask head's first layer sees the memory and one attention map per head.
+        heads=_shape(stored, "mask_head.lay1.weight", 4)[1] - hidden_dim,
+        ffn_dim=_shape(stored, layers.format("encoder") + "0.linear1.weight", 2)[0],
+        encoder_layers=_count(stored.tensors, layers.format("encoder")),
+        decoder_layers=_count(stored.tensors, layers.format("decoder")),
+        num_classes=_shape(stored, "vistr.class_embed.weight", 2)[0] - 1,
+        frames=frames,
+        slots=slots,
+        dilation=stored.dilation,
+        deformable="mask_head.conv_offset.weight" in stored.tensors,
+        short_side=stored.short_side or RESNET50.short_side,
+    )
     try:
-        return Architecture(
-            backbone=_backbone(stored),
-            hidden_dim=hidden_dim,
-            # The mask head's first layer sees the memory and one attention map per head.
-            heads=_shape(stored, "mask_head.lay1.weight", 4)[1] - hidden_dim,
-            ffn_dim=_shape(stored, layers.format("encoder") + "0.linear1.weight", 2)[0],
-            encoder_layers=_count(stored.tensors, layers.format("encoder")),
-            decoder_layers=_count(stored.tensors, layers.format("decoder")),
-            num_classes=_shape(stored, "vistr.class_embed.weight", 2)[0] - 1,
-            frames=frames,
-            slots=slots,
-            dilation=stored.dilation,
-            deformable="mask_head.conv_offset.weight" in stored.tensors,
-            short_side=stored.short_side or RESNET50.short_side,
-        )
-    except CheckpointError:
-        raise
+        return build()
     except ValueError as error:
         raise CheckpointError(f"{stored.name}: {error}") from error
 
@@ -81,7 +82,9 @@ def agreed(stored: StoredWeights, name: str, asked: T | None, said: T | None) ->
         CheckpointError: They contradict each other.
     """
     if asked is not None and said is not None and asked != said:
-        raise CheckpointError(f"{stored.name}: {name} is {said} in the weights, not {asked}")
+        raise CheckpointError(
+            f"{stored.name}: {name} is {said!s:.80} in the weights, not {asked!s:.80}"
+        )
     return said if asked is None else asked
 
 

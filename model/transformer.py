@@ -47,11 +47,11 @@ class Attention(nn.Module):
         projected: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
         return projected
 
-    def of_zeros(self) -> Tensor:
-        """The answer [D] to any query where all values are zero, whatever the keys."""
+    def bias_only_output(self) -> Tensor:
+        """The output [D] for any query where all values are zero, whatever the keys."""
         bias = self.in_proj_bias.chunk(3)[2]
-        answer: Tensor = self.out_proj(bias)
-        return answer
+        output: Tensor = self.out_proj(bias)
+        return output
 
     def _split(self, tokens: Tensor) -> Tensor:
         # [B, n, D] -> [B, heads, n, D / heads]
@@ -107,15 +107,18 @@ class DecoderLayer(nn.Module):
         """
         placed = target + queries
         target = self.norm1(target + self.self_attn(placed, placed, target))
-        return self._consult(target, queries, keys, memory)
+        return self._cross_attend(target, queries, keys, memory)
 
-    def begin(self, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
-        """`forward` of a target of zeros: queries that know nothing have nothing to tell."""
-        told = self.norm1(self.self_attn.of_zeros())
-        target = told.expand(len(memory), queries.shape[-2], -1)
-        return self._consult(target, queries, keys, memory)
+    def first_step(self, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
+        """`forward` of a zero target, whose self-attention is the same constant for every query."""
+        attended = self.norm1(self.self_attn.bias_only_output())
+        target = attended.expand(len(memory), queries.shape[-2], -1)
+        return self._cross_attend(target, queries, keys, memory)
 
-    def _consult(self, target: Tensor, queries: Tensor, keys: Tensor, memory: Tensor) -> Tensor:
+    def _cross_attend(
+        self, target: Tensor, queries: Tensor, keys: Tensor, memory: Tensor
+    ) -> Tensor:
+        """What follows self-attention: attention to the memory, and the feed-forward layer."""
         target = self.norm2(target + self.multihead_attn(target + queries, keys, memory))
         update = self.linear2(F.relu(self.linear1(target)))
         refined: Tensor = self.norm3(target + update)
@@ -164,7 +167,7 @@ class Decoder(nn.Module):
 
     def _targets(self, queries: Tensor, memory: Tensor, positions: Tensor) -> Iterator[Tensor]:
         keys = memory + positions
-        target = cast(DecoderLayer, self.layers[0]).begin(queries, keys, memory)
+        target = cast(DecoderLayer, self.layers[0]).first_step(queries, keys, memory)
         yield target
         for layer in self.layers[1:]:
             target = layer(target, queries, keys, memory)

@@ -7,6 +7,7 @@ names are those of the published checkpoints.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -127,7 +128,7 @@ class VisTR(nn.Module):
         """
         if len(features) != self.frames:
             raise ValueError(f"features are of {len(features)} frames, expected {self.frames}")
-        return WindowState(*self.answer(features.projected, self.positions(features)), features)
+        return WindowState(*self.detect(features.projected, self.positions(features)), features)
 
     def positions(self, features: FrameFeatures) -> Tensor:
         """The positions [n · h · w, D] of the tokens of n frames' features, frame-major."""
@@ -135,7 +136,7 @@ class VisTR(nn.Module):
         frames, dim, height, width = projected.shape
         return cached_positions((frames, height, width), dim, projected.dtype, projected.device)
 
-    def answer(self, projected: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def detect(self, projected: Tensor, positions: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The tensors of `relate`, without its checks.
 
         Args:
@@ -158,7 +159,7 @@ class VisTR(nn.Module):
             memory.view(frames, height, width, dim).permute(0, 3, 1, 2).contiguous(),
         )
 
-    def segment(self, state: WindowState, slots: Tensor | Sequence[int]) -> Tensor:
+    def segment(self, state: WindowState, slots: Sequence[int]) -> Tensor:
         """Masks of some slots; slots do not depend on each other.
 
         Args:
@@ -169,9 +170,10 @@ class VisTR(nn.Module):
             Mask logits [T, len(slots), ceil(H / 4), ceil(W / 4)].
 
         Raises:
-            ValueError: A slot is out of range, or `slots` is not a list of integers.
+            ValueError: A slot is out of range or no integer.
         """
-        index = self.slot_index(slots).to(state.memory.device)
+        self.check_slots(slots)
+        index = torch.tensor(slots, dtype=torch.int64).to(state.memory.device)
         adapted = state.features.adapted
         frames, _, height, width = adapted[-1].shape
         if not len(index):
@@ -181,10 +183,10 @@ class VisTR(nn.Module):
         most = max(1, chunk_pixels(index.device) // (frames * height * width))
         for group in torch.split(index, most):
             embeddings = state.embeddings[:, group]
-            masks.append(self.masks_of(embeddings, context, state.memory, *adapted))
+            masks.append(self.mask_logits(embeddings, context, state.memory, *adapted))
         return torch.cat(masks)[:, 0].transpose(0, 1)
 
-    def masks_of(
+    def mask_logits(
         self, embeddings: Tensor, context: Tensor, memory: Tensor, *adapted: Tensor
     ) -> Tensor:
         """The tensors of `segment`, without its checks.
@@ -204,15 +206,10 @@ class VisTR(nn.Module):
         masks: Tensor = self.insmask_head(slot_features.permute(1, 2, 0, 3, 4))
         return masks
 
-    def slot_index(self, slots: Tensor | Sequence[int]) -> Tensor:
-        """Slots as int64 [n].
-
-        Raises:
-            ValueError: A slot is out of range, or `slots` is not a list of integers.
-        """
-        index = torch.as_tensor(slots if isinstance(slots, Tensor) else list(slots))
-        if index.ndim != 1 or (len(index) and index.dtype not in (torch.int32, torch.int64)):
-            raise ValueError(f"slots are {index.dtype} {tuple(index.shape)}, expected integers [n]")
-        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < self.slots:
-            raise ValueError(f"slots are {index.tolist()}, expected from 0 to {self.slots - 1}")
-        return index.to(torch.int64)
+    def check_slots(self, slots: Sequence[int]) -> None:
+        """Raise a `ValueError` if a slot is out of range or no integer."""
+        for slot in slots:
+            if not isinstance(slot, Integral) or not 0 <= slot < self.slots:
+                raise ValueError(
+                    f"slots are {list(slots)}, expected integers from 0 to {self.slots - 1}"
+                )

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 import torch
 
-from model import VisTR
+from model import CheckpointError as ModelCheckpointError
+from model import VisTR, load_vistr
+from model.inference import prepare
+from model.postprocess import all_finite
 from streamer.category_check import folded
 from streamer.config import StreamConfig
-from streamer.device import Expected, choose_device, choose_dtype, choose_threads, load_network
-from streamer.errors import ConfigError
+from streamer.cpu_quota import choose_threads
+from streamer.device import check_finite, choose_device, choose_dtype, device_errors
+from streamer.errors import CheckpointError, ConfigError
 from streamer.option_check import check
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
@@ -25,6 +29,7 @@ from streamer.sources.source_opening import open_source
 from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
+from streamer.torch_settings import SETTINGS
 
 # Chosen by eye. A half and a third of the published window of 36 frames: each frame of a file is in
 # two windows, and merged over both; those of a live source come out sooner.
@@ -58,20 +63,16 @@ def load(config: StreamConfig) -> VisTR:
     """The network that a configuration asks for, checked against the rest of it.
 
     Raises:
-        CheckpointError: The weights cannot be loaded.
+        CheckpointError: The weights cannot be loaded, or are not what was expected.
         ConfigError: The stride or the categories do not fit them.
-        DeviceError: The device is absent or too small.
+        DeviceError: The device is absent or too small, or the weights are no numbers in its
+            arithmetic.
     """
     device = choose_device(config.device)
     dtype = choose_dtype(config.precision, device)
     threads = choose_threads(config.threads)
-    torch.set_num_threads(threads)
-    net = load_network(
-        config.weights,
-        device,
-        dtype,
-        Expected(config.window.size, config.slots, config.backbone, config.category_file),
-    )
+    SETTINGS.apply(threads)
+    net = _load_network(config, device, dtype)
     stride = config.window.stride
     check(
         stride == "auto" or stride <= net.frames,
@@ -79,7 +80,7 @@ def load(config: StreamConfig) -> VisTR:
         stride,
         f"from 1 to {net.frames}, the window of the weights",
     )
-    _category_ids(config, net)
+    _category_ids(config, net)  # only to refuse unknown names before the source is opened
     log.info(
         "network on %s in %s, its backbone in %s; %s; windows of %d; weights: %s",
         *(device, net.dtype, next(net.parameters()).dtype),
@@ -94,13 +95,33 @@ def load(config: StreamConfig) -> VisTR:
     return net
 
 
-def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
+def _load_network(config: StreamConfig, device: torch.device, dtype: torch.dtype) -> VisTR:
+    """The network of a configuration's weights, ready to predict."""
+    try:
+        net = load_vistr(
+            config.weights,
+            frames=config.window.size,
+            slots=config.slots,
+            backbone=config.backbone,
+            categories=config.category_file,
+        )
+    except ModelCheckpointError as error:
+        raise CheckpointError(str(error)) from error
+    with device_errors(device, "while loading the weights"):
+        prepare(net, device, dtype)
+        finite = all(bool(all_finite(parameter)) for parameter in net.parameters())
+    # Where an activation follows, nobody would see it later: oneDNN's ReLU turns NaN into 0.
+    check_finite(finite, dtype, does="has weights of")
+    return net
+
+
+def assemble(config: StreamConfig, net: VisTR, run_id: str) -> Assembly:
     """Open the source and put the stages behind it.
 
     Args:
         config: What the user asked for.
         net: From `load`.
-        run: The run's UUID.
+        run_id: The run's UUID.
 
     Raises:
         SourceError: The source cannot be opened.
@@ -122,7 +143,7 @@ def assemble(config: StreamConfig, net: VisTR, run: str) -> Assembly:
         window=net.frames,
         stride=stages.scheduler.stride,
         live=source.live,
-        run=run,
+        run=run_id,
         masks=config.masks,
     )
     wanted = config.source.buffer

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
 import uuid
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
@@ -21,6 +19,7 @@ from streamer.option_check import check
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_config import SourceConfig
 from streamer.stats import Summary
+from streamer.torch_settings import SETTINGS
 from streamer.window_config import WindowConfig
 
 NOT_HERE = (
@@ -30,48 +29,6 @@ NOT_HERE = (
 """Fields of `StreamConfig` about what only the command line writes, serves and says."""
 
 OVER = "this stream is over; another begins with streamer.stream(…)"
-
-
-class _Settings:
-    """PyTorch's settings as they were before any stream: a thread's and the whole process's."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._streams = 0
-        self._allowed_tf32 = False
-        self._here = _OfThread()
-
-    @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Give them back on leaving, or leave that to a stream that is still open."""
-        cudnn = torch.backends.cudnn
-        with self._lock:
-            if not self._streams:
-                self._allowed_tf32 = cudnn.allow_tf32
-            self._streams += 1
-        if not self._here.streams:
-            self._here.threads = torch.get_num_threads()
-        self._here.streams += 1
-        try:
-            yield
-        finally:
-            self._here.streams -= 1
-            if not self._here.streams:
-                torch.set_num_threads(self._here.threads)
-            with self._lock:
-                self._streams -= 1
-                if not self._streams:
-                    cudnn.allow_tf32 = self._allowed_tf32
-
-
-class _OfThread(threading.local):
-    """PyTorch's thread count is kept per calling thread."""
-
-    streams = 0
-    threads = 0
-
-
-_settings = _Settings()
 
 
 class FrameStream(AbstractContextManager["FrameStream"]):
@@ -103,7 +60,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         if self._assembly is not None:
             raise StreamError("this stream is open already; another begins with streamer.stream(…)")
         with ExitStack() as undo:
-            undo.enter_context(_settings.kept())
+            undo.enter_context(SETTINGS.kept())
             self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
             undo.callback(self._assembly.pipeline.close)
             undo.callback(self._assembly.pipeline.stop)
@@ -167,7 +124,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
         source: As on the command line; None is the clip that ships with the project.
         **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
             `SourceConfig` (``live``, ``loop``, …), and whole groups such as
-            ``stitch=StitchConfig(…)``, of `streamer.window_config`.
+            ``stitch=streamer.StitchConfig(…)``.
 
     Raises:
         ConfigError: An option is unknown, of another type or out of range.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -13,52 +15,25 @@ from torch import Tensor
 
 from model import FrameFeatures, VisTR, WindowState
 from model.cuda_graphs import GraphedVisTR
-from model.postprocess import FRAME_SCORE_CUT, slot_categories, slot_scores
-from streamer.colours import mask_colours
-from streamer.device import SMALLER_INPUT, default_stream, device_errors
-from streamer.encoding import EncodedFrame, encode_frames, frames_per_pass
-from streamer.errors import DeviceError
+from model.postprocess import FRAME_SCORE_CUT, all_finite, box_logits, slot_scores
+from streamer.colours import colour_shares, mask_colours
+from streamer.device import SMALLER_INPUT, check_finite, working_on
 from streamer.frame import Frame
+from streamer.frame_features import encode_passes, frames_per_pass
 from streamer.window import Prediction, Window
 
-CERTAIN_LOGIT = 10.0
-"""Logit of a pixel that is surely inside: its probability differs from 1 by less than 1e-4."""
 
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedFrame:
+    """What is computed of a frame by itself, on the network's device.
 
-def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """Mask logits of rectangles: certain inside, certain outside.
-
-    Args:
-        boxes: [..., 4], cxcywh in [0, 1].
-        size: (height, width) of the masks.
-
-    Returns:
-        float32 [..., height, width].
+    Attributes:
+        features: Of this frame alone.
+        colours: [1, 3 * BINS, h, w], as `colour_shares` gives them.
     """
-    height, width = size
-    x, y, box_width, box_height = boxes.float()[..., None].unbind(-2)  # [..., 1] each
-    rows = (torch.arange(height, device=boxes.device) + 0.5) / height
-    columns = (torch.arange(width, device=boxes.device) + 0.5) / width
-    # A box that is thinner than a pixel has one, too.
-    inside_rows = (rows - y).abs() <= (box_height / 2).clamp(min=0.5 / height)
-    inside_columns = (columns - x).abs() <= (box_width / 2).clamp(min=0.5 / width)
-    inside = inside_rows[..., :, None] & inside_columns[..., None, :]
-    return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT)
 
-
-def is_sound(numbers: Tensor) -> Tensor:
-    """Whether all are finite: in one pass, by their sum, in which nothing else overflows."""
-    exact = torch.promote_types(numbers.dtype, torch.float32)
-    return numbers.sum(dtype=exact).isfinite()
-
-
-def check_sound(sound: bool, dtype: torch.dtype) -> None:
-    """Raise a `DeviceError` unless the network's answers, in its dtype, are sound."""
-    if not sound:
-        raise DeviceError(
-            f"the network answers with NaN or infinity in {dtype}; in another --precision, such "
-            "as fp32, it may not"
-        )
+    features: FrameFeatures
+    colours: Tensor
 
 
 class Predictor(Protocol):
@@ -119,8 +94,7 @@ class VistrPredictor:
         least = frames_per_pass(self._net)
         new = new[: len(new) // least * least]
         if new:
-            doing = f"on {len(new)} frames"
-            with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
+            with working_on(self._device, f"on {len(new)} frames", SMALLER_INPUT):
                 self._encode(new)
 
     @torch.inference_mode()
@@ -131,26 +105,28 @@ class VistrPredictor:
             DeviceError: The device failed, or ran out of memory, or the answers are no numbers.
         """
         doing = f"on a window of {len(window.indices)} frames"
-        with default_stream(self._device), device_errors(self._device, doing, SMALLER_INPUT):
+        with working_on(self._device, doing, SMALLER_INPUT):
             # Frames that left are forgotten.
             held = self._encoded.keys() & set(window.real)
             self._encoded = {index: self._encoded[index] for index in held}
             self._encode([frame for frame in window.new if frame.index not in held])
             features = [self._encoded[index].features for index in window.indices]
             colours = torch.cat([self._encoded[index].colours for index in window.real])
-            return self._keep(self._net.relate(FrameFeatures.cat(features)), colours)
+            return self._read_out(self._net.relate(FrameFeatures.cat(features)), colours)
 
     def close(self) -> None:
         """Forget all frames."""
         self._encoded.clear()
 
     def _encode(self, frames: Sequence[Frame]) -> None:
-        encoded = encode_frames(self._net, [frame.inputs for frame in frames])
-        for frame, each in zip(frames, encoded, strict=True):
-            self._encoded[frame.index] = each
+        waiting = iter(frames)
+        for pixels, features in encode_passes(self._net, [frame.inputs for frame in frames]):
+            colours = colour_shares(pixels)
+            for i, frame in enumerate(islice(waiting, len(pixels))):
+                self._encoded[frame.index] = EncodedFrame(features[i], colours[i : i + 1])
 
-    def _keep(self, state: WindowState, colours: Tensor) -> Prediction:
-        """Select slots, segment only them, and bring all home.
+    def _read_out(self, state: WindowState, colours: Tensor) -> Prediction:
+        """Select slots, segment only those, and copy the results to the host.
 
         Args:
             state: Of the window.
@@ -159,10 +135,9 @@ class VistrPredictor:
         length = len(colours)
         scores, frame_scores, frame_categories = slot_scores(state.logits[:length])
         classes = len(self._kept_classes)
-        # Votes for unwanted categories are left out, so that a track never turns into one.
-        votes = F.one_hot(frame_categories, classes).float().mean(dim=0) * self._kept_classes
-        wanted = self._kept_classes[slot_categories(frame_categories, classes)]
-        slots = self._select(scores, wanted)
+        votes = F.one_hot(frame_categories, classes).float().mean(dim=0)
+        slots = self._select(scores, self._kept_classes[votes.argmax(dim=1)])
+        votes *= self._kept_classes  # a track never turns into an unwanted category
         # Indexing by a list would wait for the device each time.
         chosen = torch.tensor(slots, dtype=torch.int64, device=scores.device)
         boxes = state.boxes[:length].index_select(1, chosen)
@@ -174,8 +149,8 @@ class VistrPredictor:
         else:
             height, width = state.features.adapted[-1].shape[-2:]
             masks = box_logits(boxes, (height, width))
-        home = _on_host(
-            is_sound=is_sound(state.logits) & is_sound(boxes) & is_sound(masks),
+        arrays = _on_host(
+            finite=all_finite(state.logits) & all_finite(boxes) & all_finite(masks),
             scores=scores,
             class_votes=votes,
             embeddings=F.normalize(embeddings, dim=1),
@@ -184,9 +159,9 @@ class VistrPredictor:
             masks=masks,
             colours=mask_colours(colours, masks),
         )
-        check_sound(bool(home.pop("is_sound")), state.logits.dtype)
-        presence_at_home = home.pop("presence").astype(np.bool_)
-        return Prediction(**home, presence=presence_at_home)
+        check_finite(bool(arrays.pop("finite")), state.logits.dtype)
+        is_present = arrays.pop("presence").astype(np.bool_)
+        return Prediction(**arrays, presence=is_present)
 
     def _select(self, scores: Tensor, wanted: Tensor) -> list[int]:
         """Slots to keep, best first, of scores and of whether a slot's category is wanted, [K]."""
@@ -201,7 +176,7 @@ def _on_host(**parts: Tensor) -> dict[str, NDArray[np.float32]]:
         return {name: part.float().contiguous().numpy() for name, part in parts.items()}
     # In one copy, to pinned memory: CUDA copies to other memory at part of the speed.
     packed = torch.cat([part.float().flatten() for part in parts.values()])
-    home = torch.empty(packed.shape, pin_memory=True).copy_(packed)
-    split = torch.split(home, [part.numel() for part in parts.values()])
+    copied = torch.empty(packed.shape, pin_memory=True).copy_(packed)
+    split = torch.split(copied, [part.numel() for part in parts.values()])
     pairs = zip(split, parts.items(), strict=True)
     return {name: some.view(part.shape).numpy() for some, (name, part) in pairs}

@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
-from model import VisTR
-from streamer.assembly import assemble, make_stages
+from model import VisTR, save_vistr
+from streamer.assembly import assemble, load, make_stages
 from streamer.config import StreamConfig
+from streamer.errors import CheckpointError, DeviceError
 from streamer.output import FrameResult
 from streamer.scheduler import WindowScheduler
 from streamer.source_config import SourceConfig
+from streamer.torch_settings import SETTINGS
 from streamer.window_config import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.frames import make_epoch, make_frame
 from tests.results import RUN
-from tests.tiny_vistr import tiny_vistr
+from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 from tests.waits import until
 
 ENDLESS = "lavfi:testsrc2=size=64x48:rate=25"
@@ -45,7 +48,7 @@ def test_auto_is_what_suits_a_live_source_or_a_file(
 ) -> None:
     stages = make_stages(StreamConfig(), net, live=live)
     assert (stages.scheduler.stride, stages.scheduler.longest_stride) == (stride, longest)
-    assert stages.merger.emit_delay == emit_delay
+    assert stages.merger._emit_delay == emit_delay
     assert first_due(stages.scheduler) == first
 
 
@@ -64,8 +67,8 @@ def test_what_is_asked_for_reaches_the_stages(net: VisTR, live: bool) -> None:
     scheduler, stitcher = stages.scheduler, stages.stitcher
     # A stride that is given does not grow.
     assert (scheduler.stride, scheduler.longest_stride, scheduler._frame_step) == (6, 6, 2)
-    assert stages.merger.emit_delay == 3
-    assert (stitcher.accept, stitcher.memory) == (0.4, 50)
+    assert stages.merger._emit_delay == 3
+    assert (stitcher._accept, stitcher._memory) == (0.4, 50)
 
 
 def test_only_the_categories_asked_for_are_shown(net: VisTR, tmp_path: Path) -> None:
@@ -122,6 +125,42 @@ def test_as_many_frames_may_wait_as_a_window_takes(
     with closing(pipeline), closing(pipeline.outputs()) as outputs:
         next(outputs)
         dropped = pipeline.counts().dropped
-        until(lambda: pipeline.counts().is_source_idle or pipeline.counts().dropped > dropped)
-        assert pipeline.counts().waiting == most
-        assert pipeline.counts().is_source_idle is not live  # a live source is never held up
+        until(lambda: pipeline.is_source_idle or pipeline.counts().dropped > dropped)
+        assert pipeline.waiting == most
+        assert pipeline.is_source_idle is not live  # a live source is never held up
+
+
+def loaded(weights: Path | None, **options: Any) -> VisTR:
+    with SETTINGS.kept():
+        return load(
+            StreamConfig(weights=weights and str(weights), device="cpu", threads=1, **options)
+        )
+
+
+def test_weights_load_in_the_asked_for_precision(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    save_tiny_vistr(path, frames=6)
+    net = loaded(path, precision="fp64")
+    assert {parameter.dtype for parameter in net.parameters()} == {torch.float64}
+    with pytest.raises(CheckpointError, match="frames is 6 in the weights, not 36"):
+        loaded(path, window=WindowConfig(size=36))
+
+
+def test_weights_too_large_for_the_precision_are_refused(tmp_path: Path) -> None:
+    net = tiny_vistr()
+    net.mask_head.lay2.weight *= 1e6
+    save_vistr(net, tmp_path / "large.safetensors")
+    with pytest.raises(
+        DeviceError, match=r"^the network has weights of NaN or infinity in torch\.float16; in ano"
+    ):
+        loaded(tmp_path / "large.safetensors", precision="fp16")
+    assert loaded(tmp_path / "large.safetensors", precision="bf16").dtype == torch.bfloat16
+
+
+def test_no_memory_for_the_weights_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(VisTR, "to", exhausted)
+    with pytest.raises(DeviceError, match="cpu failed while loading the weights: out of memory"):
+        loaded(None)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from model import VisTR
-from model.cuda_graphs import KEPT, TRIES, GraphedVisTR, Replayed
+from model.cuda_graphs import KEPT, TRIES, GraphedFunction, GraphedVisTR
 from model.preprocess import normalise
 from streamer.predictor import VistrPredictor
 from streamer.scheduler import WindowScheduler
@@ -25,7 +25,7 @@ def random_frames(height: int, width: int, seed: int) -> torch.Tensor:
 
 @pytest.fixture
 def net(monkeypatch: pytest.MonkeyPatch) -> VisTR:
-    # As `load_network` does; TF32 would round differently for each number of slots.
+    # As in a stream; TF32 would round differently for each number of slots.
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     return tiny_vistr().cuda()
 
@@ -67,7 +67,7 @@ def test_few_recordings_are_kept_and_others_made_again() -> None:
         calls.append(len(x))
         return (x * 2,)
 
-    replayed = Replayed(doubled, torch.cuda.graph_pool_handle())
+    replayed = GraphedFunction(doubled, torch.cuda.graph_pool_handle())
     for length in [*range(1, KEPT + 2), KEPT + 1, 1]:
         (result,) = replayed(torch.arange(length, device="cuda"))
         assert result.tolist() == list(range(0, 2 * length, 2))
@@ -84,14 +84,14 @@ def test_a_recording_that_fails_is_done_without(caplog: pytest.LogCaptureFixture
         torch.cuda.synchronize()
         return (doubled,)
 
-    replayed = Replayed(waits, torch.cuda.graph_pool_handle())
+    replayed = GraphedFunction(waits, torch.cuda.graph_pool_handle())
     for length in (3, 4, 3, *[5] * TRIES):
         (result,) = replayed(torch.arange(length, device="cuda"))
         assert result.tolist() == list(range(0, 2 * length, 2))
     assert [record.levelname for record in caplog.records] == ["WARNING"] * TRIES
     # Neither the stream nor other recordings have suffered.
     assert torch.cuda.current_stream() == torch.cuda.default_stream()
-    healthy = Replayed(lambda x: (x + 1,), torch.cuda.graph_pool_handle())
+    healthy = GraphedFunction(lambda x: (x + 1,), torch.cuda.graph_pool_handle())
     assert [healthy(torch.arange(2, device="cuda"))[0].tolist() for _ in range(2)] == [[1, 2]] * 2
     assert len(caplog.records) == TRIES
 

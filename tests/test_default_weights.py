@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, load_vistr
+from model.inference import prepare
 from model.postprocess import slot_scores
 from streamer.config import SHIPPED_CLIP
-from streamer.device import Expected, calculates_bf16, load_network
-from streamer.encoding import encode_frames
+from streamer.device import calculates_bf16
+from streamer.frame_features import encode_passes
 from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
@@ -53,9 +54,9 @@ def test_people_of_the_shipped_clip_are_found_and_followed_as_recorded() -> None
 @pytest.mark.skipif(not calculates_bf16(CPU), reason="this CPU would imitate bfloat16, for minutes")
 @torch.inference_mode()
 def test_masks_in_bf16_are_those_in_fp32() -> None:
-    exact, rounded = (
-        load_network(None, CPU, dtype, Expected()) for dtype in (torch.float32, torch.bfloat16)
-    )
+    exact, rounded = load_vistr(), load_vistr()
+    prepare(exact, CPU, torch.float32)
+    prepare(rounded, CPU, torch.bfloat16)
     source = open_source(
         str(SHIPPED_CLIP), SourceConfig(), Selection(max_frames=exact.frames), exact.short_side
     )
@@ -74,7 +75,7 @@ def test_masks_in_bf16_are_those_in_fp32() -> None:
 
 def masks_of_all_slots(net: VisTR, inputs: list[np.ndarray | Tensor]) -> tuple[Tensor, Tensor]:
     """Scores [K] of a window's slots and their masks, bool [T, K, 576, 768]."""
-    state = net.relate(FrameFeatures.cat([each.features for each in encode_frames(net, inputs)]))
+    state = net.relate(FrameFeatures.cat([features for _, features in encode_passes(net, inputs)]))
     scores, _, _ = slot_scores(state.logits)
     logits = net.segment(state, range(net.slots)).float()
     return scores, F.interpolate(logits, (576, 768), mode="bilinear") > 0

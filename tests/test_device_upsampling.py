@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from streamer.errors import DeviceError
 from streamer.frame import Region
-from streamer.mask import CroppedMask
+from streamer.mask import CroppedMask, Mask
 from streamer.run_mask import RunMask
 from streamer.stitching import device_upsampling
 from streamer.stitching.device_upsampling import DeviceUpsampler, upsampler_on
@@ -109,7 +109,7 @@ def test_frames_that_leave_together_are_made_together() -> None:
 
     def upsample(
         logits: Sequence[NDArray[np.float32]], region: Region, size: tuple[int, int]
-    ) -> list[CroppedMask | None]:
+    ) -> list[Mask | None]:
         calls.append(len(logits))
         return DeviceUpsampler(torch.device("cpu"))(logits, region, size)
 

@@ -19,10 +19,12 @@ import torch
 
 import streamer
 from streamer.errors import ConfigError, SourceError
+from streamer.output import FrameResult
 from streamer.window_config import StitchConfig, WindowConfig
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
 from tests.fakes import FakeSource
+from tests.processes import words_of
 from tests.waits import PATIENCE_S
 
 
@@ -281,6 +283,24 @@ def test_bad_options_are_named(tmp_path: Path) -> None:
 def test_outside_a_with_block_it_says_how() -> None:
     with pytest.raises(streamer.StreamError, match="use the stream in a with block"):
         next(iter(streamer.stream("x.mp4")))
+
+
+def test_what_a_program_names_is_there() -> None:
+    assert {getattr(streamer, name).__name__ for name in streamer.__all__} == set(streamer.__all__)
+    assert streamer.FrameResult is FrameResult
+    with pytest.raises(AttributeError, match="module 'streamer' has no attribute 'FrameResults'"):
+        getattr(streamer, "FrameResults")  # noqa: B009 - mypy knows that it is not there
+
+
+def test_what_needs_no_pytorch_comes_without_it() -> None:
+    code = """
+import sys
+from streamer import FrameResult, Instance, SourceError, StitchConfig, Summary
+print("torch" in sys.modules)
+from streamer import FrameStream
+print("torch" in sys.modules)
+"""
+    assert words_of(code, {}, ()) == ["False", "True"]
 
 
 def test_the_package_and_a_mistyped_file_need_no_pytorch() -> None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import sys
+import threading
+import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -90,6 +93,10 @@ def _with(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return lambda tensors: tensors.update({key: value})
 
 
+def _negative(tensors: dict[str, Any]) -> None:
+    tensors["vistr.backbone.0.body.bn1.running_var"][3] = -0.5
+
+
 def _nan(tensors: dict[str, Any]) -> None:
     tensors["mask_head.lay3.bias"][5] = float("nan")
 
@@ -121,6 +128,14 @@ def _nan(tensors: dict[str, Any]) -> None:
         (
             _with("mask_head.lay3.bias", torch.zeros(12).to_sparse()),
             "key 'mask_head.lay3.bias' is no tensor of numbers in memory",
+        ),
+        (
+            _negative,
+            "key 'vistr.backbone.0.body.bn1.running_var' has values below 0, as no variance has",
+        ),
+        (
+            _with("vistr.input_proj.bias", torch.zeros(1).expand(48)),
+            "key 'vistr.input_proj.bias' has 48 numbers, of which 1 is stored",
         ),
         (_with(7, torch.zeros(1)), "'model' has the key 7, expected names"),
         (
@@ -157,6 +172,18 @@ def test_step_counters_of_batch_norm_are_ignored(tmp_path: Path) -> None:
             "args.position_embedding is 'learned', expected 'sine'",
         ),
         ({"num_frames": "36"}, "args.num_frames is '36', expected a positive integer"),
+        (
+            {"num_frames": torch.zeros(2, 2)},
+            "args.num_frames is tensor([[0., 0.], [0., 0.]]), expected a positive integer",
+        ),
+        ({"pre_norm": torch.zeros(3)}, "args.pre_norm is tensor([0., 0., 0.]), expected True or F"),
+        ({"dilation": torch.zeros(3)}, "args.dilation is tensor([0., 0., 0.]), expected True or F"),
+        ({"dilation": "False"}, "args.dilation is 'False', expected True or False"),
+        ({"dilation": 2}, "args.dilation is 2, expected True or False"),
+        (
+            {"position_embedding": torch.zeros(2, 2)},
+            "args.position_embedding is tensor([[0., 0.], [0., 0.]]), expected 'sine'",
+        ),
         ({"num_queries": 360}, "has 72 rows, expected 360 as args.num_queries says"),
         ({"dilation": True}, "dilation is on; only resnet50 and resnet101, not resnet18"),
     ],
@@ -167,6 +194,52 @@ def test_arguments_that_cannot_be_are_named(
     tensors = random_tensors(TINY_RESNET, 0)
     path = save_published(tmp_path / "net.pth", tensors, args=Namespace(**arguments))
     assert message in refusal(path)
+
+
+@pytest.mark.parametrize("arguments", [None, Namespace(), {"dilation": 0, "pre_norm": False}])
+def test_arguments_may_say_nothing(tmp_path: Path, arguments: object) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    net = load_vistr(save_published(tmp_path / "net.pth", tensors, args=arguments))
+    assert (net.frames, net.architecture.dilation) == (36, False)
+
+
+def test_files_may_be_read_on_several_threads_at_once(tmp_path: Path) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    path = save_published(tmp_path / "net.pth", tensors, args=Namespace(num_frames=36))
+    before = list(warnings.filters), set(torch.serialization.get_safe_globals())
+    start, refused = threading.Barrier(4), []
+
+    def load() -> None:
+        start.wait()
+        for _ in range(10):
+            try:
+                load_vistr(path)
+            except CheckpointError as error:
+                refused.append(error)
+
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    switched_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(switched_s)
+    assert not refused
+    assert (list(warnings.filters), set(torch.serialization.get_safe_globals())) == before
+
+
+def test_a_program_may_allow_the_same_by_itself(tmp_path: Path) -> None:
+    """Neither takes it from the other."""
+    tensors = random_tensors(TINY_RESNET, 0)
+    path = save_published(tmp_path / "net.pth", tensors, args=Namespace(num_frames=36))
+    with torch.serialization.safe_globals([Namespace]):
+        for _ in range(2):
+            load_vistr(path)
+            torch.load(path, weights_only=True)
+    load_vistr(path)
 
 
 def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.postprocess import clip_scores, slot_categories, slot_scores
+from model.postprocess import all_finite, box_logits, clip_scores, slot_categories, slot_scores
 
 
 def logits_of(probabilities: list[list[list[float]]]) -> Tensor:
@@ -43,3 +43,23 @@ def test_frames_of_hardly_any_score_have_no_mask() -> None:
 def test_a_length_beyond_the_window_is_an_error(length: int) -> None:
     with pytest.raises(ValueError, match=f"length is {length}, expected from 1 to 2"):
         clip_scores(torch.zeros(2, 1, 3), length)
+
+
+def test_a_box_covers_the_centres_that_lie_in_it_and_one_at_least() -> None:
+    boxes = torch.tensor([[[0.5, 0.5, 0.5, 0.5]], [[1.0, 0.0, 0.26, 0.3]], [[0.4, 0.6, 0.0, 0.0]]])
+    inside = box_logits(boxes, (4, 8))[:, 0] > 0
+    expected = torch.zeros(3, 4, 8, dtype=torch.bool)
+    expected[0, 1:3, 2:6] = True
+    expected[1, 0, 7] = True
+    expected[2, 2, 3] = True
+    assert torch.equal(inside, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_one_number_that_is_not_finite_shows(dtype: torch.dtype) -> None:
+    numbers = torch.full((3, 50_000), 60_000.0).to(dtype)  # whose sum float16 could not hold
+    assert all_finite(numbers)
+    for wrong in (torch.nan, torch.inf, -torch.inf):
+        numbers[1, 7] = wrong
+        assert not all_finite(numbers)
+    assert all_finite(numbers[:0])

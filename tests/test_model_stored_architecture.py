@@ -93,4 +93,5 @@ def test_a_request_that_contradicts_the_metadata_is_refused(tmp_path: Path) -> N
     assert refusal(path, categories=("cat", "dog")).startswith(
         "categories is ('class_1', 'class_2'"
     )
+    assert len(refusal(path, categories=("x" * 3000, "dog"))) < 200  # a file that is no list
     assert load_vistr(path, frames=4, slots=3, categories=["class_1", "class_2"]).frames == 4

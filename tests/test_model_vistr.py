@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -103,15 +104,14 @@ def test_slots_do_not_depend_on_each_other() -> None:
     net = exact_vistr(replace(SMALL_RESNET, slots=4))
     state = net.relate(net.encode(random_images(3, 33, 47)))
     everything = net.segment(state, range(4))
-    some = net.segment(state, torch.tensor([3, 1], dtype=torch.int32))
+    some = net.segment(state, [3, 1])
     torch.testing.assert_close(some, everything[:, [3, 1]])
 
 
-@pytest.mark.parametrize("slots", [[], torch.tensor([], dtype=torch.int64)])
-def test_no_slots_give_an_empty_tensor(slots: list[int] | Tensor) -> None:
+def test_no_slots_give_an_empty_tensor() -> None:
     net = tiny_vistr()
     state = net.relate(net.encode(torch.zeros(4, 3, 33, 50)))
-    masks = net.segment(state, slots)
+    masks = net.segment(state, [])
     assert masks.shape == (4, 0, 9, 13)
     assert masks.dtype == torch.float32
 
@@ -189,14 +189,13 @@ def test_a_window_has_exactly_t_frames() -> None:
 @pytest.mark.parametrize(
     ("slots", "message"),
     [
-        ([0, 3], r"slots are \[0, 3\], expected from 0 to 2"),
-        ([-1], r"slots are \[-1\], expected from 0 to 2"),
-        (torch.tensor([True, False, True]), "slots are torch.bool"),
-        ([0.5], "slots are torch.float32"),
-        (torch.zeros(1, 1, dtype=torch.int64), r"\(1, 1\), expected integers"),
+        ([0, 3], r"slots are \[0, 3\], expected integers from 0 to 2"),
+        ([-1], r"slots are \[-1\], expected integers from 0 to 2"),
+        (torch.tensor([1]), r"slots are \[tensor\(1\)\], expected integers"),
+        ([0.5], r"slots are \[0.5\], expected integers"),
     ],
 )
-def test_wrong_slots_are_named(slots: list[int] | Tensor, message: str) -> None:
+def test_wrong_slots_are_named(slots: Sequence[int], message: str) -> None:
     net = tiny_vistr()
     state = net.relate(net.encode(torch.zeros(4, 3, 32, 32)))
     with pytest.raises(ValueError, match=message):

@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from model import FrameFeatures, VisTR
-from model.postprocess import clip_scores
-from streamer.device import SMALLER_INPUT, device_errors
-from streamer.encoding import encode_frames
+from model.postprocess import all_finite, clip_scores
+from streamer.device import SMALLER_INPUT, check_finite, device_errors
 from streamer.frame import Region
+from streamer.frame_features import encode_passes
 from streamer.mask import Rle, rle_as_json, rle_of_borders
-from streamer.predictor import check_sound, is_sound
 from streamer.stitching.device_upsampling import upsampler_on
 
 
@@ -65,12 +64,13 @@ def segment_clip(
     device = next(net.parameters()).device
     with device_errors(device, f"on a window of {net.frames} frames", SMALLER_INPUT):
         features = []
-        for encoded in encode_frames(net, inputs):
-            features.append(encoded.features)
-            on_frame()
+        for _, of_pass in encode_passes(net, inputs):
+            for i in range(len(of_pass)):
+                features.append(of_pass[i])
+                on_frame()
         state = net.relate(FrameFeatures.cat(list(islice(cycle(features), net.frames))))
         masks = net.segment(state, range(net.slots))[: len(inputs)]
-        check_sound(bool(is_sound(state.logits) & is_sound(masks)), state.logits.dtype)
+        check_finite(bool(all_finite(state.logits) & all_finite(masks)), state.logits.dtype)
         low = masks.float().cpu().numpy()
         scores, categories, shown = clip_scores(state.logits, len(inputs))
         upsample, region = upsampler_on(device), Region(0, 0, *size)

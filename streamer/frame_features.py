@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,7 +13,6 @@ from model import FrameFeatures, VisTR
 from model.backbone import MobileNetBackbone
 from model.cuda_graphs import GraphedVisTR
 from model.preprocess import normalise
-from streamer.colours import colour_shares
 from streamer.upload import upload
 
 FRAMES_PER_PASS = 6
@@ -33,7 +31,7 @@ FEW_FRAMES_PER_PASS = 2
 
 
 def frames_per_pass(net: VisTR | GraphedVisTR) -> int:
-    """Frames that go through the network's backbone at once, at least where there are as many."""
+    """Frames in a pass of the network's backbone, which only long passes exceed."""
     if isinstance(net, GraphedVisTR) or _is_on_cuda(net):
         return FRAMES_PER_PASS
     is_light = isinstance(net.vistr.backbone[0], MobileNetBackbone)
@@ -67,27 +65,17 @@ def stack_inputs(inputs: Sequence[NDArray[np.uint8] | Tensor], device: torch.dev
     return upload(arrays, device)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedFrame:
-    """What is computed of a frame by itself, on the network's device.
-
-    Attributes:
-        features: Of this frame alone.
-        colours: [1, 3 * BINS, h, w], as `colour_shares` gives them.
-    """
-
-    features: FrameFeatures
-    colours: Tensor
-
-
-def encode_frames(
+def encode_passes(
     net: VisTR | GraphedVisTR, inputs: Sequence[NDArray[np.uint8] | Tensor]
-) -> Iterator[EncodedFrame]:
-    """Each frame by itself, computed some frames at a time.
+) -> Iterator[tuple[Tensor, FrameFeatures]]:
+    """Frames through the backbone, some at a time: those of each pass, and their features.
 
     Args:
         net: The network, on its device and in its dtype already.
         inputs: uint8 [h, w, 3] each, RGB at the network's size, on the host or on its device.
+
+    Yields:
+        uint8 [n, h, w, 3] on the network's device, and the features of these n frames.
     """
     parameter = next(net.parameters())
     rest = list(inputs)
@@ -101,5 +89,4 @@ def encode_frames(
             some += some[-1:] * (length - count)
         frames = stack_inputs(some, parameter.device)
         features = net.encode(normalise(frames, parameter.dtype))
-        colours = colour_shares(frames)
-        yield from (EncodedFrame(features[i], colours[i : i + 1]) for i in range(count))
+        yield frames[:count], features[:count]

@@ -1,4 +1,4 @@
-"""`streamer.encoding`: passes of the backbone."""
+"""`streamer.frame_features`: passes of the backbone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 
 from model import FrameFeatures, VisTR
 from model.cuda_graphs import GraphedVisTR
-from streamer import encoding
-from streamer.encoding import encode_frames, frames_per_pass, pass_length, stack_inputs
+from streamer import frame_features
+from streamer.frame_features import encode_passes, frames_per_pass, pass_length, stack_inputs
 from tests.frames import make_epoch, make_frame
 from tests.tiny_vistr import tiny_vistr
 
@@ -51,10 +51,10 @@ def test_a_recorded_backbone_sees_passes_of_one_length(
     monkeypatch.setattr(GraphedVisTR, "encode", encode)
     inputs = [frame.inputs for frame in FRAMES[:count]]
     with torch.inference_mode():
-        expected = FrameFeatures.cat([each.features for each in encode_frames(net, inputs)])
-        found = [each.features for each in encode_frames(recorded, inputs)]
+        expected = FrameFeatures.cat([features for _, features in encode_passes(net, inputs)])
+        pixels, found = zip(*encode_passes(recorded, inputs), strict=True)
     assert set(passes) == {6}
-    assert len(found) == count
+    assert torch.equal(torch.cat(pixels), torch.from_numpy(np.stack(inputs)))
     assert torch.allclose(FrameFeatures.cat(found).projected, expected.projected, atol=1e-3)
 
 
@@ -74,7 +74,7 @@ def test_few_frames_go_through_a_light_backbone_at_once(backbone: str, frames: i
 def test_on_cuda_a_pass_is_as_long_as_what_waits_and_memory_allow(
     net: VisTR, waiting: int, pixels: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(encoding, "_is_on_cuda", lambda _: True)
+    monkeypatch.setattr(frame_features, "_is_on_cuda", lambda _: True)
     assert pass_length(net, waiting, pixels) == frames
 
 
