@@ -21,8 +21,8 @@ class Window:
         length: Real frames, at most ``len(indices)``.
         new: Frames that no earlier window held, oldest first: the last of the real ones. The
             predictor still holds the features of the others.
-        leaving: How many of the oldest real frames no later full stride will hold: all of them in
-            an epoch's closing window.
+        leaving: How many of the oldest real frames the next window no longer holds, if it takes at
+            least a stride of new ones; all of them in an epoch's closing window.
     """
 
     epoch: Epoch
@@ -43,6 +43,11 @@ class Window:
     def real(self) -> tuple[int, ...]:
         """Indices of the real frames, ascending."""
         return self.indices[: self.length]
+
+    @property
+    def real_indices(self) -> NDArray[np.int64]:
+        """The same, int64 [length]."""
+        return np.array(self.real, np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,6 +93,17 @@ class Prediction:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def check_fits(self, window: Window) -> None:
+        """Refuse a window that it cannot be of.
+
+        Raises:
+            ValueError: The window has another number of real frames.
+        """
+        if len(self.masks) != window.length:
+            raise ValueError(
+                f"a prediction of {len(self.masks)} frames for a window of {window.length}"
+            )
 
     def shows(self, position: int, slot: int) -> bool:
         """Whether a slot has a pixel in the frame at a position of the window."""

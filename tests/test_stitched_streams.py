@@ -115,7 +115,7 @@ def test_permuted_slots_keep_their_ids(stride: int) -> None:
 
     assert [result.frame.index for result in results] == list(range(FRAMES))
     assert_no_switch(LANES, results, share=1)
-    assert stitcher.tracks == stitcher.live == len(LANES)
+    assert stitcher.births == stitcher.live_count == len(LANES)
     categories = {i.track_id: i.category_id for r in results[-100:] for i in r.instances}
     assert sorted(categories.values()) == [1, 1, 2, 3]
 
@@ -167,8 +167,8 @@ def test_an_object_that_was_away_is_known_again_within_memory_only(stride: int) 
     # Away for 150 frames, memory is 120: somebody new.
     assert {tracks[index] for index in range(450, FRAMES)} == {tracks[450]}
     assert tracks[450] not in (tracks[0], tracks[230])
-    assert stitcher.tracks == 3
-    assert stitcher.live == 2
+    assert stitcher.births == 3
+    assert stitcher.live_count == 2
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -181,7 +181,7 @@ def test_who_is_hidden_for_part_of_a_window_stays_one_track(stride: int, speed: 
         ScriptedPredictor([hidden]), make_frames(make_epoch(), 220), stitcher, stride=stride
     )
     assert_no_switch([hidden], results)
-    assert stitcher.tracks == 1
+    assert stitcher.births == 1
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -201,7 +201,7 @@ def test_more_objects_than_slots(stride: int) -> None:
 
     # A window has room for 10 of 14: the rest is not seen, but nobody changes identity.
     assert_no_switch(objects, results, share=0.3)
-    assert stitcher.tracks == len(objects)
+    assert stitcher.births == len(objects)
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -212,7 +212,7 @@ def test_duplicates_are_left_out(stride: int) -> None:
     results = stream(predictor, frames, stitcher, stride=stride)
 
     assert_no_switch(LANES, results, share=1)
-    assert stitcher.tracks == len(LANES)
+    assert stitcher.births == len(LANES)
 
 
 @pytest.mark.parametrize("count", [1, 5, 35])
@@ -230,7 +230,7 @@ def test_a_new_epoch_forgets_the_tracks_and_goes_on_counting() -> None:
     predictor = ScriptedPredictor(LANES)
     first = stream(predictor, make_frames(make_epoch(), 80), stitcher, stride=18)
     stitcher.new_epoch()
-    assert stitcher.live == 0
+    assert stitcher.live_count == 0
     other = make_epoch(index=1, reason="size")
     wider = ScriptedPredictor(LANES, mask_size=(30, 40))
     second = stream(wider, make_frames(other, 80, first=80), stitcher, stride=18)
@@ -271,11 +271,11 @@ def test_memory_is_bounded_over_many_births_and_deaths() -> None:
         if window is not None:
             prediction = predictor.predict(window)
             count += len(merger.merge(window, prediction, stitcher.identify(window, prediction)))
-            most_live = max(most_live, stitcher.live)
+            most_live = max(most_live, stitcher.live_count)
             most_held = max(most_held, stitcher._overlap.masks.nbytes)
         most_pending = max(most_pending, merger.pending)
 
-    assert stitcher.tracks == 75
+    assert stitcher.births == 75
     assert most_live <= 6
     assert most_held <= 6 * 24 * 12 * 20 * np.dtype(np.float16).itemsize
     assert most_pending <= 36

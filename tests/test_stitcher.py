@@ -151,7 +151,7 @@ def test_who_was_hidden_within_a_window_comes_back_as_the_same() -> None:
     window = hand_window(epoch, 0, 30, 30, 10)
     shown = in_turn(hidden, range(9), range(21, 30), range(30))
     assert track_ids(stitcher.identify(window, shown)) == [1, 1, 2]
-    assert stitcher.tracks == 2
+    assert stitcher.births == 2
 
     # The next window knows it by the masks of either slot.
     later = hand_prediction([(12, 30, 6, 6), (2, 4, 6, 6)], frames=30, looks=[3, 4])
@@ -168,7 +168,7 @@ def test_both_parts_of_who_was_hidden_stay_the_same_while_the_window_moves_on() 
     later = in_turn(one, range(3), range(13, 36))
     identities = stitcher.identify(hand_window(epoch, 12, 36, 12, 12), later)
     assert identities == (Identity(1, 1), Identity(1, 1))
-    assert stitcher.tracks == 1
+    assert stitcher.births == 1
     frames = stitcher._live[1].frames
     assert frames.tolist() == [*range(2, 15), *range(25, 48)]  # as many as a window's
 
@@ -181,7 +181,7 @@ def test_of_two_parts_the_first_goes_on_with_the_track_and_the_other_follows() -
     parts = hand_prediction([(3, 3, 6, 6), (2, 2, 6, 6)], frames=36, looks=[0, 0])
     shown = in_turn(parts, range(12), range(24, 36))
     assert track_ids(stitcher.identify(hand_window(epoch, 36, 36, 36, 36), shown)) == [1, 1]
-    assert stitcher.tracks == 1
+    assert stitcher.births == 1
 
 
 def test_parts_that_come_between_those_of_another_slot_are_one_track_with_it() -> None:
@@ -221,7 +221,7 @@ def test_nobody_is_born_in_frames_that_are_over() -> None:
     parts = hand_prediction([(2, 2, 6, 6), (12, 30, 6, 6)], frames=36)
     shown = in_turn(parts, range(12), range(10, 36))
     assert track_ids(stitcher.identify(hand_window(epoch, 18, 36, 18, 36), shown)) == [None, 1]
-    assert stitcher.tracks == 1
+    assert stitcher.births == 1
 
 
 def test_who_went_behind_a_post_comes_out_on_the_other_side() -> None:
@@ -318,7 +318,7 @@ def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:
     seen = hand_prediction([(2, 2, 6, 6)], frames=6)
     stitcher.identify(hand_window(epoch, 0, 6, 6, 2), seen)
     stitcher.identify(hand_window(epoch, 2, 6, 2, 2), hand_prediction([], frames=6))
-    assert stitcher.live == 1
+    assert stitcher.live_count == 1
 
     # Frames 4 and 5 are still held; memory alone (1 frame, another look) would not have it.
     again = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4])
@@ -390,7 +390,7 @@ def test_a_track_has_the_size_of_its_newest_boxes() -> None:
     votes, embedding, colours = (np.ones(size, np.float32) for size in (4, 8, 0))
     sliver, whole = (np.array([[0.5, 0.5, w, 0.3]] * 4, np.float32) for w in (0.02, 0.2))
     track = Track.born(1, Sighting(votes, embedding, colours, np.arange(4), sliver))
-    track = track.seen(Sighting(votes, embedding, colours, np.arange(4, 8), whole), 4)
+    track = track.updated(Sighting(votes, embedding, colours, np.arange(4, 8), whole), 4)
     assert track.size == pytest.approx([0.2, 0.3])
 
 

@@ -38,6 +38,11 @@ def prediction(*slots: Callable[[int], Place]) -> Prediction:
     )
 
 
+def untangled(given: Prediction) -> Prediction:
+    """What becomes of it where its frames follow one after the other."""
+    return untangle(given, range(len(given.masks)))
+
+
 def left_walker(frame: int) -> Place:
     return 2, 2 + frame, 8, 4
 
@@ -91,7 +96,7 @@ def places(place: Callable[[int], Place], shown: Sequence[int] = range(FRAMES)) 
 )
 def test_slots_that_stay_are_left_as_they_are(slots: tuple[Callable[[int], Place], ...]) -> None:
     given = prediction(*slots)
-    assert untangle(given) is given
+    assert untangled(given) is given
 
 
 def test_slots_that_swap_their_objects_are_swapped_back() -> None:
@@ -99,7 +104,7 @@ def test_slots_that_swap_their_objects_are_swapped_back() -> None:
         lambda t: (left_walker if t < 6 else right_walker)(t),
         lambda t: (right_walker if t < 6 else left_walker)(t),
     )
-    found = untangle(given)
+    found = untangled(given)
     assert rows(found) == [places(left_walker), places(right_walker)]
     # Six frames of one slot and two of the other.
     assert found.scores == pytest.approx([0.9 * 0.75 + 0.5 * 0.25, 0.9 * 0.25 + 0.5 * 0.75])
@@ -122,7 +127,7 @@ def test_what_a_steady_slot_says_of_frames_without_its_object_stays() -> None:
         return (right_walker, left_walker)[frame >= 4](frame)
 
     tangled = prediction(swaps, swaps_back, leaves)
-    found = untangle(tangled)
+    found = untangled(tangled)
     assert found is not tangled
     (row,) = np.flatnonzero((found.masks[:5, :, 2:8, 15:21] > 0).all(axis=(0, 2, 3)))
     assert np.array_equal(found.masks[:, row], tangled.masks[:, 2])
@@ -132,29 +137,29 @@ def test_what_a_steady_slot_says_of_frames_without_its_object_stays() -> None:
 def test_a_slot_that_comes_back_goes_on_with_its_object() -> None:
     given = prediction(lambda t: right_walker(t) if t in (4, 5) else left_walker(t))
     # Two frames somewhere else are not worth a row.
-    assert rows(untangle(given)) == [places(left_walker, (0, 1, 2, 3, 6, 7))]
+    assert rows(untangled(given)) == [places(left_walker, (0, 1, 2, 3, 6, 7))]
 
 
 def test_a_slot_that_goes_on_to_another_object_becomes_two() -> None:
-    found = untangle(prediction(lambda t: (left_walker if t < 4 else right_walker)(t)))
+    found = untangled(prediction(lambda t: (left_walker if t < 4 else right_walker)(t)))
     assert rows(found) == [places(left_walker, range(4)), places(right_walker, range(4, 8))]
     assert found.scores == pytest.approx([0.9, 0.9])
 
 
 def test_a_slot_counts_only_where_it_does_not_repeat_a_better_one() -> None:
     given = prediction(left_walker, lambda t: (left_walker if t < 3 else right_walker)(t))
-    assert rows(untangle(given)) == [places(left_walker), places(right_walker, range(3, 8))]
+    assert rows(untangled(given)) == [places(left_walker), places(right_walker, range(3, 8))]
 
 
 def test_of_two_that_show_the_same_all_along_the_better_one_stays() -> None:
-    found = untangle(prediction(left_walker, left_walker))
+    found = untangled(prediction(left_walker, left_walker))
     assert rows(found) == [places(left_walker)]
     assert found.scores == pytest.approx([0.9])
 
 
 def test_who_is_like_a_slot_only_that_is_left_out_itself_stays() -> None:
     first, second, third = (lambda _, left=left: (4, left, 8, 9) for left in (2, 5, 8))
-    found = untangle(prediction(first, second, third))
+    found = untangled(prediction(first, second, third))
     assert rows(found) == [places(first), places(third)]
 
 
@@ -168,7 +173,7 @@ def test_a_repeated_object_of_a_short_window_costs_no_other(frames: int) -> None
         masks=given.masks[:frames],
         colours=given.colours[:frames],
     )
-    found = untangle(short)
+    found = untangled(short)
     assert found.scores == pytest.approx([0.9, 0.7])
     assert np.array_equal(found.masks > 0, short.masks[:, :2] > 0)
 
@@ -183,7 +188,7 @@ def test_a_neighbour_that_takes_over_is_told_by_its_place() -> None:
         lambda t: (left_walker if t < 4 else beside)(t),
         lambda t: (beside if t < 4 else left_walker)(t),
     )
-    assert rows(untangle(given)) == [places(left_walker), places(beside)]
+    assert rows(untangled(given)) == [places(left_walker), places(beside)]
 
 
 def test_who_walks_past_another_comes_out_on_the_other_side() -> None:
@@ -202,7 +207,7 @@ def test_who_walks_past_another_comes_out_on_the_other_side() -> None:
         lambda t: both(t) if t in (3, 4) else (to_the_right if t < 3 else to_the_left)(t),
         lambda t: None if t in (3, 4) else (to_the_left if t < 3 else to_the_right)(t),
     )
-    found = rows(untangle(given))
+    found = rows(untangled(given))
     after = [[place for place in row[5:] if place] for row in found]
     assert after[0] == [to_the_right(t)[:2] for t in (5, 6, 7)]
     assert after[1] == [to_the_left(t)[:2] for t in (5, 6, 7)]
@@ -215,7 +220,7 @@ def test_an_object_that_was_hidden_is_found_where_it_went_to() -> None:
     given = prediction(
         lambda t: walker(t) if t < 3 else None, lambda t: walker(t) if t > 4 else None
     )
-    assert rows(untangle(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
+    assert rows(untangled(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
 
 
 def test_a_hole_in_the_frames_is_time_in_which_objects_move_on() -> None:
@@ -228,15 +233,15 @@ def test_a_hole_in_the_frames_is_time_in_which_objects_move_on() -> None:
 
 def test_who_is_alone_may_turn_and_jump() -> None:
     bounces = prediction(lambda t: (2, 5 * (t if t < 5 else 8 - t), 4, 4))
-    assert untangle(bounces) is bounces
+    assert untangled(bounces) is bounces
     jumps = prediction(lambda t: (2, 5 if t < 5 else 12, 4, 4), lambda _: (12, 35, 4, 4))
-    assert untangle(jumps) is jumps
+    assert untangled(jumps) is jumps
 
 
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
     given = prediction(lambda t: left_walker(t) if t < 5 else (12, 2, 8, 4), right_walker)
     given.presence[5:, 0] = False
-    assert untangle(given) is given
+    assert untangled(given) is given
 
 
 def dressed(given: Prediction, *colours: Sequence[int]) -> Prediction:
@@ -254,15 +259,15 @@ def test_who_meets_another_and_turns_back_is_known_by_the_colours() -> None:
     left, right = comes_and_goes(8, 3), comes_and_goes(29, -3)  # they overlap in the middle
     given = prediction(left, right)
     crossed = [(6, 8 + 3 * frame) for frame in range(FRAMES)]
-    assert rows(untangle(given))[0] == crossed  # by their movement alone
+    assert rows(untangled(given))[0] == crossed  # by their movement alone
     clad = dressed(given, [0] * FRAMES, [1] * FRAMES)
-    assert untangle(clad) is clad
-    assert rows(untangle(dressed(given, [0] * FRAMES, [-1] * FRAMES)))[0] == crossed
+    assert untangled(clad) is clad
+    assert rows(untangled(dressed(given, [0] * FRAMES, [-1] * FRAMES)))[0] == crossed
 
 
 def test_who_is_alone_goes_on_in_another_light() -> None:
     given = dressed(prediction(left_walker, right_walker), [0] * 4 + [2] * 4, [1] * 4 + [2] * 4)
-    assert untangle(given) is given
+    assert untangled(given) is given
 
 
 @pytest.mark.parametrize("other", [nothing, leaps])
@@ -271,5 +276,5 @@ def test_slots_that_show_nothing_or_what_a_better_one_shows_are_no_rivals(
 ) -> None:
     given = prediction(leaps, other)
     changes = [0] * 4 + [2] * 4
-    found = untangle(dressed(given, changes, changes))
+    found = untangled(dressed(given, changes, changes))
     assert np.array_equal(found.masks[:, 0] > 0, given.masks[:, 0] > 0)

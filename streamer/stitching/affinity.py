@@ -1,4 +1,8 @@
-"""How alike a window's slots and the known tracks are, in [0, 1]."""
+"""How alike a window's slots and the known tracks are, in [0, 1].
+
+Constants that name no source: set by hand; that of colours was chosen on the 21 labelled frames of
+the shipped clip (``tests/real_clip``) and on composed streams of people.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,9 @@ from numpy.typing import NDArray
 
 from streamer.stitching.track import Sighting, Track, whole_size
 
-MASK_WEIGHT, CLASS_WEIGHT, LOOKS_WEIGHT = 0.8, 0.1, 0.1
+MASK_WEIGHT, CLASS_WEIGHT, APPEARANCE_WEIGHT = 0.8, 0.1, 0.1
 """Masks decide where both are seen in one frame; the rest settles what they leave open. Class and
-looks alone stay under any sensible acceptance."""
+appearance alone stay under any sensible acceptance."""
 
 CONTRADICTION_IOU = 0.05
 """Seen in one frame with less soft IoU than this are two objects, however alike they look.
@@ -20,9 +24,9 @@ Source: IFC's acceptance (Hwang et al., NeurIPS 2021, public code)."""
 COSINE_FLOOR = 0.5
 """Cosine similarity that says nothing: embeddings of different objects of one class reach it."""
 
-COLOURS_SAY_NOTHING = 0.93
-"""Product of colours, 1 of equal ones, that says nothing: those of two people reach 0.85 in the
-mean, those of one some frames later 0.96."""
+NEUTRAL_BHATTACHARYYA = 0.93
+"""Bhattacharyya coefficient of colours, 1 of equal ones, that says nothing: those of two people
+reach 0.85 in the mean, those of one some frames later 0.96."""
 
 BOX_SIGMA = 0.5
 """Standard deviation of an object's next centre, in widths (heights) of its box."""
@@ -32,84 +36,89 @@ DRIFT_PER_FRAME = 0.02
 
 
 def mask_affinity(
-    iou: NDArray[np.float32], agreement: NDArray[np.float32], looks: NDArray[np.float32]
+    iou: NDArray[np.float32], agreement: NDArray[np.float32], appearance: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Likeness of pairs that are seen in one frame.
+    """Affinity of pairs that are seen in one frame.
 
     Args:
         iou: float32 [n, P], soft mask IoU over the overlap.
-        agreement: float32 [n, P], dot product of the class distributions.
-        looks: float32 [n, P], as `appearance` gives it.
+        agreement: float32 [n, P], as `class_agreement` gives it.
+        appearance: float32 [n, P], as `appearance_cosine` gives it.
 
     Returns:
         float32 [n, P]; 0 where the masks contradict.
     """
-    likeness = MASK_WEIGHT * iou + CLASS_WEIGHT * agreement
-    likeness = likeness + LOOKS_WEIGHT * np.maximum(looks, 0)
-    return np.where(iou < CONTRADICTION_IOU, 0, likeness).astype(np.float32)
+    affinity = MASK_WEIGHT * iou + CLASS_WEIGHT * agreement
+    affinity = affinity + APPEARANCE_WEIGHT * np.maximum(appearance, 0)
+    return np.where(iou < CONTRADICTION_IOU, 0, affinity).astype(np.float32)
 
 
 def memory_affinity(
     plausibility: NDArray[np.float32],
     sharpness: NDArray[np.float32],
     agreement: NDArray[np.float32],
-    looks: NDArray[np.float32],
+    appearance: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """Likeness of pairs that no frame shows together: after a gap, or without any overlap.
+    """Affinity of pairs that no frame shows together: after a gap, or without any overlap.
 
     How plausible the movement is multiplies everything: nothing jumps. A sharp expectation that is
-    met (a frame or two unseen) is half the evidence, the looks the other half, since another slot
-    may see the same object differently; after a long absence any place is plausible and the looks
-    decide alone. Another class halves the likeness, as classes flicker.
+    met (a frame or two unseen) is half the support, the appearance the other half, since another
+    slot may see the same object differently; after a long absence any place is plausible and the
+    appearance decides alone. Another class halves the affinity, as classes flicker.
 
     Args:
         plausibility: float32 [n, P], as `motion` gives it.
         sharpness: float32 [n, P], as `motion` gives it.
-        agreement: float32 [n, P], dot product of the class distributions.
-        looks: float32 [n, P], as `appearance` gives it.
+        agreement: float32 [n, P], as `class_agreement` gives it.
+        appearance: float32 [n, P], as `appearance_cosine` gives it.
 
     Returns:
         float32 [n, P].
     """
-    familiar = np.maximum(looks - COSINE_FLOOR, 0) / (1 - COSINE_FLOOR)
-    evidence = (sharpness + familiar) / (sharpness + 1)
-    likeness = plausibility * evidence * (1 + np.minimum(agreement, 1)) / 2
-    affinity: NDArray[np.float32] = likeness.astype(np.float32)
-    return affinity
+    over_floor = np.maximum(appearance - COSINE_FLOOR, 0) / (1 - COSINE_FLOOR)
+    support = (sharpness + over_floor) / (sharpness + 1)
+    affinity = plausibility * support * (1 + np.minimum(agreement, 1)) / 2
+    rounded: NDArray[np.float32] = affinity.astype(np.float32)
+    return rounded
 
 
-def appearance(
+def class_agreement(sightings: Sequence[Sighting], tracks: Sequence[Track]) -> NDArray[np.float32]:
+    """Dot product of the class distributions, float32 [n, P]."""
+    slot_shares = np.stack([sighting.class_votes for sighting in sightings])
+    track_shares = np.stack([track.class_shares for track in tracks])
+    agreement: NDArray[np.float32] = slot_shares @ track_shares.T
+    return agreement
+
+
+def appearance_cosine(
     sightings: Sequence[Sighting], tracks: Sequence[Track]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Class agreement and likeness of looks, float32 [n, P] each.
+) -> NDArray[np.float32]:
+    """How alike slots and tracks look, on the scale of a cosine: float32 [n, P].
 
-    That is the dot product of classes, and the embeddings' cosine; where the colours of both are
-    known the mean of that and of the colours' likeness, on the same scale.
+    The embeddings' cosine, averaged with the colour score, mapped onto the same range, where the
+    colours of both are known.
     """
-    slot_votes = np.stack([sighting.class_votes for sighting in sightings])
-    track_votes = np.stack([track.class_shares for track in tracks])
     slot_embeddings = np.stack([sighting.embedding for sighting in sightings])
     track_embeddings = np.stack([track.embedding for track in tracks])
     cosine = slot_embeddings @ track_embeddings.T
-    evidence, known = colour_evidence(
+    score, known = colour_score(
         np.stack([sighting.colours for sighting in sightings]),
         np.stack([track.colours for track in tracks]),
     )
-    # Evidence of -1 is a cosine of `COSINE_FLOOR`, and of 1 one of 1.
-    clothes = np.clip(COSINE_FLOOR + (1 - COSINE_FLOOR) * (evidence + 1) / 2, 0, 1)
-    looks = np.where(known, (cosine + clothes) / 2, cosine)
-    return slot_votes @ track_votes.T, looks.astype(np.float32)
+    # A score of -1 is a cosine of `COSINE_FLOOR`, and of 1 one of 1.
+    colour_cosine = np.clip(COSINE_FLOOR + (1 - COSINE_FLOOR) * (score + 1) / 2, 0, 1)
+    return np.where(known, (cosine + colour_cosine) / 2, cosine).astype(np.float32)
 
 
-def colour_evidence(
+def colour_score(
     ones: NDArray[np.float32], others: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """How much colours [n, F] and [m, F] speak for one object, [n, m], and where both are known.
 
     It is 1 for equal ones, 0 where they say nothing, and below that without a limit.
     """
-    evidence = (ones @ others.T - COLOURS_SAY_NOTHING) / (1 - COLOURS_SAY_NOTHING)
-    return evidence, np.any(ones, axis=1)[:, None] & np.any(others, axis=1)
+    score = (ones @ others.T - NEUTRAL_BHATTACHARYYA) / (1 - NEUTRAL_BHATTACHARYYA)
+    return score, np.any(ones, axis=1)[:, None] & np.any(others, axis=1)
 
 
 def gaps(sightings: Sequence[Sighting], tracks: Sequence[Track]) -> NDArray[np.int64]:
@@ -178,11 +187,11 @@ def _aligned(
 ) -> NDArray[np.float32]:
     """float32 [n, T, 4]: the boxes at the given frames, NaN where there is none."""
     boxes = np.full((len(objects), len(indices), 4), np.nan, np.float32)
-    for row, seen in enumerate(objects):
+    for row, one in enumerate(objects):
         _, there, here = np.intersect1d(
-            indices, seen.frames, assume_unique=True, return_indices=True
+            indices, one.frames, assume_unique=True, return_indices=True
         )
-        boxes[row, there] = seen.boxes[here]
+        boxes[row, there] = one.boxes[here]
     return boxes
 
 

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamer.device import default_stream, device_errors
+from streamer.device import working_on
 from streamer.frame import Region
-from streamer.mask import CroppedMask
+from streamer.mask import Mask
 from streamer.run_mask import RunMask
 from streamer.stitching.upsampling import Upsampler, upsample_masks
 from streamer.upload import upload
@@ -39,7 +39,7 @@ class DeviceUpsampler:
     @torch.inference_mode()
     def __call__(
         self, logits: Sequence[NDArray[np.float32]], region: Region, size: tuple[int, int]
-    ) -> list[CroppedMask | None]:
+    ) -> list[Mask | None]:
         """The masks of frames that low-resolution logits of one of their regions stand for.
 
         Args:
@@ -56,7 +56,7 @@ class DeviceUpsampler:
         if not logits:
             return []
         doing = f"on {len(logits)} masks of {size[1]}x{size[0]} pixels"
-        with default_stream(self._device), device_errors(self._device, doing):
+        with working_on(self._device, doing):
             low = upload(logits, self._device)
             return [
                 RunMask(size, borders) if len(borders) else None

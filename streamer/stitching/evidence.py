@@ -16,20 +16,21 @@ from streamer.window import Prediction
 class Evidence:
     """What the windows so far say of one track in one frame.
 
-    The mask's logits are a weighted sum; only its sign matters, so it is never divided. The box is
-    one too, of windows with `presence` in all.
+    Weighted sums. `score` is of the windows that know the track, its divisor `weight`; `logits` and
+    `box` are of those that show it in the frame, the box's divisor `box_weight`. The logits have
+    none: only their sign matters.
     """
 
     category_id: int
     weight: float = 0.0
     score: float = 0.0
     logits: NDArray[np.float32] | None = None
-    presence: float = 0.0
+    box_weight: float = 0.0
     box: NDArray[np.float32] = field(default_factory=lambda: np.zeros(4, np.float32))
 
 
 def accumulate(
-    tracks: dict[int, Evidence],
+    evidence_by_track: dict[int, Evidence],
     prediction: Prediction,
     slots: Mapping[Identity, Sequence[int]],
     position: int,
@@ -38,7 +39,7 @@ def accumulate(
     """Add one window's view of one frame to what is known of its tracks.
 
     Args:
-        tracks: By track id; new ones are put in.
+        evidence_by_track: What is known so far; new tracks are put in.
         prediction: The window's.
         slots: Those of each identity, of which the frame shows one at most.
         position: The frame's in the window.
@@ -46,8 +47,8 @@ def accumulate(
     """
     for identity, candidates in slots.items():
         slot = _shown(prediction, candidates, position)
-        evidence = tracks.setdefault(identity.track_id, Evidence(identity.category_id))
-        evidence.category_id = identity.category_id
+        evidence = evidence_by_track.setdefault(identity.track_id, Evidence(identity.category_id))
+        evidence.category_id = identity.category_id  # the newest window knows best
         evidence.weight += weight
         evidence.score += weight * float(prediction.scores[slot])
         if not prediction.presence[position, slot]:
@@ -57,7 +58,7 @@ def accumulate(
         if evidence.logits is not None:
             logits += evidence.logits
         evidence.logits = logits
-        evidence.presence += weight
+        evidence.box_weight += weight
         evidence.box += weight * prediction.boxes[position, slot]
 
 

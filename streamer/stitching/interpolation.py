@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from streamer.mask import CroppedMask
+from streamer.mask import Mask
 from streamer.output import Instance
 
 
@@ -45,7 +45,7 @@ def interpolate(time_s: float, before: KeyFrame, after: KeyFrame | None) -> tupl
     return tuple(replace(instance, segment=segment) for instance, segment in moved if segment)
 
 
-def _towards(segment: CroppedMask, other: CroppedMask | None, share: float) -> CroppedMask | None:
+def _towards(segment: Mask, other: Mask | None, share: float) -> Mask | None:
     """The mask, moved by a share of the way to another one's box centre."""
     if other is None:
         return segment

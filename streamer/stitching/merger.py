@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Frame
-from streamer.mask import CroppedMask
+from streamer.mask import Mask
 from streamer.output import FrameResult, Instance
 from streamer.stitching.evidence import Evidence, accumulate
 from streamer.stitching.identity import Identity
@@ -19,15 +19,27 @@ from streamer.stitching.interpolation import KeyFrame, interpolate
 from streamer.stitching.upsampling import Upsampler, fill_box, upsample_masks
 from streamer.window import Prediction, Window
 
+SLIVER_CELLS = 0.25
+"""Area, in cells of the network's mask, under which a mask is left out: one cell barely above zero
+between negative ones becomes less, and is no object."""
+
 
 @dataclass(slots=True, eq=False)
 class _Pending:
-    """A frame that waits. A key frame is one that a window has held."""
+    """A frame that waits. A key frame is one that a window has held.
+
+    Attributes:
+        frame: The frame.
+        windows: How many have held it; 0 for one in between key frames, or one that no window has
+            held yet.
+        is_final: Whether no later window will add to it.
+        evidence_by_track: What the windows say of it, by track id.
+    """
 
     frame: Frame
     windows: int = 0
-    leaving: bool = False
-    tracks: dict[int, Evidence] = field(default_factory=dict)
+    is_final: bool = False
+    evidence_by_track: dict[int, Evidence] = field(default_factory=dict)
 
 
 class FrameMerger:
@@ -53,8 +65,8 @@ class FrameMerger:
         boxes_only: bool = False,
         upsample: Upsampler = upsample_masks,
     ) -> None:
-        self.emit_delay = emit_delay
-        self.categories = tuple(categories)
+        self._emit_delay = emit_delay
+        self._categories = tuple(categories)
         self._boxes_only = boxes_only
         self._upsample = upsample
         self._pending: deque[_Pending] = deque()
@@ -103,7 +115,7 @@ class FrameMerger:
         if absent:
             raise ValueError(f"the window holds frame {absent[0]}, which was never added")
         for pending in self._pending:  # a stride that grew has passed over some
-            pending.leaving |= pending.frame.index < window.real[0]
+            pending.is_final |= pending.frame.index < window.real[0]
         weights = centre_weights(window.length)
         for position, index in enumerate(window.real):
             # A closing window holds frames again that have left already.
@@ -111,8 +123,9 @@ class FrameMerger:
                 continue
             pending = waiting[index]
             pending.windows += 1
-            pending.leaving = pending.leaving or position < window.leaving
-            accumulate(pending.tracks, prediction, slots, position, float(weights[position]))
+            pending.is_final |= position < window.leaving
+            weight = float(weights[position])
+            accumulate(pending.evidence_by_track, prediction, slots, position, weight)
         return self._emit(flushing=False)
 
     def flush(self) -> list[FrameResult]:
@@ -145,8 +158,8 @@ class FrameMerger:
         """Let key frames leave as far as they are finished, each behind those before it."""
         results: list[FrameResult] = []
         keys = [pending for pending in self._pending if pending.windows]
-        leaving = list(takewhile(lambda key: flushing or self._is_finished(key), keys))
-        for key, instances in zip(leaving, self._instances(leaving), strict=True):
+        finished = list(takewhile(lambda key: flushing or self._is_finished(key), keys))
+        for key, instances in zip(finished, self._instances(finished), strict=True):
             after = KeyFrame(key.frame.time_s, instances)
             if self._before is not None:  # an epoch begins with a key frame
                 results += self._in_between(self._pending.index(key), self._before, after)
@@ -155,7 +168,7 @@ class FrameMerger:
         return results
 
     def _is_finished(self, key: _Pending) -> bool:
-        return key.leaving or key.windows > self.emit_delay
+        return key.is_final or key.windows > self._emit_delay
 
     def _in_between(
         self, count: int, before: KeyFrame, after: KeyFrame | None
@@ -177,33 +190,30 @@ class FrameMerger:
     def _instances(self, keys: Sequence[_Pending]) -> list[tuple[Instance, ...]]:
         """What is in each of some key frames of an epoch, best score first."""
         found: list[list[Instance]] = [[] for _ in keys]
-        seen = [
+        shown = [
             (instances, track_id, evidence)
             for instances, key in zip(found, keys, strict=True)
-            for track_id, evidence in key.tracks.items()
+            for track_id, evidence in key.evidence_by_track.items()
             if evidence.logits is not None
         ]
-        segments = self._segments([evidence for *_, evidence in seen], keys)
-        for (instances, track_id, evidence), segment in zip(seen, segments, strict=True):
+        segments = self._segments([evidence for *_, evidence in shown], keys)
+        for (instances, track_id, evidence), segment in zip(shown, segments, strict=True):
             if segment is not None:
-                category = self.categories[evidence.category_id]
+                category = self._categories[evidence.category_id]
                 score = evidence.score / evidence.weight
                 instances.append(Instance(track_id, evidence.category_id, category, score, segment))
         return [tuple(sorted(each, key=lambda one: (-one.score, one.track_id))) for each in found]
 
-    def _segments(
-        self, seen: Sequence[Evidence], keys: Sequence[_Pending]
-    ) -> list[CroppedMask | None]:
-        if not seen:
+    def _segments(self, shown: Sequence[Evidence], keys: Sequence[_Pending]) -> list[Mask | None]:
+        if not shown:
             return []
         epoch = keys[0].frame.epoch
         if self._boxes_only:
-            boxes = [evidence.box / evidence.presence for evidence in seen]
+            boxes = [evidence.box / evidence.box_weight for evidence in shown]
             return [fill_box(box, epoch.region, epoch.size) for box in boxes]
-        logits = [evidence.logits for evidence in seen if evidence.logits is not None]
+        logits = [evidence.logits for evidence in shown if evidence.logits is not None]
         segments = self._upsample(logits, epoch.region, epoch.size)
-        # A single pixel of the network's, barely above zero, becomes less than this: a sliver.
-        least = epoch.region.height * epoch.region.width / logits[0].size / 4
+        least = SLIVER_CELLS * epoch.region.height * epoch.region.width / logits[0].size
         return [each if each is None or each.area >= least else None for each in segments]
 
 
@@ -224,10 +234,7 @@ def _check(
     identities: Sequence[Identity | None],
     slots: Mapping[Identity, Sequence[int]],
 ) -> None:
-    if len(prediction.masks) != window.length:
-        raise ValueError(
-            f"a prediction of {len(prediction.masks)} frames for a window of {window.length}"
-        )
+    prediction.check_fits(window)
     if len(identities) != len(prediction):
         raise ValueError(f"{len(identities)} identities for {len(prediction)} slots")
     for identity, several in slots.items():

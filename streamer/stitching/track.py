@@ -1,4 +1,7 @@
-"""A track: the bounded running state of one object's identity."""
+"""A track: the bounded running state of one object's identity.
+
+Constants: set by hand.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,20 @@ from streamer.stitching.overlap import visibility
 from streamer.window import Prediction, Window
 
 VOTE_DECAY = 0.8
-"""Weight of the votes so far when a window adds its own: five windows of history outweigh one
-that disagrees, and a lasting disagreement wins in the end."""
+"""Weight of the votes so far when a window adds its own. History is worth at most
+1 / (1 - 0.8) = 5 windows: one that disagrees never outvotes two, and four in a row outvote any."""
 
-LOOKS_DECAY = 0.7
+APPEARANCE_DECAY = 0.7
 """Weight of embedding and colours so far: another slot's view of the object shifts them, not
 replaces them."""
 
 VELOCITY_FRAMES = 8
 """Newest boxes that the velocity is fitted to: enough to average their jitter, few enough to
 follow a turn."""
+
+WHOLE_QUANTILE = 0.75
+"""Quantile of an object's widths and heights that is its size where all of it shows. Not the
+largest: a few boxes may be another object's, by mistake."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +79,8 @@ class Track:
         frames: int64 [k], newest frames it was visible in, ascending; 1 to a window's length.
         boxes: float32 [k, 4], its boxes there, cxcywh in [0, 1].
         velocity: float32 [2], movement of the box's centre per frame (x, y).
-        size: float32 [2], width and height of `whole_size`.
+        size: float32 [2], width and height of `whole_size`. Like `velocity` it follows from the
+            boxes; kept, as each slot that stays alone is compared with all tracks.
     """
 
     track_id: int
@@ -98,7 +106,7 @@ class Track:
             whole_size(sighting.boxes),
         )
 
-    def seen(self, sighting: Sighting, capacity: int) -> Track:
+    def updated(self, sighting: Sighting, capacity: int) -> Track:
         """The track after one more sighting.
 
         Args:
@@ -150,7 +158,7 @@ def sightings_in(
         slots: Which ones.
         masks: float32 [n, T, h·w], their soft masks.
     """
-    indices, visible = np.array(window.real, np.int64), visibility(masks)
+    indices, visible = window.real_indices, visibility(masks)
     return [
         Sighting(
             # Copied: a track would keep all of the window, masks included.
@@ -165,16 +173,13 @@ def sightings_in(
 
 
 def whole_size(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Width and height [2] of an object where all of it shows, of boxes [k, 4] that may be parts.
-
-    Not the largest: a few boxes may be another object's, by mistake.
-    """
-    size: NDArray[np.float32] = np.quantile(boxes[:, 2:], 0.75, axis=0).astype(np.float32)
+    """Width and height [2] of an object where all of it shows; its boxes [k, 4] may be of parts."""
+    size: NDArray[np.float32] = np.quantile(boxes[:, 2:], WHOLE_QUANTILE, axis=0).astype(np.float32)
     return size
 
 
 def _running(mean: NDArray[np.float32], new: NDArray[np.float32]) -> NDArray[np.float32]:
-    return _unit(LOOKS_DECAY * mean + (1 - LOOKS_DECAY) * new)
+    return _unit(APPEARANCE_DECAY * mean + (1 - APPEARANCE_DECAY) * new)
 
 
 def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -18,20 +18,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from streamer.stitching.affinity import colour_evidence
+from streamer.stitching.affinity import colour_score
 from streamer.stitching.shapes import Shapes
 from streamer.window import Prediction
 
-GOES_ON = 0.2
+MIN_IOU = 0.2
 """IoU from which a mask may go on with an object, whose last mask is moved on to that frame."""
 
-ON_COURSE = 0.5
+MOTION_WEIGHT = 0.5
 """Most that is added for being where the object is expected."""
 
-COURSE_SIGMA = 0.5
+MOTION_SIGMA = 0.5
 """Standard deviation of an object's centre from the expected one, in longer sides of its box."""
 
-OFF_COURSE = 0.3
+MOTION_FLOOR = 0.3
 """Density, 1 at the expected centre, under which a mask's place says nothing for it."""
 
 HISTORY = 16
@@ -39,38 +39,39 @@ HISTORY = 16
 centres go astray for several frames."""
 
 SAME_SLOT = 0.01
-"""Added for the slot that showed the object last and is still within `REACH`, while the object's
-motion is unknown or nobody else is within twice `REACH`: it keeps objects that turn, or are too
+"""Added for the slot that showed the object last and is still within `MAX_STEP`, while the object's
+motion is unknown or nobody else is within twice `MAX_STEP`: it keeps objects that turn, or are too
 fast to overlap with themselves. Elsewhere it is nothing: weak slots swap objects where these
 meet."""
 
-REACH = 2.0
+MAX_STEP = 2.0
 """Longer sides of its box that an object moves in a frame at most."""
 
 COLOUR_WEIGHT = 1.0
 """Most that its colours speak for or against a mask that more than one object may go on with, or an
 object that may go on with more than one."""
 
-HELD = 9
-"""Frames that an object is waited for in the place where it was last seen."""
+MAX_AGE = 9
+"""Frames after its last sighting in which an object may be found again, where its motion puts it
+(SORT's `max_age`)."""
 
-SHORTEST = 3
-"""Frames of an object that is worth keeping."""
+MIN_HITS = 3
+"""Sightings of an object that is worth keeping, and whose motion is known (SORT's `min_hits`)."""
 
 OUTSIDE = -10.0
 """Mask logit where an object is not."""
 
 
-def untangle(prediction: Prediction, indices: Sequence[int] | None = None) -> Prediction:
+def untangle(prediction: Prediction, indices: Sequence[int]) -> Prediction:
     """The same window with one row for each object that its slots were on.
 
     Rows that are joined from several slots have their mean score, votes and embedding, weighted by
     frames. What is left out: frames in which a slot repeats a better one, and objects of under
-    `SHORTEST` frames, or of less than all in a shorter window.
+    `MIN_HITS` frames, or of less than all in a shorter window.
 
     Args:
         prediction: Of a window.
-        indices: Of its real frames, ascending; None: one after the other.
+        indices: Of its real frames, ascending.
 
     Returns:
         `prediction` itself where no slot jumps or repeats another, with what is short left in.
@@ -82,7 +83,7 @@ def untangle(prediction: Prediction, indices: Sequence[int] | None = None) -> Pr
     # Each object has one slot, and each slot one object.
     if len(objects) == shows.sum() == shows.any(axis=0).sum() and not repeated.any():
         return prediction
-    lasting = (objects >= 0).sum(axis=1) >= min(SHORTEST, len(shown))
+    lasting = (objects >= 0).sum(axis=1) >= min(MIN_HITS, len(shown))
     return _joined(prediction, _with_absences(objects[lasting], shown))
 
 
@@ -99,12 +100,12 @@ def _follow(shapes: Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
     last = np.empty(len(objects), np.int64)
     count = 0
     for frame in range(len(shown)):
-        held = np.flatnonzero(frame - HELD <= last[:count])
+        held = np.flatnonzero(frame - MAX_AGE <= last[:count])
         slots = np.flatnonzero(shown[frame])
         if len(held) and len(slots):
-            likeness = _likeness(shapes, objects[held], last[held], frame, slots)
-            rows, columns = linear_sum_assignment(likeness, maximize=True)
-            goes_on = likeness[rows, columns] > 0
+            affinity = _affinities(shapes, objects[held], last[held], frame, slots)
+            rows, columns = linear_sum_assignment(affinity, maximize=True)
+            goes_on = affinity[rows, columns] > 0
             going_on = held[rows[goes_on]]
             objects[going_on, frame] = slots[columns[goes_on]]
             last[going_on] = frame
@@ -116,7 +117,7 @@ def _follow(shapes: Shapes, shown: NDArray[np.bool_]) -> NDArray[np.int64]:
     return objects[:count]
 
 
-def _likeness(
+def _affinities(
     shapes: Shapes,
     objects: NDArray[np.int64],
     last: NDArray[np.int64],
@@ -135,27 +136,27 @@ def _likeness(
 
     overlap = shapes.overlap(last, owners, steps, frame)
     astray = centres[:, None] + steps[:, None] - shapes.centres[frame]
-    squared = (astray**2).sum(-1) / (COURSE_SIGMA * sides) ** 2
-    on_course = np.exp(-0.5 * squared)
+    squared = (astray**2).sum(-1) / (MOTION_SIGMA * sides) ** 2
+    density = np.exp(-0.5 * squared)
     moved = np.abs(centres[:, None] - shapes.centres[frame]).max(-1)
-    is_near = moved <= REACH * sides * gaps
+    is_near = moved <= MAX_STEP * sides * gaps
     same = owners[:, None] == np.arange(shapes.areas.shape[1])
-    is_new = ((objects >= 0).sum(axis=1) < SHORTEST)[:, None]
-    is_alone = (moved <= 2 * REACH * sides * gaps).sum(axis=0) == 1
+    is_new = ((objects >= 0).sum(axis=1) < MIN_HITS)[:, None]
+    is_alone = (moved <= 2 * MAX_STEP * sides * gaps).sum(axis=0) == 1
 
-    likeness = np.where(overlap >= GOES_ON, overlap, 0)
-    likeness += SAME_SLOT * (same & is_near & (is_new | is_alone))
-    likeness += ON_COURSE * np.where(on_course >= OFF_COURSE, on_course, 0)
-    likeness = likeness[:, slots]
-    may_go_on = likeness > 0
+    affinity = np.where(overlap >= MIN_IOU, overlap, 0)
+    affinity += SAME_SLOT * (same & is_near & (is_new | is_alone))
+    affinity += MOTION_WEIGHT * np.where(density >= MOTION_FLOOR, density, 0)
+    affinity = affinity[:, slots]
+    may_go_on = affinity > 0
     rivals = (may_go_on.sum(axis=0) > 1) | (may_go_on.sum(axis=1) > 1)[:, None]
-    colours = _colour_evidence(shapes, objects, frame)[:, slots]
-    likeness = likeness + np.where(may_go_on & rivals, colours, 0)
+    colours = _colour_scores(shapes, objects, frame)[:, slots]
+    affinity = affinity + np.where(may_go_on & rivals, colours, 0)
     # Never less, or the assignment would break a good pair to spare a bad one.
-    return cast("NDArray[np.float64]", np.maximum(likeness, 0))
+    return cast("NDArray[np.float64]", np.maximum(affinity, 0))
 
 
-def _colour_evidence(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> NDArray[np.float32]:
+def _colour_scores(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> NDArray[np.float32]:
     """How much colours speak for or against objects going on with slots in a frame, [objects, n].
 
     An object's colours are the mean of all its sightings', as masks near others have some of those.
@@ -163,8 +164,8 @@ def _colour_evidence(shapes: Shapes, objects: NDArray[np.int64], frame: int) -> 
     seen = (objects >= 0)[..., None]
     usual = (seen * shapes.colours[np.arange(objects.shape[1]), objects]).sum(axis=1)
     usual /= np.maximum(np.linalg.norm(usual, axis=1, keepdims=True), 1e-6)
-    evidence, known = colour_evidence(usual, shapes.colours[frame])
-    weighted: NDArray[np.float32] = COLOUR_WEIGHT * np.clip(evidence, -1, 1) * known
+    scores, known = colour_score(usual, shapes.colours[frame])
+    weighted: NDArray[np.float32] = COLOUR_WEIGHT * np.clip(scores, -1, 1) * known
     return weighted
 
 
@@ -174,7 +175,7 @@ def _velocities(shapes: Shapes, objects: NDArray[np.int64]) -> NDArray[np.float6
     recent = seen & (seen[:, ::-1].cumsum(axis=1)[:, ::-1] <= HISTORY)
     since = recent * (times - (recent @ times / recent.sum(axis=1))[:, None])
     along = np.einsum("kt,ktc->kc", since, shapes.centres[np.arange(len(times)), objects])
-    is_known = seen.sum(axis=1) >= SHORTEST
+    is_known = seen.sum(axis=1) >= MIN_HITS
     spread = np.maximum((since**2).sum(axis=1), 1)
     velocities: NDArray[np.float64] = along * (is_known / spread)[:, None]
     return velocities

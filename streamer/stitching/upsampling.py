@@ -9,17 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Region
-from streamer.mask import CroppedMask
+from streamer.mask import CroppedMask, Mask
 
-Upsampler = Callable[
-    [Sequence[NDArray[np.float32]], Region, tuple[int, int]], list[CroppedMask | None]
-]
+Upsampler = Callable[[Sequence[NDArray[np.float32]], Region, tuple[int, int]], list[Mask | None]]
 """Turns logits, each float32 [h, w], of a region of frames of a size into masks of these."""
 
 
 def upsample_masks(
     logits: Sequence[NDArray[np.float32]], region: Region, size: tuple[int, int]
-) -> list[CroppedMask | None]:
+) -> list[Mask | None]:
     """`upsample_mask` of each."""
     return [upsample_mask(each, region, size) for each in logits]
 
