@@ -35,9 +35,9 @@ def run_published(
     with TemporaryDirectory() as folder:
         endpoint = f"ipc://{Path(folder) / 'stream'}"
         published = replace(config, publish=[endpoint], zmq=replace(config.zmq, wait_subscribers=1))
-        run = str(uuid.uuid4())
-        assembly = assemble(published, net, run)
-        sinks = publishers(published, run)
+        run_id = str(uuid.uuid4())
+        assembly = assemble(published, net, run_id)
+        sinks = publishers(published, run_id)
         for sink in sinks:
             sink.start()
         with ThreadPoolExecutor(1) as pool:

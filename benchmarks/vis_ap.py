@@ -9,13 +9,14 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.annotations import GroundTruth, Result, read_ground_truth, read_results
 from benchmarks.average_precision import Figures, average_precision
 from benchmarks.report import keep_report
 from benchmarks.tracking import trackeval, tracking_figures
-from streamer.argument_types import finite_number, output_file
+from streamer.argument_types import finite_number, not_empty, output_file
 from streamer.command import command
 from streamer.option_check import check
 from streamer.output_path import check_apart
@@ -26,6 +27,9 @@ CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
 
 DEFAULT_MIN_SCORE = 0.5
 """That of `vistr-stream --threshold`. AP ranks unsure results last, tracking counts all alike."""
+
+MOST_LISTED = 10
+"""Categories that a warning names."""
 
 TABLE = {
     "AP": ("AP", "APs", "APm", "APl"),
@@ -85,10 +89,11 @@ def _run(options: argparse.Namespace, bad: list[str] | None) -> None:
 def _warn_of_unlisted(truth: GroundTruth, results: Sequence[Result]) -> None:
     ids = Counter(r.category_id for r in results if r.category_id not in truth.categories)
     if ids:
-        listed = ", ".join(str(category_id) for category_id in sorted(ids))
+        listed = ", ".join(str(category_id) for category_id in sorted(ids)[:MOST_LISTED])
+        more = f" and {len(ids) - MOST_LISTED} more" if len(ids) > MOST_LISTED else ""
         print(
             f"warning: {ids.total()} results don't count: the ground truth does not list their "
-            f"categories, {listed}",
+            f"categories, {listed}{more}",
             file=sys.stderr,
         )
 
@@ -105,17 +110,19 @@ def _tables(truth: GroundTruth, results: Sequence[Result], figures: Figures) -> 
     for category_id, category in figures.categories.items():
         shown = "".join(_figure(category[name]) for name in CATEGORY_TABLE)
         counts = f"{objects[category_id]:8}{found[category_id]:8}"
-        yield f"{shown}{counts}  {category_id} {truth.categories[category_id]}"
+        name = truth.categories[category_id]
+        yield f"{shown}{counts}  {category_id} {name if name.isprintable() else repr(name)}"
 
 
 def _columns(figures: dict[str, float]) -> tuple[str, str]:
     """Names, and the figures below them."""
-    values = (f"{v:8}" if isinstance(v, int) else _figure(v) for v in figures.values())
-    return "".join(f"{name:>8}" for name in figures), "".join(values)
+    return "".join(f"{name:>8}" for name in figures), "".join(map(_figure, figures.values()))
 
 
 def _figure(value: float) -> str:
-    return f"{'-':>8}" if value == -1 else f"{value:8.4f}"
+    if value == -1:
+        return f"{'-':>8}"
+    return f"{value:8}" if isinstance(value, int) else f"{value:8.4f}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,8 +131,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Score video instance segmentation as the YouTube-VIS evaluation does.",
     )
     add = parser.add_argument
-    add("--gt", metavar="FILE", required=True, help="YouTube-VIS annotations, such as gt.json")
-    add("--results", metavar="FILE", required=True, help="YouTube-VIS results to score")
+    add_read = partial(add, metavar="FILE", required=True, type=not_empty)
+    add_read("--gt", help="YouTube-VIS annotations, such as gt.json")
+    add_read("--results", help="YouTube-VIS results to score")
     add("--json", type=output_file, metavar="FILE", help="write the figures there")
     add("--tracking", action="store_true", help="add HOTA, IDF1 and identity switches (trackeval)")
     add(

@@ -35,6 +35,17 @@ def finite_number(text: str) -> float:
     raise argparse.ArgumentTypeError(f"{text!r} is no finite number")
 
 
+def not_empty(text: str) -> str:
+    """A path or a name, for argparse; an empty path would be the current folder.
+
+    Raises:
+        ArgumentTypeError: `text` is empty.
+    """
+    if not text:
+        raise argparse.ArgumentTypeError("is '', expected text that is not empty")
+    return text
+
+
 def output_file(text: str) -> Path:
     """A file that can be written, for argparse: to be known before hours of work, not after them.
 

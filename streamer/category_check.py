@@ -26,11 +26,12 @@ def check_categories(
     different = []
     for category_id, name in categories.items():
         if not 1 <= category_id < len(known):
-            different.append(f"{category_id} ({name}) is none of the weights' {len(known) - 1}")
+            others = f"the weights' {len(known) - 1}"
+            different.append(f"{category_id} ({name!r:.50}) is none of {others}")
             continue
         own = known[category_id]
         if own != f"class_{category_id}" and folded(own) != folded(name):
-            different.append(f"{category_id} is {name!r}, but {own!r} in the weights")
+            different.append(f"{category_id} is {name!r:.50}, but {own!r:.50} in the weights")
     if different:
         more = f", and {len(different) - 1} more differ" if len(different) > 1 else ""
         raise SourceError(f"{what}: category {different[0]}{more}; {remedy}")

@@ -24,8 +24,12 @@ def test_categories_that_agree(categories: dict[int, str]) -> None:
     [
         ({1: "airplane", 2: "bear", 3: "ox"}, "a.json: category 1 is 'airplane', but 'person' in "
          "the weights, and 1 more differ; leave it out"),
-        ({1: "person", 4: "ox"}, "a.json: category 4 (ox) is none of the weights' 3; leave it out"),
-        ({0: "person"}, "category 0 (person) is none of"),
+        ({1: "person", 4: "ox"}, "a.json: category 4 ('ox') is none of the weights' 3; leave it "
+         "out"),
+        ({0: "person"}, "category 0 ('person') is none of"),
+        ({4: "a\nb"}, "category 4 ('a\\nb') is none of"),
+        ({4: "x" * 3000}, f"a.json: category 4 ('{'x' * 49}) is none of"),
+        ({1: "x" * 3000}, f"category 1 is '{'x' * 49}, but 'person' in"),
     ],
 )  # fmt: skip
 def test_categories_that_differ(categories: dict[int, str], message: str) -> None:

@@ -91,11 +91,15 @@ def test_all_bad_videos_are_named(dataset: Dataset) -> None:
     [
         ("{", "instances.json: is not JSON"),
         ("[" * 100_000, "instances.json: is not JSON"),
+        ('{"videos": [{}], "videos": [{}]}', "instances.json: has the key 'videos' 2 times"),
         ("[]", "has no list of videos, expected a YouTube-VIS JSON"),
         ('{"images": []}', "has no list of videos"),
         ('{"videos": []}', "has no list of videos"),
         ('{"videos": [{}], "categories": {"1": "person"}}', "categories: expected a list"),
         ('{"videos": [{}], "categories": [{"id": 1}]}', "categories: expected a list"),
+        ('{"videos": [{}], "categories": ""}', "categories: expected a list"),
+        ('{"videos": [{}], "categories": {}}', "categories: expected a list"),
+        ('{"videos": [{}], "categories": false}', "categories: expected a list"),
         ('{"videos": [{}], "categories": [{"id": "1", "name": "x"}]}', "categories: expected"),
         (
             '{"videos": [{}], "categories": [{"id": 4, "name": "x"}, {"id": 4, "name": "y"}]}',
@@ -107,6 +111,12 @@ def test_files_that_are_no_annotations(dataset: Dataset, text: str, message: str
     dataset.ann_path.write_text(text)
     with pytest.raises(SourceError, match=message):
         read_annotations(str(dataset.ann_path), str(dataset.img_path))
+
+
+@pytest.mark.parametrize("none", [None, []])
+def test_categories_may_be_left_out(dataset: Dataset, none: object) -> None:
+    dataset.rewrite(dataset.content() | {"categories": none})
+    assert read_annotations(str(dataset.ann_path), str(dataset.img_path)).categories == {}
 
 
 def test_paths_that_do_not_exist(dataset: Dataset) -> None:

@@ -10,7 +10,8 @@ from typing import Any, TextIO
 
 import pytest
 
-from streamer.dataset.parts import PartsFolder, only_job
+from streamer.dataset.lock import only_job
+from streamer.dataset.parts import PartsFolder
 from streamer.errors import ConfigError, SinkError, SourceError
 
 SETTINGS = {"short_side": 300, "categories": ["background", "person"], "time of weights": None}
@@ -63,6 +64,27 @@ def test_other_settings_are_refused_and_named(tmp_path: Path) -> None:
     assert not open_parts(tmp_path, restart=True, short_side=360).finished(8)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "now", "message"),
+    [
+        (
+            "weights",
+            "/a" * 60 + "/old.pth",
+            "/a" * 60 + "/new.pth",
+            r"new\.pth', but .*old\.pth' for",
+        ),
+        ("categories", ["background", "dog"], [], r"categories\[0\] is None, but 'background' for"),
+        ("categories", ["", "x"], ["", "x", "y"], r"categories\[2\] is 'y', but None for"),
+    ],
+)
+def test_what_differs_is_shown(
+    tmp_path: Path, name: str, before: object, now: object, message: str
+) -> None:
+    open_parts(tmp_path, **{name: before}).write(8, [entry(8)])
+    with pytest.raises(ConfigError, match=message):
+        open_parts(tmp_path, **{name: now})
+
+
 def test_other_settings_do_not_matter_while_nothing_is_finished(tmp_path: Path) -> None:
     open_parts(tmp_path)
     open_parts(tmp_path, short_side=360).write(8, [])
@@ -95,10 +117,15 @@ def test_a_folder_that_cannot_be_removed_is_no_failure(
     assert parts.collect([8]) == 1
     assert json.loads((tmp_path / "r.json").read_text()) == [entry(8)]
     [message] = caplog.messages
-    assert message.startswith(f"{parts.folder}: cannot be removed: ")
+    assert message.endswith(
+        f"{parts.folder}/of somebody: is none of this job's files; move it away"
+    )
 
 
-@pytest.mark.parametrize("damaged", ["", "[{", "5"])
+OTHERS = json.dumps([entry(8), entry(9)])
+
+
+@pytest.mark.parametrize("damaged", ["", "[{", "5", "[1, null]", '[{"score": 1}]', OTHERS])
 def test_damaged_results_are_made_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: str
 ) -> None:
@@ -109,8 +136,31 @@ def test_damaged_results_are_made_again(
     parts = open_parts(tmp_path)
     assert (parts.finished(3), parts.finished(8)) == (True, False)
     [message] = caplog.messages
-    assert message.startswith(f"{before.path(8)}: is no")
+    assert message.startswith(f"{before.path(8)}: ")
     assert message.endswith("; its video is segmented again")
+
+
+def test_restart_removes_nothing_where_a_stranger_lies(tmp_path: Path) -> None:
+    parts = open_parts(tmp_path)
+    parts.write(8, [entry(8)])
+    for stranger in (parts.folder / "7.json", parts.folder / "notes.txt"):
+        stranger.mkdir()
+        with pytest.raises(SinkError, match=f"^{stranger}: is none of this job's files; move it"):
+            open_parts(tmp_path, restart=True)
+        assert open_parts(tmp_path).finished(8)
+        stranger.rmdir()
+    (parts.folder / "notes.txt").write_text("mine")
+    with pytest.raises(SinkError, match=r"notes\.txt: is none of this job's files"):
+        open_parts(tmp_path, restart=True)
+
+
+def test_restart_removes_what_a_kill_may_leave(tmp_path: Path) -> None:
+    parts = open_parts(tmp_path)
+    parts.note_images(8, [])
+    for name in ("8.json", "8.json.part", "-8.jsonl", "8.images.part", "run.json.part"):
+        (parts.folder / name).write_text("")
+    open_parts(tmp_path, restart=True)
+    assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
 
 
 def test_a_file_in_the_folders_place(tmp_path: Path) -> None:

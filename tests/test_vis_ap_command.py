@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.vis_ap import main
 from tests.processes import ROOT
-from tests.vis_files import GOLDEN, annotation, box, result, write
+from tests.vis_files import GOLDEN, annotation, box, result, video, write
 
 TRUTHS = [annotation(1, box(0, 10), box(5, 10)), annotation(2, box(80, 10), None)]
 
@@ -100,6 +100,34 @@ def test_results_of_unlisted_categories_are_counted(
     assert told.out.splitlines()[3].split()[1] == told.out.splitlines()[-1].split()[0] == "1.0000"
 
 
+def test_of_many_unlisted_categories_the_first_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = [result(0.9, *TRUTHS[0]["segmentations"], category_id=n) for n in range(20, 3, -1)]
+    assert main(arguments(write(tmp_path, TRUTHS[:1], strange))) == 0
+    assert capsys.readouterr().err.endswith(
+        "list their categories, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 and 7 more\n"
+    )
+
+
+def test_nothing_to_track_has_no_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = write(tmp_path, [], [], videos=[video()])
+    assert main(arguments(paths, "--tracking")) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["-"] * 5
+
+
+def test_a_name_that_cannot_be_printed_breaks_no_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [{"id": 1, "name": "a\nb"}, {"id": 2, "name": "é ☃"}]
+    assert main(arguments(write(tmp_path, TRUTHS, [], categories=names))) == 0
+    first, second = capsys.readouterr().out.splitlines()[-2:]
+    assert first.endswith(r"  1 'a\nb'")
+    assert second.endswith("  2 é ☃")
+
+
 def test_the_figures_need_a_place_of_their_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +144,8 @@ def test_the_figures_need_a_place_of_their_own(
 @pytest.mark.parametrize(
     "wrong",
     [
+        ["--gt", ""],
+        ["--results", ""],
         ["--json", "gone/f.json"],
         ["--min_score", "nan"],
         ["--min_score", "high"],
@@ -123,11 +153,14 @@ def test_the_figures_need_a_place_of_their_own(
         ["more"],
     ],
 )
-def test_wrong_arguments_end_with_code_2(tmp_path: Path, wrong: list[str]) -> None:
+def test_wrong_arguments_end_with_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]
+) -> None:
     paths = write(tmp_path, TRUTHS, [])
     with pytest.raises(SystemExit) as exit_:
         main(arguments(paths, *wrong))
     assert exit_.value.code == 2
+    assert wrong[0] in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_least_score_without_tracking_is_refused(

@@ -65,6 +65,11 @@ def test_a_bad_list_entry_is_named(tmp_path: Path, parts: dict[str, Any], line: 
     assert bad[0].startswith(f"{gt}: ")
 
 
+def test_areas_may_be_rounded_up(tmp_path: Path) -> None:
+    gt, _ = write(tmp_path, **gt_parts(annotations=[TRUTH | {"areas": [90_900, 0]}]), results=[])
+    assert read_ground_truth(gt).truths[0].area == 90_900
+
+
 def test_of_videos_with_one_id_none_is_evaluated(tmp_path: Path) -> None:
     videos = [video(), video() | {"height": 9}, video(2)]
     gt, _ = write(tmp_path, results=[], **gt_parts(videos=videos))
@@ -99,8 +104,10 @@ SPOILED: list[tuple[dict[str, Any], str]] = [
         ({"category_id": 9}, "the ground truth lists no such category"),
         ({"iscrowd": 2}, "iscrowd is 2, expected 0 or 1"),
         ({"areas": [100]}, "1 areas, the video has 2 frames"),
-        ({"areas": [100, -1]}, "areas hold -1, expected null or 0 and more"),
+        ({"areas": [100, -1]}, "areas hold -1, expected null or 0 to 90000 pixels"),
         ({"areas": [100, float("inf")]}, "areas hold inf, expected"),
+        ({"areas": [90_901, None]}, "areas hold 90901, expected null or 0 to 90000"),
+        ({"areas": [1e308, 1e308]}, r"areas hold 1e\+308, expected"),
     ],
 )
 def test_a_bad_annotation_is_named(tmp_path: Path, fields: dict[str, Any], reason: str) -> None:
@@ -172,6 +179,10 @@ def test_what_is_not_needed_may_be_left_out(tmp_path: Path) -> None:
         ("\xff", "is not JSON: "),
         ("[" * 100_000, "is not JSON: "),
         ("[]", "expected an object, found list"),
+        (
+            '{"videos": [{}], "info": {"videos": []}, "videos": []}',
+            "has the key 'videos' 2 times, expected once",
+        ),
         ('{"categories": [], "annotations": []}', "videos is None, expected a list"),
         ('{"videos": [], "categories": []}', "annotations is None, expected a list"),
         ('{"videos": [], "categories": [], "annotations": []}', "there is no video to evaluate"),

@@ -72,7 +72,7 @@ def read_annotations(ann_path: str, img_path: str) -> Annotations:
             videos.append(_video(entry, ids, folder))
         except SourceError as error:
             bad.append(f"videos[{position}]{_id_of(entry)}: {error}")
-    categories = _categories(ann_path, content.get("categories") or [])
+    categories = _categories(ann_path, content.get("categories"))
     return Annotations(tuple(videos), tuple(bad), categories, hashlib.sha256(data).hexdigest())
 
 
@@ -116,6 +116,8 @@ def _relative(name: object) -> str:
 
 
 def _categories(ann_path: str, entries: object) -> dict[int, str]:
+    if entries is None:
+        return {}
     try:
         if not isinstance(entries, list):
             raise TypeError

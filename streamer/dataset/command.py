@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import get_args
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.allocator import keep_memory
-from streamer.argument_types import whole_number
+from streamer.argument_types import not_empty, whole_number
 from streamer.command import command
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_paths(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
+    add = partial(parser.add_argument, type=not_empty)
     add("--ann_path", metavar="FILE", required=True, help="JSON that lists the videos")
     add("--img_path", metavar="DIR", required=True, help="folder of the videos' images")
     add("--save_path", metavar="FILE", required=True, help="results file to write")
@@ -115,7 +116,12 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="frames in a window (default: the weights')",
     )
     add("--num_ins", metavar="N", type=whole_number, help="instance slots (default: the weights')")
-    add("--backbone", metavar="NAME", help="backbone that the weights must have, as resnet50")
+    add(
+        "--backbone",
+        metavar="NAME",
+        type=not_empty,
+        help="backbone that the weights must have, as resnet50",
+    )
     add(
         "--short_side",
         metavar="PIXELS",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from streamer.assembly import choose_stride, load
 from streamer.category_check import check_categories
 from streamer.dataset.annotations import Annotations, Video, read_annotations
 from streamer.dataset.job import DatasetJob
+from streamer.dataset.lock import only_job
 from streamer.dataset.options import DatasetOptions
-from streamer.dataset.parts import PartsFolder, only_job
+from streamer.dataset.parts import PartsFolder
 from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
-from streamer.errors import SourceError, StreamError
+from streamer.errors import CheckpointError, ConfigError, SourceError, StreamError
 from streamer.output_path import check_apart, check_writable
 from streamer.signals import deferred, handled
 from streamer.standard_output import say
@@ -30,6 +33,9 @@ SAME_CATEGORIES = (
     "correct the annotations or leave their categories out; weights that name no categories take "
     "names from --category_file"
 )
+
+OWN_NAMES = {"window.stride": "stride", "frames": "num_frames", "slots": "num_ins"}
+"""What this command calls what the stream and the weights call otherwise."""
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +59,13 @@ def _launch(options: DatasetOptions) -> int:
     started_s = time.monotonic()
     annotations = read_annotations(options.ann_path, options.img_path)
     _refuse_bad(options, annotations)
-    with deferred():
+    with deferred(), _own_names():
         net = load(options.network)
     check_categories(options.ann_path, annotations.categories, net.categories, SAME_CATEGORIES)
     parts = PartsFolder(
         options.save_path, _settings(options, annotations, net), restart=options.restart
     )
+    _forget_changed(annotations, parts)
     before = _finished(annotations, parts)
     job = _work(options, annotations, net, parts, before)
     if job.signal is not None:
@@ -108,6 +115,28 @@ def _first_of(lines: Sequence[str]) -> str:
     return f"{lines[0]}{more}"
 
 
+@contextmanager
+def _own_names() -> Iterator[None]:
+    """Name options in messages as this command does."""
+    try:
+        yield
+    except (CheckpointError, ConfigError) as error:
+        others = r"^window\.stride(?= is )|(?<=: )(?:frames|slots)(?= is )"
+        named = re.sub(others, lambda found: OWN_NAMES[found[0]], str(error))
+        raise type(error)(named) from error
+
+
+def _forget_changed(annotations: Annotations, parts: PartsFolder) -> None:
+    """Have videos segmented again whose images are no longer those that their results are of."""
+    changed = [
+        f"video {video.video_id}: its images have changed"
+        for video in annotations.videos
+        if parts.forget_changed(video.video_id, video.images)
+    ]
+    if changed:
+        log.warning("%s; segmented again", _first_of(changed))
+
+
 def _settings(options: DatasetOptions, annotations: Annotations, net: VisTR) -> dict[str, Any]:
     """What the results depend on, as JSON values."""
     given = options.network.weights
@@ -143,8 +172,13 @@ def _work(
     remaining = [video for video in annotations.videos if video not in finished]
     segmenter = VideoSegmenter(net, options, parts)
     device = next(net.parameters()).device
+
+    def segment(video: Video, on_frame: Callable[[], None]) -> None:
+        parts.note_images(video.video_id, video.images)
+        segmenter.segment(video, on_frame)
+
     with DatasetProgress(before, remaining, options.quiet) as progress:
-        job = DatasetJob(segmenter.segment, device, progress, skip_bad=options.skip_bad)
+        job = DatasetJob(segment, device, progress, skip_bad=options.skip_bad)
         try:
             with handled(job.stop):
                 job.run(remaining, options.parallel, net.frames)

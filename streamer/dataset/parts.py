@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-import os
-import shutil
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 
+from streamer.dataset.images import fingerprint
 from streamer.errors import ConfigError, SinkError, SourceError
 from streamer.json_file import read_json
 from streamer.output_path import replacing, write_whole, writing
 
 RECORD = "run.json"
+
+OWN_FILES = re.compile(r"(run|-?\d+)\.(json|jsonl|images)(\.part)?")
+"""The names that this job gives to files in its folder; a kill leaves those that end in .part."""
+
+LONGEST = 200
+"""Characters of a value that a message repeats: the last ones, which tell paths apart."""
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +30,8 @@ class PartsFolder:
     """The folder ``<save_path>.parts``, with a file for each finished video.
 
     It is made at once. One that an earlier job left is gone on with, if its results depend on the
-    same settings; damaged results in it are removed. A file appears in it once it is whole.
+    same settings; damaged results in it are removed. A file appears in it once it is whole. Beside
+    a video's results lies a fingerprint of the images that they were made of.
 
     Args:
         save_path: The results file to be.
@@ -67,6 +73,32 @@ class PartsFolder:
         """Whether a video's results are there."""
         return self.path(video_id).exists()
 
+    def note_images(self, video_id: int, images: Iterable[Path]) -> None:
+        """Note what a video's images are; to be called before they are read.
+
+        Raises:
+            SinkError: It cannot be written.
+        """
+        write_whole(self._images(video_id), fingerprint(images).encode("ascii"))
+
+    def forget_changed(self, video_id: int, images: Iterable[Path]) -> bool:
+        """Remove a video's results, if they are there, unless they are of just these images.
+
+        Returns:
+            Whether they were removed.
+
+        Raises:
+            SinkError: They cannot be removed.
+        """
+        if not self.finished(video_id):
+            return False
+        noted = self._images(video_id)
+        with writing(noted):
+            if noted.exists() and noted.read_bytes() == fingerprint(images).encode("ascii"):
+                return False
+            self.path(video_id).unlink()
+        return True
+
     def write(self, video_id: int, entries: Iterable[Mapping[str, Any]]) -> None:
         """Write a video's results.
 
@@ -92,20 +124,34 @@ class PartsFolder:
         with replacing(self._target) as partial, partial.open("w", encoding="ascii") as file:
             count = _dump((entry for each in video_ids for entry in self._entries(each)), file)
         try:
-            self._remove()
-        except OSError as error:  # which takes nothing from the results
-            log.warning("%s: cannot be removed: %s", self.folder, error.strerror or error)
+            with writing(self.folder):
+                self._remove()
+        except SinkError as error:  # which takes nothing from the results
+            log.warning("the results of single videos stay, as they cannot be removed: %s", error)
         return count
 
     def _remove(self) -> None:
-        """Remove the folder, the record last, which says whose it is should this break off."""
-        for path in self.folder.iterdir():
-            if path.name != RECORD:
-                path.unlink()
-        shutil.rmtree(self.folder)
+        """Remove the folder, the record last, which says whose it is should this break off.
+
+        Raises:
+            SinkError: Something else lies in it; nothing was removed.
+        """
+        files = list(self.folder.iterdir())
+        for path in files:
+            if not _is_own(path):
+                raise SinkError(f"{path}: is none of this job's files; move it away")
+        for path in sorted(files, key=lambda path: path.name == RECORD):
+            path.unlink()
+        self.folder.rmdir()
+
+    def _images(self, video_id: int) -> Path:
+        return self.folder / f"{video_id}.images"
 
     def _entries(self, video_id: int) -> list[Mapping[str, Any]]:
-        return list(_load(self.path(video_id), "remove it, or use --restart"))
+        try:
+            return _read_entries(self.path(video_id))
+        except SourceError as error:
+            raise SourceError(f"{error}; remove it, or use --restart") from error
 
     def _is_foreign(self) -> bool:
         """Whether it holds more than a kill may leave before there is a record."""
@@ -115,74 +161,66 @@ class PartsFolder:
         return any(self._results())
 
     def _results(self) -> Iterator[Path]:
-        return (path for path in self.folder.glob("*.json") if path.name != RECORD)
+        return (
+            path for path in self.folder.glob("*.json") if path.name != RECORD and _is_own(path)
+        )
 
     def _remove_damaged(self) -> None:
-        """Forget results that are no JSON list, so that their videos are segmented again."""
+        """Forget results that are no video's entries, so that their videos are segmented again."""
         for path in list(self._results()):
             try:
-                reason = None if isinstance(read_json(path)[0], list) else f"{path}: is no list"
+                _read_entries(path)
             except SourceError as error:
-                reason = str(error)
-            if reason is not None:
-                log.warning("%s; its video is segmented again", reason)
+                log.warning("%s; its video is segmented again", error)
                 path.unlink()
 
     def _compare(self, settings: Mapping[str, Any]) -> None:
-        before = _load(self.folder / RECORD, "use --restart")
+        record = self.folder / RECORD
+        try:
+            before, _ = read_json(record)
+        except SourceError as error:
+            raise SourceError(f"{error}; use --restart") from error
         if not isinstance(before, dict):
-            raise SourceError(f"{self.folder / RECORD}: is no record of a job; use --restart")
+            raise SourceError(f"{record}: is no record of a job; use --restart")
         for name, value in settings.items():
             if before.get(name) != value:
                 raise ConfigError(
-                    f"{name} is {value!r:.80}, but {before.get(name)!r:.80} for the videos that "
-                    f"are finished in {self.folder}; allowed: the same, or --restart"
+                    f"{_difference(name, value, before.get(name))} for the videos that are "
+                    f"finished in {self.folder}; allowed: the same, or --restart"
                 )
 
 
-@contextmanager
-def only_job(save_path: str) -> Iterator[None]:
-    """Keep other jobs away from a results file and its parts.
+def _is_own(path: Path) -> bool:
+    return OWN_FILES.fullmatch(path.name) is not None and not path.is_dir()
+
+
+def _read_entries(path: Path) -> list[Mapping[str, Any]]:
+    """A finished video's results.
 
     Raises:
-        SinkError: Another job is at work there, or the lock beside the file cannot be made, or is
-            a file with a content, of somebody else.
+        SourceError: They are not there, or are no list of this video's entries.
     """
-    lock = Path(save_path + ".lock")
-    with ExitStack() as held:
-        with writing(lock):
-            file = held.enter_context(lock.open("a"))
-            while not _locked(file, save_path):
-                file = held.enter_context(lock.open("a"))
-            if os.fstat(file.fileno()).st_size:
-                raise SinkError(f"{lock}: is no lock of this job, it has a content; move it away")
-        try:
-            yield
-        finally:
-            with writing(lock):
-                lock.unlink(missing_ok=True)
+    entries, _ = read_json(path)
+    if not isinstance(entries, list):
+        raise SourceError(f"{path}: is no list")
+    for entry in entries:
+        # By what Python writes, as true equals 1 and 1.0 does.
+        if not isinstance(entry, dict) or repr(entry.get("video_id")) != path.stem:
+            raise SourceError(f"{path}: has {entry!r:.50}, which is no entry of its video")
+    return entries
 
 
-def _locked(file: TextIO, save_path: str) -> bool:
-    """Lock it; returns whether it still is what others would find under its name."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SinkError(f"{save_path}: another job is at work on it") from None
-    except OSError as error:  # this file system has no locks
-        log.warning(
-            "%s: cannot be locked: %s; see that no other job writes the same results",
-            *(file.name, error.strerror),
-        )
-    # A job that was ending may have removed it since it was opened.
-    return os.fstat(file.fileno()).st_nlink > 0
-
-
-def _load(path: Path, advice: str) -> Any:
-    try:
-        return read_json(path)[0]
-    except SourceError as error:
-        raise SourceError(f"{error}; {advice}") from error
+def _difference(name: str, value: object, before: object) -> str:
+    """How a setting differs; of lists the first place where they do."""
+    if isinstance(value, list) and isinstance(before, list):
+        for place, (now, then) in enumerate(zip_longest(value, before)):
+            if now != then:
+                return _difference(f"{name}[{place}]", now, then)
+    shown = [
+        text if len(text := repr(each)) <= LONGEST else f"…{text[-LONGEST:]}"
+        for each in (value, before)
+    ]
+    return f"{name} is {shown[0]}, but {shown[1]}"
 
 
 def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:

@@ -13,7 +13,7 @@ from streamer.config import StreamConfig
 from streamer.dataset.images import ImageSequence
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline
-from streamer.results import assemble
+from streamer.results import write_results
 from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
 from streamer.sinks.results_sink import ResultsSink, lines_path
@@ -60,7 +60,7 @@ class VideoStitcher:
         """
         path = str(results_path)
         # Assembled only below: the sink would do it for a part of the video, too.
-        open_sink = partial(ResultsSink, path, assemble=False, first_video_id=video_id)
+        open_sink = partial(ResultsSink, path, lines_only=True, first_video_id=video_id)
         sink = SinkThread(f"results {path}", open_sink)
         stages = make_stages(self._config, self._net, live=False)
         stride = stages.scheduler.stride
@@ -77,5 +77,5 @@ class VideoStitcher:
         sink.start()
         Run(pipeline, [sink], info, [lambda _: on_frame()]).execute()
         lines = lines_path(path)
-        assemble(lines, path, best=BEST_PER_CATEGORY)
+        write_results(lines, path, best=BEST_PER_CATEGORY)
         Path(lines).unlink()
