@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -33,11 +34,14 @@ def check_writable(path: str) -> None:
     """
     if not path or "\0" in path:
         raise SinkError(f"{path!r}: is not a file name")
+    if path.endswith(("/", "/.")):  # which `Path` forgets
+        raise SinkError(f"{path}: is a folder, expected a file")
     target = Path(path)
-    folder = target.parent
     with writing(path):
+        # A link is written through.
+        folder = (Path(os.path.realpath(path)) if target.is_symlink() else target).parent
         if not folder.exists():
-            raise SinkError(f"{path}: the folder {folder} does not exist")
+            raise SinkError(f"{path}: the folder {folder} does not exist; make it first")
         if not folder.is_dir():
             raise SinkError(f"{path}: {folder} is not a folder")
         if target.is_dir():
@@ -127,7 +131,7 @@ def open_alone(path: str, flags: int) -> int:
     descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
     try:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):  # any number may write to /dev/null
-            _lock(descriptor)
+            _lock(descriptor, path)
             os.ftruncate(descriptor, 0)
     except BaseException:
         os.close(descriptor)
@@ -135,13 +139,18 @@ def open_alone(path: str, flags: int) -> int:
     return descriptor
 
 
-def _lock(descriptor: int) -> None:
+def _lock(descriptor: int, path: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise BlockingIOError(error.errno, "another run writes it") from error
     except OSError:
-        pass  # this file system has no locks
+        return  # this file system has no locks
+    # One that has just finished a file may have given it another name (see `replacing`).
+    with suppress(FileNotFoundError):
+        if os.path.samestat(os.fstat(descriptor), Path(path).stat()):
+            return
+    raise BlockingIOError(errno.EAGAIN, "another run writes it")
 
 
 def check_unwritten(path: Path) -> None:
@@ -179,23 +188,27 @@ def replacing(path: Path, added: str = ".part") -> Iterator[Path]:
     """A file that appears under its name only once it was written to its end.
 
     Args:
-        path: The file.
+        path: The file. A link stays: what it leads to is replaced.
         added: To its name, until then.
 
     Yields:
-        Where to write it: beside its place. Nothing is left there after an error.
+        Where to write it: in the same folder. Nothing is left there after an error.
 
     Raises:
-        SinkError: It cannot be written.
+        SinkError: It cannot be written, or another run is writing it.
     """
-    partial = path.with_name(path.name + added)
     with writing(path):
-        try:
-            yield partial
-            partial.replace(path)
-        finally:
-            with suppress(OSError):  # gone already where all went well
-                partial.unlink()
+        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        partial = target.with_name(target.name + added)
+        # Held until it has its name: whoever else writes there must neither empty nor remove it.
+        with open(partial, "wb", opener=open_alone):
+            try:
+                yield partial
+                partial.replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    partial.unlink()
+                raise
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,38 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"a\.json: Is a directory"):
         sink.close()
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_a_second_run_is_refused_and_takes_nothing_from_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    first = AnnotationSink(str(path), "jpg")
+    with pytest.raises(SinkError, match=r"a\.json: another run writes it"):
+        AnnotationSink(str(path), "jpg")
+    run_sink(first, [frame_result(0)])
+    entry = {"id": 1, "width": 16, "height": 12, "file_names": ["0.jpg"], "length": 1}
+    assert json.loads(path.read_text()) == {"videos": [entry]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_new_shape_of_pixels_is_a_new_video(tmp_path: Path) -> None:
+    oblong = replace(epoch(index=1, reason="size"), pixel_aspect=Fraction(4, 3))
+    written = run(tmp_path / "a.json", [frame_result(0), frame_result(1, within=oblong)])
+    assert written == {
+        "videos": [
+            {"id": 1, "width": 16, "height": 12, "file_names": ["0.jpg"], "length": 1},
+            {"id": 2, "width": 16, "height": 12, "file_names": ["1.jpg"], "length": 1},
+        ]
+    }
+
+
+def test_an_earlier_run_s_file_behind_a_link_is_removed_and_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "a.json"
+    target.write_text("of an earlier run")
+    link = tmp_path / "a.json"
+    link.symlink_to(target)
+    sink = AnnotationSink(str(link), "jpg")
+    assert not target.exists()
+    run_sink(sink, [])
+    assert link.is_symlink()
+    assert json.loads(target.read_text()) == {"videos": []}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def test_a_name_alone_means_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     check_writable("out.mp4")
-    with pytest.raises(SinkError, match=r"gone/out\.mp4: the folder gone does not exist"):
+    with pytest.raises(SinkError, match=r"gone/out\.mp4: the folder gone does not exist; make"):
         check_writable("gone/out.mp4")
 
 
@@ -50,12 +51,32 @@ def test_a_file_has_one_writer_and_a_device_any_number(tmp_path: Path) -> None:
         assert second.write(b"gone") == 4
 
 
+def test_a_file_that_got_another_name_meanwhile_is_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its writer finishes it between another one's opening and locking it."""
+    (tmp_path / "a.part").write_text("whole")
+    flock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        (tmp_path / "a.part").rename(tmp_path / "a")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("streamer.output_path.fcntl.flock", late)
+    with pytest.raises(OSError, match="another run writes it"):
+        open_alone(str(tmp_path / "a.part"), os.O_WRONLY)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "whole"}
+
+
 def test_the_reason_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SinkError, match=r"out\.mp4: .*file is not a folder"):
         check_writable(str(tmp_path / "file" / "out.mp4"))
     with pytest.raises(SinkError, match="is a folder, expected a file"):
         check_writable(str(tmp_path))
+    for name in ("new.json/", "new.json/."):
+        with pytest.raises(SinkError, match=r"new\.json/\.?: is a folder, expected a file"):
+            check_writable(f"{tmp_path}/{name}")
     with pytest.raises(SinkError, match="File name too long"):
         check_writable(str(tmp_path / ("x" * 300)))
 
@@ -63,6 +84,15 @@ def test_the_reason_is_named(tmp_path: Path) -> None:
 def test_an_error_that_the_system_has_no_words_for_has_its_own() -> None:
     with pytest.raises(SinkError, match=r"^out: the drive is odd$"), writing("out"):
         raise OSError("the drive is odd")
+
+
+def test_the_folder_that_counts_is_that_of_a_links_target(tmp_path: Path) -> None:
+    link = tmp_path / "out.mp4"
+    link.symlink_to(tmp_path / "there" / "out.mp4")
+    with pytest.raises(SinkError, match=r"out\.mp4: the folder .*/there does not exist"):
+        check_writable(str(link))
+    (tmp_path / "there").mkdir()
+    check_writable(str(link))
 
 
 CHECK_AS_NOBODY = """
@@ -132,7 +162,27 @@ def test_a_file_that_cannot_be_written_whole_leaves_nothing(tmp_path: Path) -> N
     (tmp_path / "a.png").mkdir()
     with pytest.raises(SinkError, match=r"a\.png: Is a directory"):
         write_whole(tmp_path / "a.png", b"data")
+    with pytest.raises(SinkError, match="File name too long"):
+        write_whole(tmp_path / ("x" * 300), b"data")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+def test_links_are_written_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "far").mkdir()
+    (tmp_path / "near").mkdir()
+    monkeypatch.chdir(tmp_path)
+    Path("far/there.json").write_text("old")
+    for name in ("there.json", "new.json"):
+        link, target = Path("near") / name, Path("far") / name
+        link.symlink_to(Path("..") / target)
+        check_writable(str(link))
+        write_whole(link, b"data")
+        assert link.is_symlink()
+        assert target.read_text() == "data"
+    assert {path.name for path in Path("far").iterdir()} == {"there.json", "new.json"}
+    Path("near/lost.json").symlink_to(tmp_path / "gone" / "lost.json")
+    with pytest.raises(SinkError, match=r"^near/lost\.json: the folder /.*/gone does not exist"):
+        check_writable("near/lost.json")
 
 
 def test_two_outputs_in_one_place_are_refused(
@@ -152,3 +202,20 @@ def test_what_breaks_off_leaves_the_file_before(tmp_path: Path) -> None:
         partial.write_text("half")
         raise KeyError
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "before"}
+
+
+def test_a_file_that_another_one_writes_is_not_touched(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with replacing(path) as partial, partial.open("w") as file:
+        file.write("first")
+        with pytest.raises(SinkError, match=r"a\.json: another run writes it"), replacing(path):
+            pytest.fail("there are two writers")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "first"}
+
+
+def test_a_part_that_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "a.json.part").write_text("half of a longer one")
+    with replacing(tmp_path / "a.json") as partial:
+        assert partial.read_text() == ""
+        partial.write_text("whole")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "whole"}

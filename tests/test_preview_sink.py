@@ -140,6 +140,21 @@ def test_it_is_complete_before_the_run_ends(tmp_path: Path, ending: str) -> None
     sink.close()
 
 
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_a_second_run_is_refused_and_takes_nothing_from_the_first(
+    tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"p.{ending}"
+    first, second = (PreviewSink(str(path), "frame", PreviewConfig()) for _ in range(2))
+    first.drain(filled(levels(5)))
+    with pytest.raises(SinkError, match=rf"p\.{ending}: another run writes it"):
+        run_sink(second, levels(2))
+    assert second.written == []
+    first.close()
+    assert len(read(path)[0]) == 5
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_styles_and_sizes_that_change(tmp_path: Path) -> None:
     mask = box_mask(SIZE, 8, 8, 32, 32)
     small = epoch((24, 32), index=1, reason="size")

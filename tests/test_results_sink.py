@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from streamer.errors import SinkError
 from streamer.mask import CroppedMask
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.results import assemble as join
+from streamer.results import write_results
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
@@ -43,11 +43,11 @@ def drain(
     path: Path,
     outputs: Iterable[Output],
     *,
-    assemble: bool = True,
+    lines_only: bool = False,
     segments: Segments | None = None,
 ) -> None:
     """Run the sink over some outputs, on this thread."""
-    run_sink(ResultsSink(str(path), assemble=assemble, segments=segments), outputs)
+    run_sink(ResultsSink(str(path), lines_only=lines_only, segments=segments), outputs)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -145,6 +145,27 @@ def test_a_new_size_is_a_new_video_and_a_new_epoch_is_not(tmp_path: Path) -> Non
     assert gap == {"type": "gap", "epoch": 1, "reason": "reconnect", "missing": None}
 
 
+def test_a_new_shape_of_pixels_is_a_new_video(tmp_path: Path) -> None:
+    oblong = replace(make_epoch(1, reason="size"), pixel_aspect=Fraction(4, 3))
+    frames = [result(0), FrameResult(make_frame(1, oblong), ())]
+    drain(tmp_path / "r.json", [INFO, *frames, FrameResult(make_frame(2, oblong), ())])
+    found = [(line["type"], line["video_id"]) for line in lines(tmp_path / "r.json")]
+    assert found == [("video", 1), ("frame", 1), ("video", 2), ("frame", 2), ("frame", 2)]
+
+
+def test_an_earlier_run_s_results_behind_a_link_are_removed_and_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    target = tmp_path / "there" / "r.json"
+    target.write_text("of an earlier run")
+    link = tmp_path / "r.json"
+    link.symlink_to(target)
+    sink = ResultsSink(str(link), lines_only=False)
+    assert not target.exists()
+    run_sink(sink, [INFO, END])
+    assert link.is_symlink()
+    assert json.loads(target.read_text()) == []
+
+
 @pytest.mark.parametrize(
     "end", [[END], [EndOfStream("failed", 1, 0)], [EndOfStream("stopped", 1, 0)], []]
 )
@@ -163,14 +184,14 @@ def test_a_run_without_frames_leaves_an_end_and_an_empty_list(tmp_path: Path) ->
 
 def test_live_sources_write_the_lines_only(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("of another run")
-    drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], assemble=False)
+    drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], lines_only=True)
     assert len(lines(tmp_path / "r.json")) == 3
     assert not (tmp_path / "r.json").exists()  # an old one would pass for this run's
 
 
 def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -> None:
     frames = [result(index, PERSON) for index in (0, 1, 2, 7)]
-    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segments=Segments(0.2))
+    drain(tmp_path / "r.json", [INFO, *frames, END], lines_only=True, segments=Segments(0.2))
     parts = [lines(tmp_path / name) for name in ("r.json", "r.1.json", "r.2.json")]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.1.jsonl", "r.2.jsonl", "r.jsonl"]
     kinds = [[line["type"] for line in part] for part in parts]
@@ -178,7 +199,7 @@ def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -
     assert [line["frame"] for part in parts for line in part if "frame" in line] == [0, 1, 2, 7]
     assert [part[0]["video_id"] for part in parts] == [1, 2, 3]
     for name in ("r", "r.1", "r.2"):  # each by itself is whole
-        join(str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}.json"))
+        write_results(str(tmp_path / f"{name}.jsonl"), str(tmp_path / f"{name}.json"))
         assert len(json.loads((tmp_path / f"{name}.json").read_text())) == 1
 
 
@@ -188,7 +209,7 @@ def test_segments_end_where_the_frame_size_changes(
 ) -> None:
     resized = FrameResult(make_frame(1, make_epoch(1, (24, 32), "size")), ())
     outputs = [INFO, result(0, PERSON), resized, END]
-    drain(tmp_path / "r.json", outputs, assemble=False, segments=segments)
+    drain(tmp_path / "r.json", outputs, lines_only=True, segments=segments)
     parts = sorted(tmp_path.iterdir(), key=lambda path: len(path.name), reverse=True)
     assert [path.name for path in parts] == ["r.1.jsonl", "r.jsonl"][-files:]
     assert [line["size"] for line in lines(parts[0]) if line["type"] == "video"][-1] == [24, 32]
@@ -196,7 +217,7 @@ def test_segments_end_where_the_frame_size_changes(
 
 def test_a_full_file_of_lines_goes_on_in_another(tmp_path: Path) -> None:
     frames = [result(index, PERSON) for index in range(8)]
-    drain(tmp_path / "r.json", [INFO, *frames, END], assemble=False, segments=Segments(None, 1e-3))
+    drain(tmp_path / "r.json", [INFO, *frames, END], lines_only=True, segments=Segments(None, 1e-3))
     parts = sorted(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     sizes = [part.stat().st_size for part in parts]
     assert len(parts) > 2
@@ -214,14 +235,14 @@ def test_lines_that_a_file_is_made_of_stay_together(tmp_path: Path) -> None:
 def test_results_of_an_earlier_run_do_not_pass_for_this_one(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("of an earlier run")
     (tmp_path / "r.jsonl").write_text("of an earlier run\n")
-    sink = ResultsSink(str(tmp_path / "r.json"), assemble=True)
+    sink = ResultsSink(str(tmp_path / "r.json"), lines_only=False)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("r.jsonl", "")]
     sink.close()
 
 
 def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    thread = SinkThread("results", partial(ResultsSink, str(path), assemble=True), capacity=1)
+    thread = SinkThread("results", partial(ResultsSink, str(path), lines_only=False), capacity=1)
     thread.start()
     # With room for one output, putting the n-th returns when the one before it was taken, so all
     # before that one are done.
@@ -243,10 +264,10 @@ def test_lines_lie_beside_the_results_file() -> None:
 
 def test_files_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match=r"gone/r\.json: the folder .*gone does not exist"):
-        ResultsSink(str(tmp_path / "gone" / "r.json"), assemble=True)
+        ResultsSink(str(tmp_path / "gone" / "r.json"), lines_only=False)
     (tmp_path / "r.jsonl").mkdir()
     with pytest.raises(SinkError, match=r"r\.jsonl: Is a directory"):
-        ResultsSink(str(tmp_path / "r.json"), assemble=True)
+        ResultsSink(str(tmp_path / "r.json"), lines_only=False)
 
 
 def test_a_frame_before_the_info_is_a_bug(tmp_path: Path) -> None:
@@ -273,7 +294,7 @@ class Announcing(RingBuffer):
         print("written", flush=True)
         sys.stdin.read()
 
-ResultsSink(sys.argv[1], assemble=True).drain(Announcing(1))
+ResultsSink(sys.argv[1], lines_only=False).drain(Announcing(1))
 """
 
 

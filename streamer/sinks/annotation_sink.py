@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -16,10 +17,10 @@ from streamer.sinks.images_sink import ImageFormat
 class AnnotationSink:
     """Writes ``{"videos": [{"id", "width", "height", "file_names", "length"}]}``.
 
-    File names are those of `ImagesSink`. A new frame size begins a new video entry, with the ids of
-    the results file (of a live source whose JSON lines are split, each part has entries of its own
-    besides). The file appears under its name once the run has ended, if all could be written; one
-    of an earlier run is removed at once.
+    File names are those of `ImagesSink`. A new frame size or pixel shape begins a new video entry,
+    with the ids of the results file (of a live source whose JSON lines are split, each part has
+    entries of its own besides). The file appears under its name once the run has ended, if all
+    could be written; one of an earlier run is removed at once.
 
     Args:
         path: The JSON file.
@@ -36,7 +37,7 @@ class AnnotationSink:
         check_writable(path)
         self._path = Path(path)
         self._image_format = image_format
-        self._size: tuple[int, int] | None = None
+        self._shape: tuple[object, ...] = ()  # of the frames of the newest video entry
         self._videos = 0
         self._length = 0
         self._is_torn = False
@@ -44,7 +45,7 @@ class AnnotationSink:
         with ExitStack() as opened:
             # Written as the frames come, so that memory does not grow with the video.
             partial = opened.enter_context(replacing(self._path))
-            self._path.unlink(missing_ok=True)
+            Path(os.path.realpath(path)).unlink(missing_ok=True)
             self._file = opened.enter_context(partial.open("w", encoding="ascii"))
             self._file.write('{"videos": [')
             self._opened = opened.pop_all()
@@ -80,22 +81,23 @@ class AnnotationSink:
         self.written.append(self._path)
 
     def _add(self, result: FrameResult) -> None:
-        size = result.frame.epoch.size
-        if size != self._size:
+        epoch = result.frame.epoch
+        shape = (epoch.size, epoch.pixel_aspect)
+        if shape != self._shape:
             self._end_video()
-            self._begin_video(size)
+            self._shape = shape
+            self._begin_video(epoch.size)
         separator = ", " if self._length else ""
         self._file.write(f'{separator}"{result.frame.index}.{self._image_format}"')
         self._length += 1
 
     def _begin_video(self, size: tuple[int, int]) -> None:
-        self._size = size
         self._videos += 1
         entry = json.dumps({"id": self._videos, "width": size[1], "height": size[0]})
         separator = ",\n" if self._videos > 1 else ""
         self._file.write(f'{separator}{entry[:-1]}, "file_names": [')
 
     def _end_video(self) -> None:
-        if self._size is not None:
+        if self._videos:
             self._file.write(f'], "length": {self._length}}}')
         self._length = 0

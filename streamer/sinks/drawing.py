@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.mask import CroppedMask
+from streamer.mask import Mask
 from streamer.output import FrameResult, Instance
 from streamer.sinks.output_spec import PictureStyle
 
@@ -123,18 +123,18 @@ def draw_overlay(image: Image, instances: Sequence[Instance], shown_at: float = 
     return canvas
 
 
-def _under(canvas: Image, segment: CroppedMask) -> Image:
+def _under(canvas: Image, segment: Mask) -> Image:
     """The part of the canvas that a mask's crop covers, as a view."""
     left, top, width, height = segment.bbox_xywh
     return canvas[top : top + height, left : left + width]
 
 
-def _as_uint8(segment: CroppedMask) -> Image:
+def _as_uint8(segment: Mask) -> Image:
     """The crop as OpenCV wants masks: uint8 [h, w], rows contiguous."""
     return np.ascontiguousarray(segment.crop).view(np.uint8)
 
 
-def _tint(canvas: Image, segment: CroppedMask, color: Rgb) -> None:
+def _tint(canvas: Image, segment: Mask, color: Rgb) -> None:
     """Blend a colour into the mask's pixels."""
     # One table per channel is five times faster than arithmetic on the pixels.
     levels = np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY

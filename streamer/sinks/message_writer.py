@@ -40,14 +40,14 @@ class MessageWriter:
 
     Args:
         stream: The stream's name.
-        run: UUID of the run.
+        run_id: UUID of the run.
         encoding: How masks travel.
         with_jpeg: Whether the image travels beside its masks.
     """
 
-    def __init__(self, stream: str, run: str, encoding: Encoding, *, with_jpeg: bool) -> None:
+    def __init__(self, stream: str, run_id: str, encoding: Encoding, *, with_jpeg: bool) -> None:
         self._stream = stream
-        self._run = run
+        self._run_id = run_id
         self._encoding = encoding
         self._with_jpeg = with_jpeg
         self._info: StreamInfo | None = None
@@ -146,4 +146,4 @@ class MessageWriter:
     def _next(self) -> _Envelope:
         seq = self._seq
         self._seq += 1
-        return _Envelope(run=self._run, stream=self._stream, epoch=self._epoch, seq=seq)
+        return _Envelope(run=self._run_id, stream=self._stream, epoch=self._epoch, seq=seq)

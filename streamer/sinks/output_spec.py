@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -32,17 +33,20 @@ class OutputSpec:
     Attributes:
         path: The file, or the folder of images.
         kind: What is written there.
-        style: How frames are shown; None leaves it to the kind's own option, which
-            `StreamConfig.outputs` fills in.
+        style: How frames are shown.
     """
 
     path: str
     kind: OutputKind
-    style: ImageStyle | None
+    style: ImageStyle
 
     @classmethod
-    def parse(cls, text: str) -> OutputSpec:
+    def parse(cls, text: str, defaults: Mapping[OutputKind, ImageStyle]) -> OutputSpec:
         """Read ``[STYLE=]PATH``; looks at the file system for folders, opens nothing.
+
+        Args:
+            text: As the user gave it.
+            defaults: The style of each kind where none is given.
 
         Raises:
             ConfigError: The style is unknown or does not fit, or the path names no kind of output.
@@ -62,7 +66,12 @@ class OutputSpec:
                 f"output is {text!r}; allowed styles here: {', '.join(known)} "
                 "(a path that holds = begins with ./)"
             )
-        return cls(path, kind, cast(ImageStyle, style))
+        return cls(path, kind, cast("ImageStyle | None", style) or defaults[kind])
+
+    @property
+    def picture_style(self) -> PictureStyle:
+        """The style of a video or a preview."""
+        return cast(PictureStyle, self.style)
 
 
 def _is_dir(path: str) -> bool:

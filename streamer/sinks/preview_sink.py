@@ -39,7 +39,8 @@ class PreviewSink:
     """The beginning of the results as an animation that repeats for ever.
 
     Frames of another shape than the first have black beside them. A GIF has one palette for all its
-    frames: they are kept, scaled, until it is complete. A run without frames writes none.
+    frames: they are kept, scaled, until it is complete. libwebp shows the last picture of a WebP
+    for the mean time of the others. A run without frames writes none.
 
     Args:
         path: The file, ``.gif`` or ``.webp``; it appears, or is replaced, once it is complete.

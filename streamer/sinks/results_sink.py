@@ -12,7 +12,7 @@ from streamer.mask import rle_as_json
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.output_path import check_writable, open_alone, segment_path, writing
 from streamer.result_lines import SCHEMA, VERSION
-from streamer.results import assemble
+from streamer.results import write_results
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.segments import Segments
 
@@ -42,7 +42,7 @@ class ResultsSink:
     Args:
         path: The YouTube-VIS results file. One left by an earlier run is removed at once, so that
             it cannot be taken for this run's.
-        assemble: Whether to assemble it at the end, or to leave it at the JSON lines.
+        lines_only: Whether to leave it at the JSON lines, and assemble nothing from them.
         first_video_id: Of the first video entry.
         segments: The run's: where they are limited, the lines go on in other files with the
             numbers of the segments, ``.1.jsonl``, ``.2.jsonl``, …, each of which begins with a
@@ -59,25 +59,25 @@ class ResultsSink:
         self,
         path: str,
         *,
-        assemble: bool,
+        lines_only: bool,
         first_video_id: int = 1,
         segments: Segments | None = None,
     ) -> None:
         check_writable(path)
         self._path = path
-        self._assemble = assemble
-        is_split = segments is not None and segments.is_limited and not assemble
+        self._lines_only = lines_only
+        is_split = segments is not None and segments.is_limited and lines_only
         self._segments = segments if is_split else None
         self._number = 0 if self._segments is None else self._segments.first
         self._info: StreamInfo | None = None
-        self._size: tuple[int, int] | None = None
+        self._shape: tuple[object, ...] = ()  # of the frames of the newest video entry
         self._video_id = first_video_id - 1
         self.written: list[Path] = []
         self._lines = self._open()
         try:
             if not self._number:
                 with writing(path):
-                    Path(path).unlink(missing_ok=True)
+                    Path(os.path.realpath(path)).unlink(missing_ok=True)
         except SinkError:
             self._lines.close()
             raise
@@ -110,7 +110,7 @@ class ResultsSink:
                     )
 
     def close(self) -> None:
-        """Close the JSON lines, and assemble the results file from them, if asked.
+        """Close the JSON lines, and assemble the results file from them, if there is to be one.
 
         Raises:
             SinkError: Something cannot be written; the lines before it stay.
@@ -118,8 +118,8 @@ class ResultsSink:
         try:
             with writing(self._lines_path):
                 self._lines.flush()
-            if self._assemble:  # before the lines are another run's to write
-                assemble(str(self._lines_path), self._path)
+            if not self._lines_only:  # before the lines are another run's to write
+                write_results(str(self._lines_path), self._path)
                 self.written.append(Path(self._path))
         finally:
             self._close()
@@ -141,14 +141,16 @@ class ResultsSink:
         self._close()
         self._number = number
         self._lines = self._open()
-        self._size = None  # for a new video entry
+        self._shape = ()  # for a new video entry
 
     def _write_frame(self, result: FrameResult) -> None:
         frame = result.frame
         number = self._number if self._segments is None else self._segments.number(frame)
         if number != self._number:
             self._go_on(number)
-        if frame.epoch.size != self._size:
+        shape = (frame.epoch.size, frame.epoch.pixel_aspect)
+        if shape != self._shape:
+            self._shape = shape
             self._begin_video(frame.epoch.size)
         self._write(
             type="frame",
@@ -170,7 +172,6 @@ class ResultsSink:
     def _begin_video(self, size: tuple[int, int]) -> None:
         if self._info is None:
             raise ValueError("the stream's info comes before its first frame")
-        self._size = size
         self._video_id += 1
         self._write(
             type="video",

@@ -39,7 +39,7 @@ class ZmqSink:
     Args:
         endpoint: Where to bind, such as ``tcp://127.0.0.1:5555``.
         stream: The stream's name.
-        run: UUID of the run.
+        run_id: UUID of the run.
         config: The publisher's settings.
 
     Attributes:
@@ -51,13 +51,13 @@ class ZmqSink:
         SinkError: The endpoint cannot be bound.
     """
 
-    def __init__(self, endpoint: str, stream: str, run: str, config: ZmqConfig) -> None:
+    def __init__(self, endpoint: str, stream: str, run_id: str, config: ZmqConfig) -> None:
         if config.encoding == "labelmap_zstd":
             zstandard()  # says now, and not at the first frame, that the package is missing
         self._config = config
         self._topic = topic(stream)
         self._writer = MessageWriter(
-            stream, run, config.encoding, with_jpeg=config.frames == "jpeg"
+            stream, run_id, config.encoding, with_jpeg=config.frames == "jpeg"
         )
         self._unsent: deque[list[bytes]] = deque()
         self._backlog: deque[Output] = deque()
