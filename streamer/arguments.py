@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from jsonargparse import (
 from streamer import __version__
 from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
 from streamer.config import StreamConfig
-from streamer.config_file import has_options, naming
+from streamer.config_file import check_config_file, errors_naming, errors_traced, is_blank
 from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -101,8 +100,9 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
             SourceError: There is no such file, or it cannot be read.
         """
         path = find_config(values)
-        if has_options(path, SCRIPT_NAMES):
-            with naming(path), one_line_errors(parser):
+        check_config_file(path, SCRIPT_NAMES)
+        if not is_blank(path):
+            with errors_naming(path), one_line_errors(parser):
                 parser.parse_path(str(path))  # alone: of values that are merged no file is known
                 super().__call__(parser, cfg, str(path), option_string)
 
@@ -184,7 +184,7 @@ def _adapt(parser: ArgumentParser) -> None:
             parser._option_string_actions[ALIASES[action.dest]] = action
 
 
-def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
+def parse(arguments: Sequence[str]) -> StreamConfig:
     """The configuration that a command line asks for.
 
     Raises:
@@ -193,7 +193,7 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
     """
     parser, source = build_parser()
     with one_line_errors(parser):
-        arguments = spell_booleans(sys.argv[1:] if arguments is None else arguments)
+        arguments = spell_booleans(arguments)
         values = parser.parse_args(arguments)
         has_clip = any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments)
         # A config file's is replaced, by either name: the command line wins.
@@ -202,7 +202,9 @@ def parse(arguments: Sequence[str] | None = None) -> StreamConfig:
             values.mp4_clip_path = values.mp4_clip_path if has_clip else None
         elif has_clip:
             values.input = None
-        return _build(parser, values)
+        files = values.config or ()
+        with errors_traced(files, lambda file: _build(parser, parser.parse_path(file))):
+            return _build(parser, values)
 
 
 def configure(options: Mapping[str, Any]) -> StreamConfig:

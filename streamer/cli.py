@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # Imported late: a signal may come in the half second that it takes.
             with whole_installation():
                 from streamer.arguments import parse  # noqa: PLC0415
-            config = parse(arguments)
+            config = parse(given)
             is_json = config.log == "json"
             if is_json:
                 console.setFormatter(JsonFormatter())

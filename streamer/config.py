@@ -5,16 +5,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from streamer.errors import ConfigError
 from streamer.metrics_config import MetricsConfig
-from streamer.option_check import Auto, check, check_not_negative, check_positive
+from streamer.option_check import Auto, check, check_at_least, check_not_negative, check_positive
 from streamer.sink_config import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
-from streamer.sinks.output_spec import OutputKind, OutputSpec
+from streamer.sinks.output_spec import ImageStyle, OutputKind, OutputSpec
 from streamer.source_config import SourceConfig
 from streamer.window_config import StitchConfig, WindowConfig
 from streamer.wire.stream_name import check_stream_name
@@ -163,7 +163,7 @@ class StreamConfig:
             self.threshold,
             "auto, or from 0 to 1",
         )
-        check(self.slots is None or self.slots >= 1, "slots", self.slots, "at least 1")
+        check_at_least("slots", self.slots, 1)
         short_side, threads = self.short_side, self.threads
         fits = short_side is None or MIN_SHORT_SIDE <= short_side <= MAX_SHORT_SIDE
         check(fits, "short_side", short_side, f"from {MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}")
@@ -173,23 +173,26 @@ class StreamConfig:
         check_not_negative("start", self.start)
         if self.duration is not None:
             check_positive("duration", self.duration)
-        check(self.max_frames is None or self.max_frames >= 1, "max_frames", self.max_frames, "≥ 1")
+        check_at_least("max_frames", self.max_frames, 1)
         self.region()
         check(self.category_names() != [], "categories", self.categories, "at least one name")
 
     @cached_property
     def _specs(self) -> list[OutputSpec]:
-        return [OutputSpec.parse(text) for text in self.output]
+        defaults: dict[OutputKind, ImageStyle] = {
+            "video": self.mp4.style,
+            "preview": self.mp4.style,
+            "images": self.images.style,
+        }
+        return [OutputSpec.parse(text, defaults) for text in self.output]
 
     def outputs(self, kind: OutputKind) -> list[OutputSpec]:
-        """Those of `output` that are of one kind, each with its style.
+        """Those of `output` that are of one kind.
 
         Raises:
             ConfigError: One of `output` names no kind, or an unknown style.
         """
-        default = self.images.style if kind == "images" else self.mp4.style
-        specs = [spec for spec in self._specs if spec.kind == kind]
-        return [replace(spec, style=spec.style or default) for spec in specs]
+        return [spec for spec in self._specs if spec.kind == kind]
 
     def input_or_shipped(self) -> str:
         """What is to be read: the shipped clip where nothing is named."""

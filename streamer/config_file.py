@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -20,10 +20,8 @@ HUGE = re.compile(r"[\d_]{300}")
 """A number that float cannot hold; no part of a path is as long."""
 
 
-def has_options(path: Path, renamed: Mapping[str, str] | None = None) -> bool:
-    """Whether a config file sets any option.
-
-    Invalid YAML counts as yes, so that the parser reports it.
+def check_config_file(path: Path, renamed: Mapping[str, str] | None = None) -> None:
+    """Refuse a config file that the parser would misread; invalid YAML is left for it to report.
 
     Args:
         path: The file.
@@ -36,19 +34,26 @@ def has_options(path: Path, renamed: Mapping[str, str] | None = None) -> bool:
         SourceError: It cannot be read.
     """
     try:
-        with naming(path):
-            return _holds_anything(path.read_text(encoding="utf-8"), renamed)
+        with errors_naming(path), suppress(yaml.YAMLError):
+            _check_document(path.read_text(encoding="utf-8"), renamed)
     except OSError as error:
         raise SourceError(f"config {path}: cannot be read as text: {error}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"config {path}: line {line} is no text in UTF-8: {error}") from error
+
+
+def is_blank(path: Path) -> bool:
+    """Whether a config file, once checked, sets no option at all; invalid YAML counts as some."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        return True
+        return False
+    return root is None or root.tag == "tag:yaml.org,2002:null"
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def errors_naming(path: Path) -> Iterator[None]:
     """Let a ConfigError begin with the config file that it comes from."""
     try:
         yield
@@ -56,8 +61,22 @@ def naming(path: Path) -> Iterator[None]:
         raise ConfigError(f"config {path}: {error}") from error
 
 
-def _holds_anything(text: str, renamed: Mapping[str, str] | None) -> bool:
-    """Whether a YAML document holds a value at all; raises `yaml.YAMLError` where it is none."""
+@contextmanager
+def errors_traced(paths: Iterable[Path], take: Callable[[Path], object]) -> Iterator[None]:
+    """Let a ConfigError begin with the config file that gives the same one when taken alone."""
+    try:
+        yield
+    except ConfigError as error:
+        for path in paths:
+            try:
+                take(path)
+            except ConfigError as alone:
+                if str(alone) == str(error):
+                    raise ConfigError(f"config {path}: {error}") from error
+        raise
+
+
+def _check_document(text: str, renamed: Mapping[str, str] | None) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         place = f"line {getattr(event.start_mark, 'line', 0) + 1}"
@@ -67,13 +86,11 @@ def _holds_anything(text: str, renamed: Mapping[str, str] | None) -> bool:
         check(not isinstance(event, yaml.AliasEvent), place, "an alias", "the value itself")
         tag = getattr(event, "tag", None)
         check(tag is None, place, tag, "values without tags")
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    for name, scalar in _scalars(root, ""):
+    for name, scalar in _scalars(yaml.compose(text, Loader=yaml.SafeLoader), ""):
         check(name != "config", name, scalar.value[:40], "no config within a config")
         instead = (renamed or {}).get(name)
         check(instead is None, name, scalar.value[:40], f"{instead} in a config")
         check(_is_sound(scalar), name, scalar.value[:40], "a number, or text in quotes")
-    return root is not None and root.tag != "tag:yaml.org,2002:null"
 
 
 def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.ScalarNode]]:

@@ -80,7 +80,8 @@ class Frame:
         pts: Presentation timestamp as the container has it, in units of `time_base`, or None.
         time_base: Seconds per tick of `pts`.
         time_s: Presentation time in seconds since the run's first frame; strictly increasing.
-        pixels: uint8 [H, W, 3], RGB, upright, at the source's own size; or where that is held.
+        pixels: uint8 [H, W, 3], RGB, upright, at the source's own size; or a handle of an image
+            that still lies on the device.
         inputs: uint8 [h, w, 3], RGB, the region scaled to the network's input size; a tensor where
             it was decoded on the network's device, and lies there.
         decoded_ns: `time.monotonic_ns` when it left the decoder, for latencies.

@@ -37,11 +37,11 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
     if not name or Path(name).name != name:
         raise ConfigError(f"the name is {name!r}; allowed: a file's name, without a folder")
     paths = folder / f"{name}.key", folder / f"{name}.key_secret"
-    for path in paths:
-        if path.exists():
-            raise ConfigError(f"{path} exists; whoever has its key could not connect any more")
     umask = os.umask(0o077)
     try:
+        for path in paths:
+            if path.exists():
+                raise ConfigError(f"{path} exists; whoever has its key could not connect any more")
         folder.mkdir(parents=True, exist_ok=True)
         create_certificates(folder, name)
     except OSError as error:

@@ -1,7 +1,8 @@
-"""The mask of one object in one frame, held as its crop or as run lengths."""
+"""The mask of one object in one frame; `streamer.run_mask` has one that is held otherwise."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypedDict, cast
 
@@ -31,10 +32,77 @@ def rle_as_json(rle: Rle) -> dict[str, Any]:
     return {"size": rle["size"], "counts": rle["counts"].decode("ascii")}
 
 
-class CroppedMask:
-    """A boolean mask of a whole frame, held as its tight crop; never empty.
+class Mask(ABC):
+    """A boolean mask of a whole frame, as its tight crop; never empty.
 
-    `streamer.run_mask` has one that is held otherwise.
+    Args:
+        size: (height, width) of the frame.
+        top: First row of the crop in the frame.
+        left: First column of the crop in the frame.
+        crop_size: (height, width) of the crop.
+    """
+
+    __slots__ = ("_crop_size", "_rle", "left", "size", "top")
+
+    def __init__(
+        self, size: tuple[int, int], top: int, left: int, crop_size: tuple[int, int]
+    ) -> None:
+        self.size = size
+        self.top = top
+        self.left = left
+        self._crop_size = crop_size
+        self._rle: Rle | None = None
+
+    @property
+    @abstractmethod
+    def crop(self) -> NDArray[np.bool_]:
+        """The crop, bool [h, w], with at least one pixel set in each border row and column."""
+
+    @property
+    @abstractmethod
+    def area(self) -> int:
+        """Pixels set."""
+
+    @abstractmethod
+    def _encode(self) -> Rle:
+        """The mask as RLE."""
+
+    @property
+    def bbox_xywh(self) -> tuple[int, int, int, int]:
+        """Tight box in pixels: left, top, width, height."""
+        height, width = self._crop_size
+        return self.left, self.top, width, height
+
+    def array(self) -> NDArray[np.bool_]:
+        """The mask as bool [H, W]."""
+        mask = np.zeros(self.size, dtype=np.bool_, order="F")
+        height, width = self._crop_size
+        mask[self.top : self.top + height, self.left : self.left + width] = self.crop
+        return mask
+
+    def rle(self) -> Rle:
+        """The mask as pycocotools' RLE of the whole frame; computed once."""
+        if self._rle is None:
+            self._rle = self._encode()
+        return self._rle
+
+    def shifted(self, rows: int, columns: int) -> CroppedMask | None:
+        """The mask moved by whole pixels and cut at the frame's border, or None if it left."""
+        top, left = self.top + rows, self.left + columns
+        height, width = self._crop_size
+        crop = self.crop[
+            max(0, -top) : max(0, min(height, self.size[0] - top)),
+            max(0, -left) : max(0, min(width, self.size[1] - left)),
+        ]
+        return CroppedMask.tighten(self.size, max(0, top), max(0, left), crop)
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"{name}(size={self.size}, bbox_xywh={self.bbox_xywh}, area={self.area})"
+
+
+class CroppedMask(Mask):
+    """A mask that is held as its crop.
 
     Args:
         size: (height, width) of the frame.
@@ -43,19 +111,12 @@ class CroppedMask:
         crop: bool [h, w], with at least one pixel set in each border row and column.
     """
 
-    __slots__ = ("_crop", "_rle", "left", "size", "top")
+    __slots__ = ("crop",)
+    crop: NDArray[np.bool_]
 
     def __init__(self, size: tuple[int, int], top: int, left: int, crop: NDArray[np.bool_]) -> None:
-        self.size = size
-        self.top = top
-        self.left = left
-        self._crop = crop
-        self._rle: Rle | None = None
-
-    @property
-    def crop(self) -> NDArray[np.bool_]:
-        """The crop, bool [h, w], with at least one pixel set in each border row and column."""
-        return self._crop
+        super().__init__(size, top, left, (crop.shape[0], crop.shape[1]))
+        self.crop = crop
 
     @staticmethod
     def tighten(
@@ -75,18 +136,10 @@ class CroppedMask:
         """The crop of a bool [H, W] mask, or None if it is empty."""
         return CroppedMask.tighten((mask.shape[0], mask.shape[1]), 0, 0, mask)
 
-    def array(self) -> NDArray[np.bool_]:
-        """The mask as bool [H, W]."""
-        mask = np.zeros(self.size, dtype=np.bool_, order="F")
-        height, width = self.crop.shape
-        mask[self.top : self.top + height, self.left : self.left + width] = self.crop
-        return mask
-
-    def rle(self) -> Rle:
-        """The mask as pycocotools' RLE of the whole frame; computed once."""
-        if self._rle is None:
-            self._rle = self._encode()
-        return self._rle
+    @property
+    def area(self) -> int:
+        """Pixels set."""
+        return int(np.count_nonzero(self.crop))
 
     def _encode(self) -> Rle:
         # Runs go down columns. Those of other columns are empty, and need not be looked at.
@@ -97,31 +150,8 @@ class CroppedMask:
         changes = np.flatnonzero(np.diff(lines.ravel(), prepend=False, append=False))
         return rle_of_borders(self.size, changes + self.left * height)
 
-    def shifted(self, rows: int, columns: int) -> CroppedMask | None:
-        """The mask moved by whole pixels and cut at the frame's border, or None if it left."""
-        top, left = self.top + rows, self.left + columns
-        height, width = self.crop.shape
-        crop = self.crop[
-            max(0, -top) : max(0, min(height, self.size[0] - top)),
-            max(0, -left) : max(0, min(width, self.size[1] - left)),
-        ]
-        return self.tighten(self.size, max(0, top), max(0, left), crop)
 
-    @property
-    def bbox_xywh(self) -> tuple[int, int, int, int]:
-        """Tight box in pixels: left, top, width, height."""
-        return self.left, self.top, self.crop.shape[1], self.crop.shape[0]
-
-    @property
-    def area(self) -> int:
-        """Pixels set."""
-        return int(np.count_nonzero(self.crop))
-
-    def __repr__(self) -> str:
-        return f"CroppedMask(size={self.size}, bbox_xywh={self.bbox_xywh}, area={self.area})"
-
-
-def label_map(size: tuple[int, int], segments: Iterable[CroppedMask]) -> NDArray[np.uint16]:
+def label_map(size: tuple[int, int], segments: Iterable[Mask]) -> NDArray[np.uint16]:
     """uint16 [H, W]: 0, or 1 + the position in `segments`; later ones lie on top."""
     labels = np.zeros(size, dtype=np.uint16)
     for position, segment in enumerate(segments):

@@ -73,6 +73,8 @@ class Metrics:
         self._server, self._thread = server, thread
         handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
         server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
+        # Of itself it prints a traceback for each connection that is reset or silent.
+        server.handle_error = _note_broken  # type: ignore[method-assign]
         self.address = (config.host, server.server_port)
         host = f"[{config.host}]" if ":" in config.host else config.host
         log.info("metrics on http://%s:%d/metrics", host, server.server_port)
@@ -102,6 +104,10 @@ class Metrics:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _note_broken(request: object, client_address: object) -> None:
+    log.debug("the connection of %s broke off", client_address, exc_info=True)
 
 
 class _Beginning(Collector):
@@ -165,7 +171,7 @@ class _RunCollector(Collector):
         depths = GaugeMetricFamily(
             "vistr_queue_depth", "Frames or results that wait.", labels=(*LABELS, "queue")
         )
-        depths.add_metric([self._stream, "decoder"], counts.waiting)
+        depths.add_metric([self._stream, "decoder"], self._pipeline.waiting)
         for sink in self._sinks:
             depths.add_metric([self._stream, _label(sink.name)], sink.waiting)
         yield depths

@@ -20,6 +20,14 @@ def check(holds: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")
 
 
+def check_at_least(
+    name: str, value: int | Auto | None, least: int, *, or_auto: bool = False
+) -> None:
+    """Raise a `ConfigError` for a count under `least`; None and auto leave the value open."""
+    holds = value is None or value == "auto" or value >= least
+    check(holds, name, value, f"auto, or at least {least}" if or_auto else f"at least {least}")
+
+
 def check_positive(name: str, value: float) -> None:
     """Raise a `ConfigError` unless `value` is a positive number of seconds."""
     check(0 < value <= LONGEST_S, name, value, "more than 0, and up to 1e6")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.frame import Epoch, Frame
-from streamer.mask import CroppedMask, label_map
+from streamer.mask import Mask, label_map
 
 EndReason = Literal["end", "stopped", "failed"]
 
@@ -30,7 +30,7 @@ class Instance:
     category_id: int
     category: str
     score: float
-    segment: CroppedMask
+    segment: Mask
 
     def mask(self) -> NDArray[np.bool_]:
         """The mask as bool [H, W]."""

@@ -43,9 +43,9 @@ class Pipeline:
     """
 
     def __init__(self, decoder: DecoderThread, stages: Stages) -> None:
-        self.stopped = False
         self._decoder = decoder
         self._stages = stages
+        self._stopped = False
         self._stats = RunStats()
         self._preparing_s = 0.0  # of the next window's time, already spent
         self._closed = False
@@ -74,9 +74,14 @@ class Pipeline:
 
     def stop(self) -> None:
         """End early, from any thread: the window being computed is finished, no other begins."""
-        self.stopped = True
+        self._stopped = True
         self._decoder.frames.close()
         self._decoder.frames.discard()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
 
     def close(self) -> None:
         """Stop the decoder and release the network's features; idempotent.
@@ -106,21 +111,28 @@ class Pipeline:
 
     def counts(self) -> Counts:
         """What was counted so far; from any thread, and each by itself."""
-        decoder, buffer = self._decoder, self._decoder.frames
-        waiting = len(buffer)
+        decoder = self._decoder
         return Counts(
             decoded=decoder.decoded,
-            waiting=waiting,
-            is_source_idle=buffer.closed
-            or (buffer.overflow == "block" and waiting >= buffer.capacity),
-            dropped=buffer.dropped + decoder.refused + self._discarded,
+            dropped=decoder.frames.dropped + decoder.refused + self._discarded,
             frames=self._stats.frames,
             corrupt=decoder.source.corrupt,
             reconnects=decoder.source.reconnects,
             windows=self._stats.windows,
             windows_s=self._stats.windows_s,
-            tracks=self._stages.stitcher.tracks,
+            tracks=self._stages.stitcher.births,
         )
+
+    @property
+    def waiting(self) -> int:
+        """Decoded frames that no window has taken yet; from any thread."""
+        return len(self._decoder.frames)
+
+    @property
+    def is_source_idle(self) -> bool:
+        """Whether the source has nothing to do: there is no room, or it is at its end."""
+        buffer = self._decoder.frames
+        return buffer.closed or (buffer.overflow == "block" and len(buffer) >= buffer.capacity)
 
     def _follow(self) -> Generator[FrameResult | Gap]:
         epoch: Epoch | None = None
@@ -158,7 +170,7 @@ class Pipeline:
     def _end_epoch(self) -> Generator[FrameResult]:
         """Give out what waits; frames that no window holds yet get one, unless stopped."""
         window = self._stages.scheduler.finish()
-        if self.stopped:
+        if self._stopped:
             self._discarded += self._stages.merger.discard()
         elif window is not None:
             yield from self._process(window)

@@ -27,7 +27,7 @@ from streamer.standard_output import say
 _log = logging.getLogger(__name__)
 
 
-def assemble(lines_path: str, results_path: str, *, best: int | None = None) -> int:
+def write_results(lines_path: str, results_path: str, *, best: int | None = None) -> int:
     """Write the YouTube-VIS results of a run: one entry per track and video entry.
 
     An entry holds ``video_id``, ``track_id``, ``score`` (the mean over the track's frames),
@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lines", help="JSON lines that a run wrote, such as r.jsonl")
     parser.add_argument("results", help="results file to write, such as r.json")
     asked = parser.parse_args(arguments)
-    entries = assemble(asked.lines, asked.results)
+    entries = write_results(asked.lines, asked.results)
     say(f"{asked.results}: {entries} tracks")
     return 0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.mask import CroppedMask, Rle, rle_of_borders
+from streamer.mask import Mask, Rle, rle_of_borders
 
 
-class RunMask(CroppedMask):
+class RunMask(Mask):
     """A mask whose crop is drawn when somebody asks for it: run lengths alone do without.
 
     Args:
@@ -17,7 +17,7 @@ class RunMask(CroppedMask):
             pixels of the frame, which are counted down its columns.
     """
 
-    __slots__ = ("_borders", "_drawn", "_shape")
+    __slots__ = ("_borders", "_drawn")
 
     def __init__(self, size: tuple[int, int], borders: NDArray[np.int64]) -> None:
         (first, first_row), (last, last_row) = (
@@ -28,19 +28,15 @@ class RunMask(CroppedMask):
             top, bottom = int(first_row.min()), int(last_row.max())
         else:  # one goes on in the next column: from the last row to the first
             top, bottom = 0, size[0] - 1
-        self.size = size
-        self.top = top
-        self.left = left
-        self._rle = None
-        self._drawn: NDArray[np.bool_] | None = None
+        super().__init__(size, top, left, (bottom - top + 1, right - left + 1))
         self._borders = borders
-        self._shape = bottom - top + 1, right - left + 1
+        self._drawn: NDArray[np.bool_] | None = None
 
     @property
     def crop(self) -> NDArray[np.bool_]:
-        """As `CroppedMask`'s; drawn once, unless two threads ask at the same time."""
+        """As `Mask`'s; drawn once, unless two threads ask at the same time."""
         if self._drawn is None:
-            height, (rows, columns) = self.size[0], self._shape
+            height, (rows, columns) = self.size[0], self._crop_size
             changes = np.zeros(columns * height + 1, np.uint8)
             changes[self._borders - self.left * height] = 1
             # Odd between the borders of a run; what overflows stays odd or even.
@@ -48,11 +44,6 @@ class RunMask(CroppedMask):
             lines = inside.view(np.bool_).reshape(columns, height)
             self._drawn = np.ascontiguousarray(lines[:, self.top : self.top + rows].T)
         return self._drawn
-
-    @property
-    def bbox_xywh(self) -> tuple[int, int, int, int]:
-        """Tight box in pixels: left, top, width, height."""
-        return self.left, self.top, self._shape[1], self._shape[0]
 
     @property
     def area(self) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from av.container import InputContainer
 
@@ -14,7 +13,6 @@ from streamer.output_path import check_unwritten, next_segment, segment_path
 from streamer.sinks.annotation_sink import AnnotationSink
 from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
-from streamer.sinks.output_spec import ImageStyle, PictureStyle
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.segments import Segments
@@ -24,13 +22,13 @@ from streamer.sources.container_opening import open_container
 from streamer.sources.source_spec import SourceSpec
 
 
-def publishers(config: StreamConfig, run: str) -> list[SinkThread]:
+def publishers(config: StreamConfig, run_id: str) -> list[SinkThread]:
     """The ZeroMQ sinks asked for, not started; each has a name of its own."""
     sinks = []
     for number, endpoint in enumerate(config.publish, 1):
         # Only those on ports of the system's choice can be equal.
         again = f" ({number})" if config.publish.index(endpoint) + 1 < number else ""
-        opener = partial(ZmqSink, endpoint, config.stream, run, config.zmq)
+        opener = partial(ZmqSink, endpoint, config.stream, run_id, config.zmq)
         sinks.append(SinkThread(f"zmq {endpoint}{again}", opener))
     return sinks
 
@@ -42,33 +40,29 @@ def file_sinks(config: StreamConfig, *, endless: bool) -> list[SinkThread]:
         config: What the user asked for.
         endless: Whether the source is (`Assembly`): results then stay JSON lines.
     """
+    return [SinkThread(name, open_sink) for name, open_sink in _file_sinks(config, endless=endless)]
+
+
+def _file_sinks(config: StreamConfig, *, endless: bool) -> Iterator[tuple[str, Callable[[], Sink]]]:
+    """The name of each, and what opens it."""
     open_sound = _sound_source(config, endless=endless)
     segments = _segments(config, endless=endless)
-    sinks: list[tuple[str, Callable[[], Sink]]] = []
     for spec in config.outputs("video"):
-        style = cast(PictureStyle, spec.style)
-        open_sink: Callable[[], Sink] = partial(
-            Mp4Sink, spec.path, style, config.mp4, open_sound, segments
-        )
-        sinks.append((f"mp4 {spec.path}", open_sink))
+        path, style = spec.path, spec.picture_style
+        yield f"mp4 {path}", partial(Mp4Sink, path, style, config.mp4, open_sound, segments)
     for spec in config.outputs("preview"):
-        style = cast(PictureStyle, spec.style)
-        sinks.append(
-            (f"preview {spec.path}", partial(PreviewSink, spec.path, style, config.preview))
-        )
+        path, style = spec.path, spec.picture_style
+        yield f"preview {path}", partial(PreviewSink, path, style, config.preview)
     cleaned = {Path(folder) for folder in config.cleaned_folders}
     for spec in config.outputs("images"):
-        clean = Path(spec.path) in cleaned
-        image_style = cast(ImageStyle, spec.style)
-        open_sink = partial(ImagesSink, spec.path, image_style, config.images, clean=clean)
-        sinks.append((f"images {spec.path}", open_sink))
+        path, clean = spec.path, Path(spec.path) in cleaned
+        yield f"images {path}", partial(ImagesSink, path, spec.style, config.images, clean=clean)
     for path in config.results:
-        open_sink = partial(ResultsSink, path, assemble=not endless, segments=segments)
-        sinks.append((f"results {path}", open_sink))
+        opener = partial(ResultsSink, path, lines_only=endless, segments=segments)
+        yield f"results {path}", opener
     if config.annotations is not None:
         path, ending = config.annotations, image_format("frame", config.images)
-        sinks.append((f"annotations {path}", partial(AnnotationSink, path, ending)))
-    return [SinkThread(name, opener) for name, opener in sinks]
+        yield f"annotations {path}", partial(AnnotationSink, path, ending)
 
 
 def _segments(config: StreamConfig, *, endless: bool) -> Segments:

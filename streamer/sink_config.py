@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from streamer.option_check import check, check_not_negative, check_positive
+from streamer.option_check import check, check_at_least, check_not_negative, check_positive
 from streamer.sinks.output_spec import ImageStyle, PictureStyle
 from streamer.wire.messages import Encoding
 
@@ -28,7 +28,8 @@ class ZmqConfig:
     """Whether the image travels beside its masks."""
 
     wait_subscribers: int = 0
-    """Hold the first frame until this many readers have subscribed (pub only)."""
+    """Hold the first frame until this many readers have subscribed (pub only); a clip that is over
+    by then, of some 30 frames, for linger_s."""
 
     hwm: int = 100
     """Messages that may wait for one reader (ZeroMQ's high-water mark)."""
@@ -50,7 +51,7 @@ class ZmqConfig:
     """Folder of the public keys (.key files) of the readers that are allowed."""
 
     def __post_init__(self) -> None:
-        check(self.wait_subscribers >= 0, "zmq.wait_subscribers", self.wait_subscribers, "≥ 0")
+        check_at_least("zmq.wait_subscribers", self.wait_subscribers, 0)
         check(
             self.pattern == "pub" or self.wait_subscribers == 0,
             "zmq.wait_subscribers",
@@ -58,7 +59,7 @@ class ZmqConfig:
             "0 with zmq.pattern push, which waits for its reader anyway",
         )
         check(1 <= self.hwm < 2**31, "zmq.hwm", self.hwm, "at least 1, and 32 bits")
-        check(self.max_readers >= 1, "zmq.max_readers", self.max_readers, "at least 1")
+        check_at_least("zmq.max_readers", self.max_readers, 1)
         check_positive("zmq.heartbeat_s", self.heartbeat_s)
         check_not_negative("zmq.linger_s", self.linger_s)
         check(

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from streamer.option_check import Auto, check, check_positive
+from streamer.option_check import Auto, check, check_at_least, check_positive
 
 MAX_ASPECT = 8.0
 """Longest side over shortest that the network is fed: beyond it, memory grows with the ratio."""
@@ -97,15 +97,5 @@ class SourceConfig:
             *("reconnect_delay_s", "reconnect_max_delay_s"),
         ):
             check_positive(f"source.{name}", getattr(self, name))
-        check(
-            self.max_reconnects is None or self.max_reconnects >= 0,
-            "source.max_reconnects",
-            self.max_reconnects,
-            "at least 0",
-        )
-        check(
-            self.buffer == "auto" or self.buffer >= 1,
-            "source.buffer",
-            self.buffer,
-            "auto, or at least 1",
-        )
+        check_at_least("source.max_reconnects", self.max_reconnects, 0)
+        check_at_least("source.buffer", self.buffer, 1, or_auto=True)

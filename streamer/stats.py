@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -19,20 +19,16 @@ class Counts:
 
     Attributes:
         decoded: Frames that the source gave.
-        waiting: Those that no window has taken yet.
-        is_source_idle: Whether the source has nothing to do: there is no room, or it is at its end.
         dropped: Those that get no result, counted where they are dropped.
         frames: Results given out.
         corrupt: Packets that could not be decoded and were passed over.
         reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
-        windows_s: Their time, in seconds.
+        windows_s: Time of all windows, network and stitching, in seconds.
         tracks: Identities given.
     """
 
     decoded: int
-    waiting: int
-    is_source_idle: bool
     dropped: int
     frames: int
     corrupt: int
@@ -43,17 +39,10 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did.
+class Summary(Counts):
+    """What a run did: its counts, and how long it took.
 
     Attributes:
-        frames: Results given out.
-        decoded: Frames that the source gave.
-        dropped: Those without a result, counted where they were dropped.
-        corrupt: Packets that could not be decoded and were passed over.
-        reconnects: Times that the source was lost and reached again.
-        windows: Passes of the network.
-        tracks: Identities given.
         wall_s: Duration from the first decoded frame to the end of the results, in seconds; up to
             now while the run goes on.
         window_ms: p50, p95 and p99 of a window's time, network and stitching, over the latest
@@ -62,13 +51,6 @@ class Summary:
             latest `RECENT` frames.
     """
 
-    frames: int
-    decoded: int
-    dropped: int
-    corrupt: int
-    reconnects: int
-    windows: int
-    tracks: int
     wall_s: float
     window_ms: tuple[float, float, float]
     latency_ms: tuple[float, float, float]
@@ -123,13 +105,7 @@ class RunStats:
         now = time.monotonic_ns() if self._ended_ns is None else self._ended_ns
         started = now if self._started_ns is None else self._started_ns
         return Summary(
-            frames=counts.frames,
-            decoded=counts.decoded,
-            dropped=counts.dropped,
-            corrupt=counts.corrupt,
-            reconnects=counts.reconnects,
-            windows=counts.windows,
-            tracks=counts.tracks,
+            **asdict(counts),
             wall_s=(now - started) / 1e9,
             window_ms=_percentiles(self._windows_ms),
             latency_ms=_percentiles(self._latencies_ms),

@@ -49,6 +49,7 @@ class Watchdog:
         self._thread = Thread(target=self._run, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
+        self.look(time.monotonic())  # so that whoever asks hears of all stages from now on
         self._thread.start()
         return self
 
@@ -78,13 +79,13 @@ class Watchdog:
 
     def _moves(self) -> dict[str, tuple[int, bool]]:
         """How far each stage has come, and whether there is anything for it to do."""
-        counts = self._pipeline.counts()
+        counts, waiting = self._pipeline.counts(), self._pipeline.waiting
         # Results go to the outputs on the network's thread, which waits for a full one.
         is_held = any(sink.is_full for sink in self._sinks)
-        taken = counts.decoded - counts.dropped - counts.waiting
+        taken = counts.decoded - counts.dropped - waiting
         moves = {
-            "source": (counts.decoded, not counts.is_source_idle),
-            "network": (taken, counts.waiting > 0 and not is_held),
+            "source": (counts.decoded, not self._pipeline.is_source_idle),
+            "network": (taken, waiting > 0 and not is_held),
         }
         for sink in self._sinks:
             moves[sink.name] = (sink.taken, sink.waiting > 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from streamer.option_check import Auto, check
+from streamer.option_check import Auto, check, check_at_least
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,15 @@ class WindowConfig:
     between get their neighbours' masks, moved along, and are marked interpolated."""
 
     def __post_init__(self) -> None:
-        check(self.size is None or self.size >= 1, "window.size", self.size, "at least 1")
+        check_at_least("window.size", self.size, 1)
         check(
             self.stride == "auto" or self.stride >= 1,
             "window.stride",
             self.stride,
             "auto, or from 1 to the window's size",
         )
-        check(
-            self.emit_delay == "auto" or self.emit_delay >= 0,
-            "window.emit_delay",
-            self.emit_delay,
-            "auto, or at least 0",
-        )
-        check(self.frame_step >= 1, "window.frame_step", self.frame_step, "at least 1")
+        check_at_least("window.emit_delay", self.emit_delay, 0, or_auto=True)
+        check_at_least("window.frame_step", self.frame_step, 1)
 
 
 @dataclass(frozen=True)
@@ -58,4 +53,4 @@ class StitchConfig:
 
     def __post_init__(self) -> None:
         check(0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
-        check(self.memory >= 1, "stitch.memory", self.memory, "at least 1")
+        check_at_least("stitch.memory", self.memory, 1)

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -278,13 +279,17 @@ def test_bad_input_is_one_line_and_an_exit_code(
     assert set(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("command", "imported"),
+    [(STREAM, "jsonargparse"), ((sys.executable, "-m", "streamer.dataset"), "tqdm")],
+)
 def test_an_interrupt_during_the_imports_is_no_traceback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...], imported: str
 ) -> None:
     slow = "print('importing', flush=True)\nimport threading; threading.Event().wait()\n"
-    (tmp_path / "jsonargparse.py").write_text(slow)
+    (tmp_path / f"{imported}.py").write_text(slow)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with started(*STREAM, "--help") as process:
+    with started(*command, "--help") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "importing\n"
         process.send_signal(signal.SIGINT)

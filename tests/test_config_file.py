@@ -137,6 +137,32 @@ def test_of_several_configs_the_one_at_fault_is_named(tmp_path: Path) -> None:
     assert "string" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("window: {stride: 0}", "window.stride is 0; allowed: auto, or from 1"),
+        ("start: 0\nstream:", "stream is empty; allowed: text"),
+        ("start: 0\ninput: ''", "input is ''; allowed: text"),
+        ("source: 3", "source is 3; allowed: a mapping"),
+        ("publish: 5", "publish is 5; allowed: a text, or a list"),
+    ],
+)
+def test_the_config_of_a_value_that_is_not_allowed_is_named(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    assert refused(text, path).startswith(message)
+    with pytest.raises(ConfigError, match=rf"^config {path}: {message[:10]}"):
+        parse(["--config", "live", "--config", str(path), "--threshold", "0.1"])
+    assert parse(["--config", "live"]).input is None
+
+
+def test_a_value_of_the_command_line_is_not_a_configs(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("window: {stride: 3}")
+    with pytest.raises(ConfigError, match=r"^window\.stride is 0"):
+        parse(["--config", str(tmp_path / "c.yaml"), "--window.stride", "0"])
+
+
 def test_text_that_looks_like_no_value_is_text(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("stream: 2001-99-99\ninput: '0b_'\nsource: {format: a b}\n", encoding="utf-8")

@@ -12,7 +12,7 @@ import zmq
 
 from streamer.client import MaskSubscriber, ReaderKeys, SilenceError
 from streamer.client.command import main as client_main
-from streamer.errors import ConfigError, StreamError
+from streamer.errors import ConfigError, SinkError, StreamError
 from streamer.keys import main as keys_main
 from streamer.keys import make_keys
 from streamer.output import EndOfStream
@@ -297,3 +297,9 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StreamError, match="no keys can be written"):
         make_keys(tmp_path / "file", "camera")
+
+
+def test_a_name_that_is_too_long_for_the_secret_key_is_told(keys: Path) -> None:
+    with pytest.raises(SinkError, match="no keys can be written"):
+        make_keys(keys, "a" * 249)
+    assert not (keys / f"{'a' * 249}.key").exists()

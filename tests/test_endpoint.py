@@ -48,6 +48,7 @@ def test_good_endpoints_pass(endpoint: str) -> None:
         "tcp://127.0.0.1:",
         "tcp://127.0.0.1:65536",
         "tcp://127.0.0.1:80x",
+        "tcp://127.0.0.1:\u0968",  # a digit, and not ZeroMQ's
         "tcp://:5555",
         "tcp://::1:5555",
         "http://127.0.0.1:5555",
@@ -94,6 +95,12 @@ def test_what_is_not_here_cannot_be_bound(
 ) -> None:
     with pytest.raises(SinkError, match=reason):
         bind(sockets[0], endpoint)
+
+
+def test_what_zeromq_itself_finds_malformed_is_named(sockets: list[zmq.Socket[bytes]]) -> None:
+    check_endpoint("tcp://127.0.0.1;1:5555")
+    with pytest.raises(ConfigError, match=r"'tcp://127.0.0.1;1:5555' is malformed; allowed: tcp:"):
+        bind(sockets[0], "tcp://127.0.0.1;1:5555")
 
 
 def test_a_file_is_not_overwritten_by_a_socket(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import socket
+import struct
 import urllib.request
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from streamer.watchdog import Watchdog
 from tests.clips import make_clip
 from tests.fakes import FakeSink, FakeSource, OneObject
 from tests.pipelines import INFO, pipeline, running
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
 
 Samples = dict[tuple[str, str], float]
 
@@ -126,6 +128,27 @@ def test_who_connects_and_asks_for_nothing_is_not_kept(monkeypatch: pytest.Monke
         socket.create_connection(metrics.address, PATIENCE_S) as silent,
     ):
         assert silent.recv(1) == b""
+
+
+def test_connections_that_break_are_no_news(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(metrics_module, "REQUEST_S", 0.05)
+    caplog.set_level(logging.DEBUG, "streamer.metrics")
+    with Metrics(MetricsConfig(port=0), "cam") as metrics:
+        with socket.create_connection(metrics.address, PATIENCE_S) as reset:
+            at_once = struct.pack("ii", 1, 0)
+            reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        with socket.create_connection(metrics.address, PATIENCE_S) as silent:
+            assert silent.recv(1) == b""
+        until(lambda: sum("127.0.0.1" in text for text in debugged(caplog)) == 2)
+    assert capsys.readouterr().err == ""
+
+
+def debugged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno == logging.DEBUG]
 
 
 def test_nothing_is_served_after_the_end() -> None:

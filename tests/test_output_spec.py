@@ -7,33 +7,39 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ConfigError
-from streamer.sinks.output_spec import OutputSpec
+from streamer.sinks.output_spec import ImageStyle, OutputKind, OutputSpec
+
+DEFAULTS: dict[OutputKind, ImageStyle] = {
+    "video": "overlay",
+    "preview": "frame",
+    "images": "binary",
+}
 
 
 @pytest.mark.parametrize(
     ("text", "path", "kind", "style"),
     [
-        ("a.mp4", "a.mp4", "video", None),
-        ("out/A.M4V", "out/A.M4V", "video", None),
+        ("a.mp4", "a.mp4", "video", "overlay"),
+        ("out/A.M4V", "out/A.M4V", "video", "overlay"),
         ("binary=a.mp4", "a.mp4", "video", "binary"),
         ("side_by_side=a.gif", "a.gif", "preview", "side_by_side"),
-        ("a.WebP", "a.WebP", "preview", None),
-        ("masks/", "masks/", "images", None),
-        ("odd.mp4/", "odd.mp4/", "images", None),
+        ("a.WebP", "a.WebP", "preview", "frame"),
+        ("masks/", "masks/", "images", "binary"),
+        ("odd.mp4/", "odd.mp4/", "images", "binary"),
         ("tracks=/x/masks/", "/x/masks/", "images", "tracks"),
         ("classes=odd=name.mp4", "odd=name.mp4", "video", "classes"),
-        ("./odd=name.mp4", "./odd=name.mp4", "video", None),
+        ("./odd=name.mp4", "./odd=name.mp4", "video", "overlay"),
     ],
 )
-def test_what_is_asked_for(text: str, path: str, kind: str, style: str | None) -> None:
-    spec = OutputSpec.parse(text)
+def test_what_is_asked_for(text: str, path: str, kind: str, style: str) -> None:
+    spec = OutputSpec.parse(text, DEFAULTS)
     assert (spec.path, spec.kind, spec.style) == (path, kind, style)
 
 
 def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
-    assert OutputSpec.parse(str(tmp_path)).kind == "images"
+    assert OutputSpec.parse(str(tmp_path), DEFAULTS).kind == "images"
     with pytest.raises(ConfigError, match="or a folder with a slash at its end"):
-        OutputSpec.parse(str(tmp_path / "other"))
+        OutputSpec.parse(str(tmp_path / "other"), DEFAULTS)
 
 
 @pytest.mark.parametrize(
@@ -49,4 +55,4 @@ def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
 )
 def test_a_style_that_does_not_fit_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=rf"output is '{text}'; allowed styles here: overlay"):
-        OutputSpec.parse(text)
+        OutputSpec.parse(text, DEFAULTS)

@@ -64,9 +64,9 @@ def test_frames_that_are_there_together_go_through_the_network_together() -> Non
 def test_slots_are_untangled_at_the_pace_of_the_key_frames(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    told: list[Sequence[int] | None] = []
+    told: list[Sequence[int]] = []
 
-    def note(found: Prediction, indices: Sequence[int] | None = None) -> Prediction:
+    def note(found: Prediction, indices: Sequence[int]) -> Prediction:
         told.append(indices)
         return found
 

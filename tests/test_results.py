@@ -15,7 +15,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from streamer.errors import ConfigError, SinkError, SourceError
-from streamer.results import assemble, main
+from streamer.results import main, write_results
 
 SIZE = [4, 6]
 RNG = np.random.default_rng(3)
@@ -50,7 +50,7 @@ def write(folder: Path, records: Sequence[Mapping[str, Any]]) -> tuple[str, str]
 
 def assembled(folder: Path, records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     lines, results = write(folder, records)
-    count = assemble(lines, results)
+    count = write_results(lines, results)
     entries: list[dict[str, Any]] = json.loads(Path(results).read_text())
     assert count == len(entries)
     assert sorted(path.name for path in folder.iterdir()) == ["r.json", "r.jsonl"]
@@ -104,7 +104,7 @@ def test_only_the_best_of_each_category_and_video(
     records = [video(1), frame(*cats, instance(3, 0.1, 7)), video(2), frame(cats[0], video_id=2)]
     lines, results = write(tmp_path, records)
     with caplog.at_level(logging.INFO, logger="streamer"):
-        assert assemble(lines, results, best=2) == 4
+        assert write_results(lines, results, best=2) == 4
     entries = json.loads(Path(results).read_text())
     kept = [(entry["video_id"], entry["track_id"]) for entry in entries]
     assert kept == [(1, 1), (1, 2), (1, 3), (2, 0)]
@@ -133,7 +133,7 @@ def test_a_torn_last_line_is_left_out_with_a_warning(
     with Path(lines).open("a") as file:
         file.write(torn)
     with caplog.at_level(logging.WARNING):
-        assert assemble(lines, results) == 1
+        assert write_results(lines, results) == 1
     assert caplog.messages == [f"{lines}: the last line, 3, is torn and left out"]
     assert len(json.loads(Path(results).read_text())[0]["segmentations"]) == 1
 
@@ -152,7 +152,7 @@ def test_what_no_kill_leaves_is_refused(tmp_path: Path, text: str, number: int) 
     Path(lines).write_text(text)
     Path(results).write_text("old")
     with pytest.raises(SourceError, match=rf"r\.jsonl: line {number} is not JSON"):
-        assemble(lines, results)
+        write_results(lines, results)
     assert Path(results).read_text() == "old"
 
 
@@ -161,7 +161,7 @@ def test_a_whole_last_line_needs_no_newline(
 ) -> None:
     lines, results = write(tmp_path, [video(), frame(instance(1))])
     Path(lines).write_text(Path(lines).read_text().rstrip("\n"))
-    assert assemble(lines, results) == 1
+    assert write_results(lines, results) == 1
     assert caplog.messages == []
 
 
@@ -192,7 +192,7 @@ def test_a_malformed_line_is_named_by_its_number(
 ) -> None:
     lines, results = write(tmp_path, [video(), frame(), record, frame()])
     with pytest.raises(SourceError, match=rf"r\.jsonl: line 3:? {reason}|line 3: .*{reason}"):
-        assemble(lines, results)
+        write_results(lines, results)
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
@@ -209,23 +209,23 @@ def test_a_number_too_large_is_named(tmp_path: Path, number: str, reason: str) -
     lines, results = write(tmp_path, [video() | {"masks": False}, frame(one), frame()])
     Path(lines).write_text(Path(lines).read_text().replace(number, "1e999"))
     with pytest.raises(SourceError, match=f"line 2: {reason}"):
-        assemble(lines, results)
+        write_results(lines, results)
 
 
 def test_scores_whose_sum_is_too_large_are_named(tmp_path: Path) -> None:
     lines, results = write(tmp_path, [video(), *[frame(instance(1, score=1e308))] * 2])
     with pytest.raises(SourceError, match=r"line 3: track_id 1: score is 1e\+308"):
-        assemble(lines, results)
+        write_results(lines, results)
 
 
 def test_parts_of_one_run_make_one_file_and_those_of_two_are_refused(tmp_path: Path) -> None:
     first, second = video(1) | {"run": "a"}, video(2) | {"run": "b"}
     frames = [frame(instance(1)), frame(instance(1), video_id=2)]
     lines, results = write(tmp_path, [first, frames[0], second | {"run": "a"}, frames[1]])
-    assert assemble(lines, results) == 2
+    assert write_results(lines, results) == 2
     lines, results = write(tmp_path, [first, frames[0], second, frames[1]])
     with pytest.raises(SourceError, match=r"line 3: run 'b' comes after run 'a'"):
-        assemble(lines, results)
+        write_results(lines, results)
 
 
 def test_a_pipe_is_refused_by_its_name(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_pipe_is_refused_by_its_name(tmp_path: Path) -> None:
     os.close(writer)
     try:
         with pytest.raises(SourceError, match=rf"/dev/fd/{reader}: is a pipe or the like"):
-            assemble(f"/dev/fd/{reader}", str(tmp_path / "r.json"))
+            write_results(f"/dev/fd/{reader}", str(tmp_path / "r.json"))
     finally:
         os.close(reader)
     assert list(tmp_path.iterdir()) == []
@@ -245,7 +245,7 @@ def test_broken_json_before_the_last_line(tmp_path: Path, text: str) -> None:
     with Path(lines).open("a", encoding="latin-1") as file:
         file.write(text + "\n" + json.dumps(frame()) + "\n")
     with pytest.raises(SourceError, match="line 2 is not JSON"):
-        assemble(lines, results)
+        write_results(lines, results)
 
 
 def test_a_failed_assembly_leaves_the_old_results(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_failed_assembly_leaves_the_old_results(tmp_path: Path) -> None:
     Path(results).write_text("old")
     Path(results + ".part").symlink_to("/dev/full")
     with pytest.raises(SinkError, match=r"r\.json: No space left on device"):
-        assemble(lines, results)
+        write_results(lines, results)
     assert Path(results).read_text() == "old"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "r.jsonl"]
 
@@ -261,11 +261,11 @@ def test_a_failed_assembly_leaves_the_old_results(tmp_path: Path) -> None:
 def test_paths_that_do_not_work_are_named(tmp_path: Path) -> None:
     lines, results = write(tmp_path, [video()])
     with pytest.raises(SourceError, match=r"gone\.jsonl: No such file"):
-        assemble(str(tmp_path / "gone.jsonl"), results)
+        write_results(str(tmp_path / "gone.jsonl"), results)
     with pytest.raises(SinkError, match=r"gone/r\.json: the folder .* does not exist"):
-        assemble(lines, str(tmp_path / "gone" / "r.json"))
+        write_results(lines, str(tmp_path / "gone" / "r.json"))
     with pytest.raises(ConfigError, match="is also the lines that the results"):
-        assemble(lines, f"{tmp_path}/../{tmp_path.name}/r.jsonl")
+        write_results(lines, f"{tmp_path}/../{tmp_path.name}/r.jsonl")
     assert Path(lines).read_text() == json.dumps(video()) + "\n"
 
 
@@ -279,7 +279,7 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert (tmp_path / "r.jsonl").stat().st_size > 7e6
     tracemalloc.start()
     try:
-        assert assemble(str(tmp_path / "r.jsonl"), str(tmp_path / "r.json")) == 3
+        assert write_results(str(tmp_path / "r.jsonl"), str(tmp_path / "r.json")) == 3
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -12,10 +12,9 @@ from streamer.stats import RECENT, Counts, RunStats
 
 def counts_of(counted: RunStats, **others: int) -> Counts:
     """What a pipeline counts around its statistics."""
-    names = ("decoded", "waiting", "dropped", "corrupt", "reconnects", "tracks")
+    names = ("decoded", "dropped", "corrupt", "reconnects", "tracks")
     return Counts(
         **dict.fromkeys(names, 0) | others,
-        is_source_idle=True,
         frames=counted.frames,
         windows=counted.windows,
         windows_s=counted.windows_s,

@@ -21,7 +21,7 @@ def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
         assert source.blocked.wait(PATIENCE_S)
-        until(lambda: whole.counts().waiting == 0)
+        until(lambda: whole.waiting == 0)
         watchdog.look(0)
         watchdog.look(29)
         assert stalls(watchdog) == []
@@ -43,7 +43,7 @@ def test_a_network_that_takes_nothing() -> None:
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
         assert predictor.blocked.wait(PATIENCE_S)
-        until(lambda: whole.counts().is_source_idle)
+        until(lambda: whole.is_source_idle)
         watchdog.look(0)
         watchdog.look(31)
         assert stalls(watchdog) == ["network"]  # the source waits for room, and is not to blame
@@ -72,11 +72,16 @@ def test_a_full_output_is_not_the_networks_fault() -> None:
     whole = pipeline(FakeSource(40), OneObject())
     watchdog = Watchdog(whole, [sink], stall_s=30)
     with running(whole, sink):
-        until(lambda: sink.is_full and whole.counts().waiting > 0)
+        until(lambda: sink.is_full and whole.waiting > 0)
         watchdog.look(0)
         watchdog.look(31)
         assert stalls(watchdog) == ["zmq tcp://127.0.0.1:5555"]
         stuck.release.set()
+
+
+def test_no_stage_is_missing_from_the_beginning() -> None:
+    with Watchdog(pipeline(FakeSource(1), OneObject()), [], stall_s=1e6) as watchdog:
+        assert watchdog.stalled() == {"source": False, "network": False}
 
 
 def test_it_looks_by_itself() -> None:

@@ -17,9 +17,10 @@ from streamer.errors import ConfigError, SinkError
 IPC_ALLOWED = f"ipc://PATH of up to {zmq.IPC_PATH_MAX_LEN} bytes"
 # Without what stands for bytes of an argument that are no text: ZeroMQ's binding takes UTF-8 alone.
 TCP = re.compile(
-    r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]\ud800-\udfff]+):(?P<port>\d{1,5}|\*)"
+    r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]\ud800-\udfff]+):(?P<port>[0-9]{1,5}|\*)"
 )
 IPC = re.compile(r"ipc://(?P<path>[^\0\ud800-\udfff]+)", re.DOTALL)
+BOUND_PORTS = "port 0 to 65535, or * for a free one"
 OWNER_ONLY = 0o077
 
 
@@ -36,8 +37,7 @@ def check_endpoint(endpoint: str) -> None:
         return
     if _is_ipc(endpoint):
         return
-    allowed = f"tcp://HOST:PORT (port 0 to 65535, or * for a free one) or {IPC_ALLOWED}"
-    raise ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
+    raise malformed(endpoint, BOUND_PORTS)
 
 
 def check_connectable(endpoint: object) -> None:
@@ -55,9 +55,9 @@ def check_connectable(endpoint: object) -> None:
         raise malformed(endpoint)
 
 
-def malformed(endpoint: object) -> ConfigError:
-    """The error of an endpoint that cannot be read from."""
-    allowed = f"tcp://HOST:PORT (port 1 to 65535) or {IPC_ALLOWED}"
+def malformed(endpoint: object, ports: str = "port 1 to 65535") -> ConfigError:
+    """The error of an endpoint that cannot be read from, or where other `ports` are allowed."""
+    allowed = f"tcp://HOST:PORT ({ports}) or {IPC_ALLOWED}"
     return ConfigError(f"ZeroMQ endpoint {endpoint!r} is malformed; allowed: {allowed}")
 
 
@@ -79,6 +79,8 @@ def bind(server: zmq.Socket[bytes], endpoint: str) -> str:
     try:
         server.bind(endpoint)
     except zmq.ZMQError as error:
+        if error.errno == errno.EINVAL:
+            raise malformed(endpoint, BOUND_PORTS) from error
         reason = zmq.strerror(error.errno or 0).lower()
         if error.errno == errno.ENODEV:
             reason = "the host is no address or interface of this machine"

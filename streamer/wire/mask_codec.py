@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from streamer.errors import ConfigError
 from streamer.image_encoding import encode_png
-from streamer.mask import CroppedMask, label_map
+from streamer.mask import Mask, label_map
 from streamer.wire.image_decoding import decode_png
 from streamer.wire.messages import Encoding, FrameMessage, WireError
 from streamer.wire.run_lengths import check_runs, run_lengths
 
 
 def encode_masks(
-    size: tuple[int, int], segments: Sequence[CroppedMask], encoding: Encoding
+    size: tuple[int, int], segments: Sequence[Mask], encoding: Encoding
 ) -> tuple[bytes, list[tuple[int, int]] | None]:
     """The payload of a frame.
 
