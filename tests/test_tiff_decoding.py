@@ -33,6 +33,20 @@ def save(path: Path, **options: object) -> NDArray[np.int64]:
     return image.astype(int)
 
 
+def write_tiff(path: Path, order: str, tags: dict[int, list[int]], pixels: bytes) -> None:
+    """A file of 16-bit tags by number, whose pixels begin at 8."""
+    entries, beyond, place = b"", b"", 8 + len(pixels) + 2 + 12 * len(tags) + 4
+    for tag, values in tags.items():
+        data = struct.pack(f"{order}{len(values)}H", *values)
+        if len(data) > 4:
+            beyond, data = beyond + data, struct.pack(f"{order}I", place + len(beyond))
+        entries += struct.pack(f"{order}HHI", tag, 3, len(values)) + data.ljust(4, b"\0")
+    mark = b"II" if order == "<" else b"MM"
+    head = mark + struct.pack(f"{order}HI", 42, 8 + len(pixels))
+    index = struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+    path.write_bytes(head + pixels + index + beyond)
+
+
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_pixels_come_exactly(tmp_path: Path, compression: str) -> None:
     image = save(tmp_path / "a.tif", compression=compression)
@@ -72,32 +86,31 @@ def test_16_bits_become_8(tmp_path: Path, channels: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "bits", "two"),
+    ("order", "bits", "is_black_zero", "two"),
     [
-        ("<", 16, b"\x00\x80\x00\x40"),
-        (">", 16, b"\x80\x00\x40\x00"),
-        ("<", 12, b"\x80\x04\x00"),
+        ("<", 16, 1, b"\x00\x80\x00\x40"),
+        (">", 16, 1, b"\x80\x00\x40\x00"),
+        ("<", 12, 1, b"\x80\x04\x00"),
+        ("<", 16, 0, b"\xff\x7f\xff\xbf"),
+        (">", 16, 0, b"\x7f\xff\xbf\xff"),
     ],
 )
 def test_grey_of_more_bits_and_either_order_of_bytes(
-    tmp_path: Path, order: str, bits: int, two: bytes
+    tmp_path: Path, order: str, bits: int, is_black_zero: int, two: bytes
 ) -> None:
     pixels = two * 256
-    tags = [
-        (256, 32), (257, 16), (258, bits), (259, 1), (262, 1), (273, 8), (277, 1), (278, 16),
-        (279, len(pixels)),
-    ]  # fmt: skip
-    entries = [struct.pack(f"{order}HHIHxx", tag, 3, 1, value) for tag, value in tags]
-    mark = b"II" if order == "<" else b"MM"
-    (tmp_path / "a.tif").write_bytes(
-        mark
-        + struct.pack(f"{order}HI", 42, 8 + len(pixels))
-        + pixels
-        + struct.pack(f"{order}H", len(tags))
-        + b"".join(entries)
-        + bytes(4)
-    )
+    tags = {256: [32], 257: [16], 258: [bits], 259: [1], 262: [is_black_zero], 273: [8], 277: [1]}
+    tags |= {278: [16], 279: [len(pixels)]}
+    write_tiff(tmp_path / "a.tif", order, tags, pixels)
     assert read(tmp_path / "a.tif")[0, :2].tolist() == [[128] * 3, [64] * 3]
+
+
+def test_planes_of_16_bits_lie_on_each_other(tmp_path: Path) -> None:
+    planes = b"".join(bytes([0, value]) * 512 for value in (200, 100, 50))
+    tags = {256: [32], 257: [16], 258: [16] * 3, 259: [1], 262: [2], 273: [8, 1032, 2056]}
+    tags |= {277: [3], 278: [16], 279: [1024] * 3, 284: [2]}
+    write_tiff(tmp_path / "a.tif", "<", tags, planes)
+    assert np.abs(read(tmp_path / "a.tif") - [200, 100, 50]).max() <= 1
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])

@@ -78,8 +78,9 @@ def _decode(path: Path) -> av.VideoFrame:
     with path.open("rb") as file:
         is_tiff = file.read(4) in tiff_decoding.MAGIC
         file.seek(0)
-        if is_tiff:
-            return tiff_decoding.decode_tiff(path, file)
+        if is_tiff and (frame := tiff_decoding.decode_tiff(path, file)) is not None:
+            return frame
+        file.seek(0)
         with av.open(file, "r") as container:
             stream = container.streams.video[0]
             if stream.codec_context.name == "mjpeg":

@@ -1,9 +1,9 @@
-"""TIFF images, decoded with PIL: FFmpeg gives black or noise for what it cannot decode of them."""
+"""TIFF images that FFmpeg would give black or half wrong, without a word."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -15,40 +15,41 @@ from streamer.wire.fields import MAX_PIXELS
 MAGIC = (b"II*\0", b"MM\0*")
 """What a TIFF file begins with, by its order of bytes."""
 
-_BITS_PER_SAMPLE = 258  # Source: TIFF 6.0
+_COMPRESSION, _JPEG = 259, (6, 7)  # Source: TIFF 6.0, and Adobe's technical note 2
 
 
-def decode_tiff(path: Path, file: BinaryIO) -> av.VideoFrame:
-    """The first picture of a TIFF file, upright.
+def decode_tiff(path: Path, file: BinaryIO) -> av.VideoFrame | None:
+    """The first picture of a TIFF file, upright; None where FFmpeg decodes it right.
+
+    PIL notices damage that FFmpeg passes over, but is wrong itself about some with 16 bits a
+    channel: its pixels are taken only where FFmpeg's are not to be had.
 
     Args:
         path: For messages.
         file: Open, at its beginning.
 
-    Returns:
-        8 bits a channel, RGB, or grey of 16 bits.
-
     Raises:
-        OSError: It is damaged, or its pixels are no colours.
+        OSError: It is damaged.
         SourceError: It is too large.
     """
     try:
         # Not by `Image.open`, which has limits of its own, and warns.
-        with TiffImageFile(file) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise SourceError(
-                    f"{path}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
-                )
-            if image.mode in {"F", "I"}:
-                raise OSError("numbers of 32 bits")
+        image = TiffImageFile(file)
+    except Exception:
+        return None
+    with image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise SourceError(
+                f"{path}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
+            )
+        is_jpeg = image.tag_v2.get(_COMPRESSION) in _JPEG
+        try:
             image.load()
-            if image.mode.startswith("I;16"):  # which PIL would clip and not scale
-                bits = cast("tuple[int, ...]", image.tag_v2[_BITS_PER_SAMPLE])[0]
-                grey = np.asarray(image, np.uint16) << np.uint16(16 - bits)
-                return av.VideoFrame.from_ndarray(grey, "gray16le")
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise OSError(f"{path}: {error}") from error
+        if is_jpeg or image.mode in {"YCbCr", "LAB"}:
             return av.VideoFrame.from_ndarray(np.asarray(image.convert("RGB")), "rgb24")
-    except (SourceError, MemoryError):
-        raise
-    except Exception as error:  # PIL raises what it likes
-        raise OSError(f"{path}: {error}") from error
+        return None
