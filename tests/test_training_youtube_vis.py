@@ -405,7 +405,7 @@ def test_a_video_whose_bad_annotation_writes_its_id_otherwise_is_left_out_too(
     assert len(source) == 2
 
 
-@pytest.mark.parametrize("video_id", [None, [1], "first", "", 1.5])
+@pytest.mark.parametrize("video_id", [None, True, [1], "first", "", 1.5])
 def test_an_annotation_that_names_no_video_is_said_to_be_missing_in_one(
     root: Path, caplog: pytest.LogCaptureFixture, video_id: object
 ) -> None:

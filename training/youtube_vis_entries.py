@@ -114,6 +114,8 @@ def read_object(
 def named_video(record: Any) -> int | None:
     """The id of the video that a bad annotation names, as a text of digits maybe; None for none."""
     value: Any = record.get("video_id") if isinstance(record, dict) else None
+    if isinstance(value, bool):
+        return None
     try:
         return int(value) if isinstance(value, str) or value == int(value) else None
     except (TypeError, ValueError, OverflowError):

@@ -127,9 +127,9 @@ def _own_names() -> Iterator[None]:
 
 
 def _forget_changed(annotations: Annotations, parts: PartsFolder) -> None:
-    """Have videos segmented again whose images are no longer those that their results are of."""
+    """Have videos segmented again whose images may not be those that their results are of."""
     changed = [
-        f"video {video.video_id}: its images have changed"
+        f"video {video.video_id}: its images changed, or may have"
         for video in annotations.videos
         if parts.forget_changed(video.video_id, video.images)
     ]
