@@ -134,7 +134,7 @@ def _is_names(value: object) -> bool:
 
 
 def _read_torch(path: Path) -> StoredWeights:
-    content = _unpickle(path)
+    content = _content(path)
     if not isinstance(content, Mapping) or not isinstance(content.get("model"), Mapping):
         found = ", ".join(map(repr, content))[:80] if isinstance(content, Mapping) else ""
         raise CheckpointError(
@@ -183,13 +183,21 @@ def _shown(value: object) -> str:
     return " ".join(repr(value).split())[:80]
 
 
-def _unpickle(path: Path) -> Any:
+def unpickle(path: Path) -> Any:
+    """What `torch.save` wrote, on the CPU, without running any code that it may hold.
+
+    An `argparse.Namespace`, which the published weights hold, is allowed. What a damaged file
+    raises is PyTorch's, pickle's, the file system's.
+    """
+    allowed = torch.serialization.safe_globals([_NAMESPACE])
+    with _unpickling, allowed, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of old pickle protocols
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _content(path: Path) -> Any:
     try:
-        # PyTorch warns of old pickle protocols; what cannot be read is said below, in one line.
-        allowed = torch.serialization.safe_globals([_NAMESPACE])
-        with _unpickling, allowed, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.load(path, map_location="cpu", weights_only=True)
+        return unpickle(path)
     except pickle.UnpicklingError as error:
         refused = re.search(r"(?:GLOBAL|Unsupported class:) (\S+)", str(error))
         reason = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from model import LIGHT, Architecture, VisTR, load_vistr, save_vistr
 from model import CheckpointError as ModelCheckpointError
 from model.checkpoint import DEFAULT_WEIGHTS
 from model.initialise import random_tensors
+from model.stored import unpickle
 from streamer.category_check import folded
 from streamer.errors import CheckpointError
 from streamer.output_path import replacing
@@ -193,8 +193,7 @@ def read_tensors(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read, or is none.
     """
     try:
-        with torch.serialization.safe_globals([Namespace]):  # which published weights hold
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = unpickle(path)
     except Exception as error:  # pickle, zip and the file system raise all sorts
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path}: cannot be read: {reason}") from error
