@@ -55,6 +55,11 @@ class Epoch:
     missing: int | None = 0
     pixel_aspect: Fraction = Fraction(1)
 
+    @property
+    def shape(self) -> tuple[tuple[int, int], Fraction]:
+        """`size` and `pixel_aspect`: where these change, outputs begin another video."""
+        return self.size, self.pixel_aspect
+
 
 class HeldImage(Protocol):
     """An image that lies elsewhere, as on a device, until somebody asks for it."""

@@ -23,6 +23,11 @@ def writing(path: object) -> Iterator[None]:
         raise SinkError(f"{path}: {error.strerror or error}") from error
 
 
+def behind_link(path: Path) -> Path:
+    """The file that is written by a path: of a link, which stays, what it leads to."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 def check_writable(path: str) -> None:
     """See that an output file can be created or replaced; nothing is opened or changed.
 
@@ -38,8 +43,7 @@ def check_writable(path: str) -> None:
         raise SinkError(f"{path}: is a folder, expected a file")
     target = Path(path)
     with writing(path):
-        # A link is written through.
-        folder = (Path(os.path.realpath(path)) if target.is_symlink() else target).parent
+        folder = behind_link(target).parent
         if not folder.exists():
             raise SinkError(f"{path}: the folder {folder} does not exist; make it first")
         if not folder.is_dir():
@@ -198,7 +202,7 @@ def replacing(path: Path, added: str = ".part") -> Iterator[Path]:
         SinkError: It cannot be written, or another run is writing it.
     """
     with writing(path):
-        target = Path(os.path.realpath(path)) if path.is_symlink() else path
+        target = behind_link(path)
         partial = target.with_name(target.name + added)
         # Held until it has its name: whoever else writes there must neither empty nor remove it.
         with open(partial, "wb", opener=open_alone):

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from streamer.errors import SinkError
 from streamer.output import FrameResult, Output
-from streamer.output_path import check_writable, replacing, writing
+from streamer.output_path import behind_link, check_writable, replacing, writing
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.images_sink import ImageFormat
 
@@ -45,7 +44,7 @@ class AnnotationSink:
         with ExitStack() as opened:
             # Written as the frames come, so that memory does not grow with the video.
             partial = opened.enter_context(replacing(self._path))
-            Path(os.path.realpath(path)).unlink(missing_ok=True)
+            behind_link(self._path).unlink(missing_ok=True)
             self._file = opened.enter_context(partial.open("w", encoding="ascii"))
             self._file.write('{"videos": [')
             self._opened = opened.pop_all()
@@ -82,10 +81,9 @@ class AnnotationSink:
 
     def _add(self, result: FrameResult) -> None:
         epoch = result.frame.epoch
-        shape = (epoch.size, epoch.pixel_aspect)
-        if shape != self._shape:
+        if epoch.shape != self._shape:
             self._end_video()
-            self._shape = shape
+            self._shape = epoch.shape
             self._begin_video(epoch.size)
         separator = ", " if self._length else ""
         self._file.write(f'{separator}"{result.frame.index}.{self._image_format}"')

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from streamer.errors import SinkError
 from streamer.mask import rle_as_json
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.output_path import check_writable, open_alone, segment_path, writing
+from streamer.output_path import behind_link, check_writable, open_alone, segment_path, writing
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import write_results
 from streamer.ring_buffer import RingBuffer
@@ -77,7 +77,7 @@ class ResultsSink:
         try:
             if not self._number:
                 with writing(path):
-                    Path(os.path.realpath(path)).unlink(missing_ok=True)
+                    behind_link(Path(path)).unlink(missing_ok=True)
         except SinkError:
             self._lines.close()
             raise
@@ -148,9 +148,8 @@ class ResultsSink:
         number = self._number if self._segments is None else self._segments.number(frame)
         if number != self._number:
             self._go_on(number)
-        shape = (frame.epoch.size, frame.epoch.pixel_aspect)
-        if shape != self._shape:
-            self._shape = shape
+        if frame.epoch.shape != self._shape:
+            self._shape = frame.epoch.shape
             self._begin_video(frame.epoch.size)
         self._write(
             type="frame",

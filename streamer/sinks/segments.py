@@ -52,7 +52,7 @@ class Segments:
         with self._lock:
             if frame.index > self._latest:
                 epoch = frame.epoch
-                kind = (epoch.size, epoch.pixel_aspect, self._time_segment(frame))
+                kind = (epoch.shape, self._time_segment(frame))
                 is_late = frame.time_s - self._latest_s > LONGEST_GAP_S
                 if self._latest >= 0 and (self._is_full or is_late or kind != self._kind):
                     self._firsts.append(frame.index)
