@@ -142,18 +142,18 @@ def labels(
 
 
 def test_the_label_sits_above_the_box(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = instance(4, ellipse((200, 150), (30, 40), (240, 400)))
-    [(left, top, width, height)] = labels((240, 400), one, monkeypatch=monkeypatch)
+    one = instance(4, ellipse((200, 150), (30, 40), (240, 800)))
+    [(left, top, width, height)] = labels((240, 800), one, monkeypatch=monkeypatch)
     assert left == one.bbox_xywh[0]
     assert top + height in range(one.bbox_xywh[1], one.bbox_xywh[1] + 2)
     assert width > 80, "#4 person 0.88"
 
 
 def test_a_label_stays_inside_the_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = instance(4, ellipse((399, 0), (30, 40), (240, 400)))
-    [(left, top, width, height)] = labels((240, 400), one, monkeypatch=monkeypatch)
+    one = instance(4, ellipse((799, 0), (30, 40), (240, 800)))
+    [(left, top, width, height)] = labels((240, 800), one, monkeypatch=monkeypatch)
     assert top == 0
-    assert left + width in (399, 400)  # the outline of the mask may be its last column
+    assert left + width in (799, 800)  # the outline of the mask may be its last column
     assert width > 80
     assert height > 10
 
@@ -167,8 +167,8 @@ def test_a_small_frame_gets_a_short_label(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_labels_do_not_hide_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     # Three of the same box: above it, below it and beside it.
-    stack = [instance(number, ellipse((200, 120), (40, 50), (240, 400))) for number in (1, 2, 3)]
-    places = [label[:2] for label in labels((240, 400), *stack, monkeypatch=monkeypatch)]
+    stack = [instance(number, ellipse((200, 120), (40, 50), (240, 800))) for number in (1, 2, 3)]
+    places = [label[:2] for label in labels((240, 800), *stack, monkeypatch=monkeypatch)]
     left, top, width, height = stack[0].bbox_xywh
     assert places[0][1] < top
     assert places[1] == (left, top + height)

@@ -299,7 +299,7 @@ def test_strangers_change_nothing() -> None:
             stranger.sendall(np.random.default_rng(0).bytes(100_000))
             with zmq.Context() as context, context.socket(zmq.SUB) as long:
                 ended = long.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-                long.setsockopt(zmq.SUBSCRIBE, b"masks/" + 100_000 * b"x")
+                long.setsockopt(zmq.SUBSCRIBE, b"masks/" + 10_000 * b"x")
                 long.connect(publisher.endpoint)
                 assert ended.poll(PATIENCE_MS)
                 long.disable_monitor()
@@ -455,3 +455,33 @@ def test_a_missing_package_is_said_before_anything_is_bound(
 def test_an_address_open_to_the_network_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with Publisher(ZmqConfig(), "tcp://*:*"):
         assert "is open to whoever reaches this machine" in caplog.text
+
+
+def test_the_time_to_make_room_counts_from_the_last_message_that_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(zmq_sink, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    config = ZmqConfig(pattern="push", linger_s=10)
+    sink = ZmqSink("tcp://127.0.0.1:*", "default", RUN, config)
+    reader = RawReader(sink.endpoint, zmq.PULL)
+    sink._closed_at, now[0] = now[0], 109.0
+    sink._unsent.append([b"masks/"])
+    until(sink._flush)  # as soon as the reader is there
+    now[0] = 118.0
+    assert sink._left_s() == 1
+    reader.socket.recv_multipart()
+    sink.close()
+    reader.close()
+
+
+def test_who_reads_another_stream_is_no_reader() -> None:
+    with zmq.Context() as context, context.socket(zmq.XPUB) as server:
+        readers = Readers(server, topic("cam1"), ZmqConfig())
+        port = server.bind_to_random_port("tcp://127.0.0.1")
+        reader = RawReader(f"tcp://127.0.0.1:{port}", prefix=topic("cam10"))
+        until(lambda: bool(server.poll(0)))
+        assert not readers.greet()
+        assert readers.subscribed == 0
+        readers.close()
+        reader.close()
