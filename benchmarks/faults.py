@@ -6,6 +6,11 @@ thawed. No network runs: the times are those of the source alone.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import shutil
 import signal
@@ -76,11 +81,13 @@ class _Follower(Thread):
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0; 1 where something fails; 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
-    parser.add_argument(
-        "--times", type=whole_number, default=5, help="of each fault (default: %(default)s)"
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.faults",
+        description="How soon a lost camera is noticed, and found again.",
     )
-    parser.add_argument("--out", type=output_file, help="JSON file to write")
+    times_help = "how often each fault is caused (default: 5)"
+    parser.add_argument("--times", type=whole_number, default=5, metavar="N", help=times_help)
+    parser.add_argument("--out", type=output_file, metavar="FILE", help="JSON file to write")
     options = parser.parse_args(arguments)
     show_report(measure(options.times), options.out)
     return 0
@@ -131,6 +138,8 @@ def _times_of(
     for _ in range(times):
         follower.shown.clear()
         follower.wait(follower.shown)
+        # A camera that is lost sooner again is asked at growing intervals.
+        time.sleep(SETTINGS.reconnect_max_delay_s + 1)
         follower.lost.clear()
         began = time.monotonic()
         fail()

@@ -22,10 +22,6 @@ SERVE = (
 WAIT_S = 30
 
 
-class ServerError(StreamError):
-    """The server did not come up."""
-
-
 class RtspServer:
     """Serves the MP4s of a folder, on one port however often it is restarted.
 
@@ -48,7 +44,7 @@ class RtspServer:
         """Start, and return once it answers.
 
         Raises:
-            ServerError: It does not.
+            StreamError: It does not.
         """
         self._process = subprocess.Popen(
             [sys.executable, "-c", SERVE, str(self.folder), str(self.port)],
@@ -61,7 +57,7 @@ class RtspServer:
                 return
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
-                raise ServerError("the RTSP server does not answer; is the extra dev installed?")
+                raise StreamError("the RTSP server does not answer; is the extra dev installed?")
             time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:

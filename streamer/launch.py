@@ -5,15 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TypeVar
 
 from streamer.assembly import assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.metrics import Metrics
+from streamer.other_thread import on_another_thread
 from streamer.output import EndOfStream
 from streamer.pipeline import Pipeline
 from streamer.progress import Progress
@@ -23,8 +22,6 @@ from streamer.sink_assembly import file_sinks, publishers
 from streamer.sinks.sink import SinkThread
 from streamer.standard_output import say, say_written
 from streamer.watchdog import Watchdog
-
-T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -42,13 +39,16 @@ def launch(config: StreamConfig) -> int:
     run_id = str(uuid.uuid4())
     _warn_of_defaults(config)
     with ExitStack() as opened:
-        metrics = None if config.metrics.port is None else Metrics(config.metrics, config.stream)
-        if metrics is not None:
-            opened.callback(metrics.close)
+        metrics = None
+        if config.metrics.port is not None:
+            metrics = opened.enter_context(Metrics(config.metrics, config.stream))
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         with deferred():
             net = load(config)
-        assembly = _on_another_thread(lambda: assemble(config, net, run_id))
+        assembly = on_another_thread(
+            lambda: assemble(config, net, run_id),
+            discard=lambda late: late.pipeline.close(),
+        )
         opened.callback(assembly.pipeline.close)
         log.info("reading %s", assembly.source_name)
         sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]
@@ -82,7 +82,8 @@ def _report(pipeline: Pipeline, sinks: Sequence[SinkThread], *, quiet: bool) -> 
     """Say what was done."""
     summary = pipeline.summary()
     if summary.corrupt:
-        log.warning("%d packets or images could not be decoded and were left out", summary.corrupt)
+        text = "%d packets or images were damaged: left out, or shown with the rest made up"
+        log.warning(text, summary.corrupt)
     if not quiet:
         say(str(summary))
         for sink in sinks:
@@ -101,23 +102,6 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     opened.push(abandon)  # first: a signal may come while it opens
     sink.start()
     return sink
-
-
-def _on_another_thread(function: Callable[[], T]) -> T:
-    """Call a function that may wait in FFmpeg, which would hold up or swallow a KeyboardInterrupt.
-
-    Interrupted, it stays behind on its daemon thread while the process ends.
-    """
-    future: Future[T] = Future()
-
-    def call() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=call, name="open", daemon=True).start()
-    return future.result()
 
 
 @contextmanager

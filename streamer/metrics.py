@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Serves a run's metrics until it is closed; a scrape never waits for the run.
+    """Serves a run's metrics until its context ends; a scrape never waits for the run.
 
     Args:
         config: Where; its port is not None.
@@ -86,7 +86,9 @@ class Metrics:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.close()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
     def watch(self, pipeline: Pipeline, sinks: Sequence[SinkThread], watchdog: Watchdog) -> None:
         """Serve what these count from now on."""
@@ -98,12 +100,6 @@ class Metrics:
     def observe(self, result: FrameResult) -> None:
         """Count the latency of a result that is handed over now."""
         self._latency.observe((time.monotonic_ns() - result.frame.decoded_ns) / 1e9)
-
-    def close(self) -> None:
-        """Serve no more."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
 
 def _note_broken(request: object, client_address: object) -> None:
@@ -153,10 +149,10 @@ class _RunCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         counts = self._pipeline.counts()
         for name, text, value in (
-            ("frames_decoded", "Frames that the source gave.", counts.decoded),
-            ("frames_dropped", "Decoded frames without a result.", counts.dropped),
+            ("frames_decoded", "Frames that the source gave, skipped ones too.", counts.decoded),
+            ("frames_dropped", "Frames without a result.", counts.dropped),
             ("frames_published", "Results handed over to the outputs.", counts.frames),
-            ("packets_corrupt", "Packets that could not be decoded.", counts.corrupt),
+            ("packets_corrupt", "Packets that came damaged.", counts.corrupt),
             ("source_reconnects", "Times that the source was reached again.", counts.reconnects),
             ("tracks", "Identities given.", counts.tracks),
         ):

@@ -112,9 +112,10 @@ class Pipeline:
     def counts(self) -> Counts:
         """What was counted so far; from any thread, and each by itself."""
         decoder = self._decoder
+        skipped = decoder.source.skipped
         return Counts(
-            decoded=decoder.decoded,
-            dropped=decoder.frames.dropped + decoder.refused + self._discarded,
+            decoded=decoder.decoded + skipped,
+            dropped=skipped + decoder.frames.dropped + decoder.refused + self._discarded,
             frames=self._stats.frames,
             corrupt=decoder.source.corrupt,
             reconnects=decoder.source.reconnects,

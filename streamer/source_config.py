@@ -48,7 +48,8 @@ class SourceConfig:
     """RTSP transport."""
 
     credentials: str | None = None
-    """File with a line user:password for the URL, which keeps them off the command line."""
+    """File with a line user:password for the URL, which keeps them off the command line. It is read
+    at each connection."""
 
     tls_ca: str | None = None
     """File (PEM) of the authorities that may have signed the certificate of an rtsps or https
@@ -74,8 +75,9 @@ class SourceConfig:
     Without it, for ever."""
 
     reconnect_delay_s: float = 1.0
-    """Longest wait before the first attempt, in seconds; it doubles with each attempt; a random
-    share, up to half, is left out."""
+    """Longest wait before the first attempt, in seconds; it doubles with each attempt, and begins
+    anew once frames have come for reconnect_max_delay_s; a random share, up to half, is left
+    out."""
 
     reconnect_max_delay_s: float = 30.0
     """Longest wait between two attempts, in seconds."""

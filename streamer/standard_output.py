@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamer.errors import StreamError
+from streamer.printable import printable
 
 MOST_NAMED = 3
 """Files of one output that are named one by one."""
@@ -49,10 +50,10 @@ def say(text: str) -> None:
 def say_written(paths: Sequence[Path]) -> None:
     """Print what an output has written; of many files the first and the last."""
     if len(paths) > MOST_NAMED:
-        say(f"wrote {paths[0]} to {paths[-1]} ({len(paths)} files)")
+        say(f"wrote {printable(paths[0])} to {printable(paths[-1])} ({len(paths)} files)")
         return
     for path in paths:
-        say(f"wrote {path}{'/' * path.is_dir()}")
+        say(f"wrote {printable(str(path) + '/' * path.is_dir())}")
 
 
 @contextmanager

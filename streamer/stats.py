@@ -18,10 +18,10 @@ class Counts:
     """What a run has counted so far.
 
     Attributes:
-        decoded: Frames that the source gave.
+        decoded: Frames that the source gave, also those skipped undecoded to catch up with it.
         dropped: Those that get no result, counted where they are dropped.
         frames: Results given out.
-        corrupt: Packets that could not be decoded and were passed over.
+        corrupt: Packets or images that were damaged: passed over, or shown with the rest made up.
         reconnects: Times that the source was lost and reached again.
         windows: Passes of the network.
         windows_s: Time of all windows, network and stitching, in seconds.
@@ -64,7 +64,7 @@ class Summary(Counts):
         p50, p95, p99 = self.latency_ms
         return (
             f"{self.frames} frames in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
-            f"{self.dropped} dropped, {self.corrupt} corrupt packets passed, "
+            f"{self.dropped} dropped, {self.corrupt} corrupt packets, "
             f"{self.reconnects} reconnects, "
             f"{self.windows} windows of {self.window_ms[0]:.0f} ms (median), {self.tracks} tracks\n"
             f"latency from decoder to outputs: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import repeat
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from typing import Literal
 
 from tests.clips import make_clip
 from tests.waits import PATIENCE_S
 
-End = Literal["closes", "freezes", "hums", "sings"]
+End = Literal["closes", "resets", "freezes", "hums", "sings"]
 
 EMPTY = b"\x47\x1f\xff\x10" + 184 * b"\xff"
 """A transport packet that carries nothing."""
@@ -28,6 +29,7 @@ INTERVAL_S = 0.005
 class Camera:
     """Serves one reader after another: each gets a clip, and then is left, or left waiting.
 
+    One that resets breaks its connection off once it is told to `reset`.
     One that hums sends packets that carry nothing, one that sings the rest of its clip, slowly.
 
     After the last clip the port is closed.
@@ -42,6 +44,7 @@ class Camera:
         self._server = socket.socket()
         self._server.bind(("127.0.0.1", 0))
         self._done = Event()
+        self._resets = Semaphore(0)
         self._thread = Thread(target=self._serve)
         self.url = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
         if listening:
@@ -51,11 +54,15 @@ class Camera:
         self._server.listen()
         self._thread.start()
 
+    def reset(self) -> None:
+        self._resets.release()
+
     def __enter__(self) -> Camera:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
+        self._resets.release()
         if self._thread.ident is not None:
             with suppress(OSError):  # wakes it from waiting for a reader that does not come
                 self._server.shutdown(socket.SHUT_RDWR)
@@ -74,6 +81,9 @@ class Camera:
                 reader.sendall(clip[:head])
                 if then == "freezes":
                     self._done.wait(PATIENCE_S)
+                elif then == "resets":
+                    assert self._resets.acquire(timeout=PATIENCE_S)
+                    reader.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 elif then != "closes":
                     rest = range(head, len(clip), len(EMPTY))
                     packets = (clip[at : at + len(EMPTY)] for at in rest)

@@ -38,6 +38,7 @@ class FakeSource:
         self.expected_frames: int | None = count
         self.corrupt = 0
         self.reconnects = 0
+        self.skipped = 0
         self.given = 0
         self.closed = threading.Event()
         self.blocked = threading.Event()
@@ -78,7 +79,7 @@ class StuckSource:
     """
 
     name = "stuck"
-    corrupt = reconnects = 0
+    corrupt = reconnects = skipped = 0
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error

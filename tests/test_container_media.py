@@ -17,6 +17,8 @@ from tests.sources import decode, media_of
 
 FASTSTART = {"movflags": "faststart"}
 
+TS_PACKET = 188
+
 
 @pytest.fixture(scope="module")
 def noisy() -> list[Image]:
@@ -166,6 +168,38 @@ def test_isolated_damage_is_counted_and_passed(tmp_path: Path, noisy: list[Image
     assert error == ""
     assert 0 < media.corrupt < MAX_FAILURES
     assert 30 <= count < 60
+
+
+def test_damage_that_the_decoder_conceals_is_counted(tmp_path: Path, noisy: list[Image]) -> None:
+    path = tmp_path / "a.ts"
+    make_clip(path, frames=noisy)
+    data = path.read_bytes()
+    lost = [len(data) * n // 10 // TS_PACKET * TS_PACKET for n in range(2, 9)]
+    for at in reversed(lost):
+        data = data[:at] + data[at + TS_PACKET :]
+    path.write_bytes(data)
+    count, media, error = decode(path)
+    assert error == ""
+    assert count > 50
+    assert 3 < media.corrupt <= len(lost)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.ts"])
+def test_nothing_is_counted_of_an_intact_file(
+    tmp_path: Path, noisy: list[Image], name: str
+) -> None:
+    make_clip(tmp_path / name, frames=noisy, audio_s=6)
+    assert decode(tmp_path / name)[1].corrupt == 0
+
+
+def test_a_playlist_s_joints_are_no_damage(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=20)
+    part = "#EXTINF:2,\na.ts\n"
+    (tmp_path / "a.m3u8").write_text(
+        f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{part}#EXT-X-DISCONTINUITY\n{part}#EXT-X-ENDLIST\n"
+    )
+    count, media, _ = decode(tmp_path / "a.m3u8")
+    assert (count, media.corrupt) == (40, 0)
 
 
 def test_damage_to_the_end_is_an_error(tmp_path: Path, noisy: list[Image]) -> None:

@@ -22,13 +22,19 @@ class LockedHandler(FileHandler):
     """Serves files to one user only."""
 
     def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
-        expected = "Basic " + b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        if self.headers.get("Authorization") == expected:
+        if self.is_admitted():
             super().do_GET()
             return
         self.send_response(401)
         self.send_header("WWW-Authenticate", 'Basic realm="camera"')
         self.end_headers()
+
+    def is_admitted(self) -> bool:
+        return self.is_from(f"{USER}:{PASSWORD}")
+
+    def is_from(self, user: str) -> bool:
+        expected = "Basic " + b64encode(user.encode()).decode()
+        return self.headers.get("Authorization") == expected
 
 
 def test_a_server_is_given_what_the_file_holds(tmp_path: Path) -> None:
@@ -43,9 +49,43 @@ def test_a_server_is_given_what_the_file_holds(tmp_path: Path) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+def test_the_file_is_read_at_each_connection(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who changes a camera's password writes it there, and need not start anew."""
+    make_clip(tmp_path / "a.ts", frames=5)
+    secret = tmp_path / "secret"
+    known = ["me:first"]
+
+    class Changing(LockedHandler):
+        def is_admitted(self) -> bool:
+            return self.is_from(known[-1])
+
+    secret.write_text("me:first")
+    with serving(files_of(tmp_path, Changing)) as address:
+        source = opened(
+            f"{address}/a.ts", credentials=str(secret), live=True, reconnect_delay_s=0.01
+        )
+        frames = iter(source)
+        assert [next(frames) is None for _ in range(6)] == [False] * 5 + [True]
+        known.append("me:second")
+        assert next(frames) is None
+        secret.unlink()
+        assert next(frames) is None
+        secret.write_text("me:second")
+        assert [next(frames) is None for _ in range(5)] == [False] * 5
+        source.interrupt()
+        source.close()
+    _, refused, gone, _ = caplog.messages
+    assert "a.ts: 401, wrong user or password (source.credentials) after 5 frames" in refused
+    assert f"source.credentials: {secret}: cannot be read: " in gone
+    assert not any(word in caplog.text for word in ("first", "second"))
+
+
 @pytest.mark.parametrize("url", ["rtsp://me@cam/1", "rtsp://me:secret@cam/1", "clip.mp4", "0"])
 def test_only_a_url_without_a_user_takes_credentials(url: str) -> None:
-    with pytest.raises(ConfigError, match="not a URL without a user") as caught:
+    allowed = "; allowed: only with a URL that names no user itself$"
+    with pytest.raises(ConfigError, match=f"^source.credentials is given.*{allowed}") as caught:
         with_credentials(url, "unread")
     assert "secret" not in str(caught.value)
 

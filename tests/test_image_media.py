@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from streamer.errors import SourceError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.image_media import ImageMedia, list_images
 from tests.clips import draw, make_images, truncate, write_image
+from tests.users import nobody, open_folder
 
 
 def test_natural_order_and_endings(tmp_path: Path) -> None:
@@ -46,6 +48,26 @@ def test_a_pattern_matches_its_files_in_order(
 def test_a_place_without_images_is_an_error(tmp_path: Path, target: str) -> None:
     with pytest.raises(SourceError, match=r"without images|no file matches"):
         list_images(str(tmp_path / target))
+
+
+@pytest.mark.parametrize("target", ["", "%d.png"])
+def test_a_folder_that_may_not_be_listed_is_named(target: str) -> None:
+    with open_folder() as folder:
+        (folder / "closed").mkdir(0)
+        place = str(folder / "closed" / target)
+        expected = f"^{re.escape(place)}: Permission denied$"
+        with nobody(), pytest.raises(SourceError, match=expected):
+            list_images(place)
+
+
+def test_a_name_stays_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "a\nb"
+    make_images(folder, frames=2)
+    (folder / "1.png").write_bytes(b"no image")
+    media = ImageMedia(str(folder), fps=5)
+    assert media.name == f"'{tmp_path}/a\\nb'"
+    next(media.pictures(Fraction(0)))
+    assert caplog.messages == [f"'{tmp_path}/a\\nb/1.png': cannot be read and is left out"]
 
 
 def test_hidden_files_of_other_systems_are_no_images(tmp_path: Path) -> None:
@@ -127,3 +149,9 @@ def test_an_image_that_is_cut_off_is_left_out(tmp_path: Path, suffix: str) -> No
     media = ImageMedia(str(tmp_path), fps=5)
     assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
     assert media.corrupt == 1
+
+
+def test_a_start_between_two_images_begins_with_the_later(tmp_path: Path) -> None:
+    make_images(tmp_path, frames=3)
+    shown = [picture.pts for picture in ImageMedia(str(tmp_path), 10).pictures(Fraction(1, 20))]
+    assert shown == [1, 2]

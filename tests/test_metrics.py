@@ -166,13 +166,13 @@ def test_the_command_line_serves_them(
 ) -> None:
     make_clip(tmp_path / "clip.mp4", frames=12)
     served: list[Samples] = []
-    close = Metrics.close
+    close = Metrics.__exit__
 
-    def scrape_first(metrics: Metrics) -> None:
+    def scrape_first(metrics: Metrics, *error: object) -> None:
         served.append(scrape(metrics))
-        close(metrics)
+        close(metrics, *error)
 
-    monkeypatch.setattr(Metrics, "close", scrape_first)
+    monkeypatch.setattr(Metrics, "__exit__", scrape_first)
     arguments = ["--weights", weights, "--stream", "cam"]
     code = cli.main([str(tmp_path / "clip.mp4"), *arguments, "--metrics.port", "0"])
     assert code == 0
@@ -199,5 +199,5 @@ def test_a_port_in_use_and_an_unknown_host_are_errors() -> None:
 def test_other_machines_being_let_in_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     for host, warned in (("127.0.0.1", False), ("localhost", False), ("0.0.0.0", True)):
         caplog.clear()
-        Metrics(MetricsConfig(port=0, host=host), "cam").close()
-        assert ("open to whoever" in caplog.text) is warned
+        with Metrics(MetricsConfig(port=0, host=host), "cam"):
+            assert ("open to whoever" in caplog.text) is warned

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from typing import NoReturn
 
 import av
 import pytest
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, StreamError
+from streamer.other_thread import on_another_thread
 from streamer.source_config import SourceConfig
 from streamer.sources import patient_media
 from streamer.sources.patient_media import MAX_STUCK, PatientMedia
@@ -27,6 +30,7 @@ class Device:
     """Some pictures each time that it is opened; then it is stuck, until all are released."""
 
     shown = 3
+    failures = 0
     name, live, rate, frames = "/dev/video0", True, Fraction(10), None
 
     def __init__(self, room: Room) -> None:
@@ -38,6 +42,8 @@ class Device:
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         for index in range(self.shown):
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
+        assert self.room.fails.wait(PATIENCE_S)
+        self.corrupt += self.failures
         self.room.stuck.release()
         assert self.room.returns.wait(PATIENCE_S)
         if self.room.breaks:
@@ -58,6 +64,8 @@ class Room:
         self.breaks = breaks
         self.stuck = threading.Semaphore(0)
         self.returns = threading.Event()
+        self.fails = threading.Event()
+        self.fails.set()
 
     def open(self) -> Device:
         self.opened.append(Device(self))
@@ -95,6 +103,27 @@ def test_a_stuck_device_is_left_behind_and_opened_again(
         if thread.name == "reader":
             thread.join(PATIENCE_S)
     assert first.closed_by not in {None, second.closed_by}
+
+
+def test_packets_that_fail_are_counted_while_a_picture_is_awaited(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Device, "failures", 7)
+    room.fails.clear()
+    media = PatientMedia(room.open, QUICK)
+    pictures = media.pictures(Fraction(0))
+    for _ in range(Device.shown):
+        next(pictures)
+    room.fails.set()
+    assert room.stuck.acquire(timeout=PATIENCE_S)
+    assert media.corrupt == 8
+    with pytest.raises(SourceError, match=r"for 1\.3 s; 7 packets could not be decoded$"):
+        next(pictures)
+    again = media.pictures(Fraction(0))
+    next(again)
+    assert media.corrupt == 9
+    again.close()
+    media.close()
 
 
 def test_a_first_picture_has_the_time_to_open_too(
@@ -153,3 +182,29 @@ def test_an_error_of_the_device_comes_through() -> None:
     assert [frame is None for frame in frames] == [False] * 3 + [True]
     assert message.startswith("/dev/video0: unplugged after 3 frames; given up")
     assert room.opened[0].closed_by is not None
+
+
+def test_nothing_is_opened_that_nobody_waits_for_any_more() -> None:
+    go, done = threading.Event(), threading.Event()
+    main = threading.main_thread().ident  # it waits
+    errors: list[StreamError] = []
+
+    def open_media() -> NoReturn:
+        raise SourceError("not there")
+
+    def try_twice() -> None:
+        for _ in range(2):
+            with pytest.raises(StreamError) as caught:
+                PatientMedia(open_media, SLOW)
+            errors.append(caught.value)
+            if len(errors) == 1:
+                assert main is not None
+                signal.pthread_kill(main, signal.SIGINT)
+                assert go.wait(PATIENCE_S)
+
+    with pytest.raises(KeyboardInterrupt):
+        on_another_thread(try_twice, lambda _: done.set())
+    go.set()
+    assert done.wait(PATIENCE_S)
+    assert [isinstance(error, SourceError) for error in errors] == [True, False]
+    assert str(errors[1]) == "the opening was interrupted"

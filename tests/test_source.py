@@ -226,6 +226,12 @@ class Emptied:
         pass
 
 
+def test_nobody_knows_how_many_frames_a_loop_has(clip: Path) -> None:
+    source = opened(clip, loop=True)
+    source.close()
+    assert source.expected_frames is None
+
+
 def test_a_loop_ends_with_a_pass_without_a_frame() -> None:
     source = Source(Emptied(), SourceConfig(loop=True), Selection(), 32)
     assert len(list(source)) == 2

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import urlsplit
@@ -15,11 +17,12 @@ import pytest
 import trustme
 
 from streamer.errors import ConfigError, SourceError, StreamError
+from streamer.image_encoding import encode_jpeg
 from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.camera import transport_stream
-from tests.clips import frames_of, make_clip, make_images
+from tests.clips import draw, frames_of, make_clip, make_images
 from tests.descriptors import open_descriptors
 from tests.sources import opened, read, read_broken
 from tests.tls_front import TlsFront
@@ -108,6 +111,13 @@ def test_an_unknown_format_and_a_bad_graph_are_errors(clip: Path) -> None:
 def test_text_is_a_video_only_where_the_format_says_so(tmp_path: Path) -> None:
     (tmp_path / "art.txt").write_text("+----+\n" * 50)
     assert read(tmp_path / "art.txt", Selection(max_frames=1), format="tty")
+
+
+def test_what_is_opened_is_said_before_it_may_hang(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "streamer")
+    with pytest.raises(SourceError, match="refused"):
+        opened("http://me:hunter2@127.0.0.1:1/x?token=hunter2")
+    assert caplog.messages == ["opening http://127.0.0.1:1/x?token=***"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "rtmp", "rtsp", "tcp"])
@@ -207,6 +217,30 @@ def test_a_web_server_that_hangs_up_is_told_from_one_that_has_no_video(tmp_path:
         frames, message = read_broken(opened(f"{url}/a.ts"))
     assert len(frames) > 50
     assert f"/a.ts: the connection broke off, or no answer in time after {len(frames)} " in message
+
+
+def test_a_camera_that_sends_nonsense_is_told_from_one_that_hangs_up() -> None:
+    jpeg = encode_jpeg(draw(0, (48, 64)), 90)
+
+    class Nonsense(BaseHTTPRequestHandler):
+        """Motion JPEG whose lengths are wrong, as some cameras' are."""
+
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=part")
+            self.end_headers()
+            for wrong in (0, 0, 0, -20, 0, 0):
+                head = f"--part\r\nContent-Length: {len(jpeg) + wrong}\r\n"
+                self.wfile.write(
+                    f"{head}Content-Type: image/jpeg\r\n\r\n".encode() + jpeg + b"\r\n"
+                )
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with serving(Nonsense) as url:
+        _, message = read_broken(opened(f"{url}/video", live=True, max_reconnects=0))
+    assert "/video: something came that is not video after " in message
 
 
 def test_certificates_are_checked_where_an_authority_is_given(

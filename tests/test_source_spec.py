@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from streamer.sources.container_opening import webcam_options
 from streamer.sources.credentials import hide_credentials
 from streamer.sources.source_spec import SourceSpec
 from tests.clips import make_images
+from tests.users import nobody, open_folder
 
 
 @pytest.mark.parametrize(
@@ -83,6 +85,30 @@ def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    "name", ["closed.mp4", "folder", "folder/1.png", "folder/%d.png", "folder/a.mp4"]
+)
+def test_what_may_not_be_read_is_missed_early_too(name: str) -> None:
+    with open_folder() as place:
+        (place / "closed.mp4").touch(0)
+        (place / "folder").mkdir()
+        (place / "folder" / "1.png").touch()
+        (place / "folder").chmod(0o444)  # the names in it may be listed, and that is all
+        expected = f"^{re.escape(str(place / name))}: Permission denied$"
+        with nobody(), pytest.raises(SourceError, match=expected):
+            SourceSpec.parse(str(place / name), SourceConfig()).check_exists()
+        (place / "folder").chmod(0o755)
+
+
+def test_a_name_that_is_too_long_is_missed_early_too() -> None:
+    with pytest.raises(SourceError, match=r"x: File name too long$"):
+        SourceSpec.parse("x" * 300, SourceConfig()).check_exists()
+
+
+def test_a_name_stays_in_one_line_of_a_log() -> None:
+    assert SourceSpec.parse("a\nINFO: b.mp4", SourceConfig()).name == r"'a\nINFO: b.mp4'"
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("rtsp://me:secret@cam:554/1", "rtsp://cam:554/1"),
@@ -104,6 +130,16 @@ def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> N
 )
 def test_credentials_are_hidden(url: str, shown: str) -> None:
     assert hide_credentials(url) == shown
+
+
+def test_credentials_of_a_file_are_checked_and_not_kept(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("me:hunter2")
+    config = SourceConfig(credentials=str(secret))
+    assert SourceSpec.parse("rtsp://cam/1", config).target == "rtsp://cam/1"
+    secret.write_text("me")
+    with pytest.raises(SourceError, match="expected one line, user:password"):
+        SourceSpec.parse("rtsp://cam/1", config)
 
 
 def test_no_secret_in_name_or_repr() -> None:

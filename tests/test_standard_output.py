@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from streamer.standard_output import say_written
 from tests.clips import frames_of, make_clip
 from tests.json_lines import json_lines
 from tests.processes import STREAM
@@ -20,6 +21,16 @@ SCRIPT = "from streamer.standard_output import say; say('one'); say('two')"
 def test_it_is_printed_line_by_line() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"one\ntwo\n", b"")
+
+
+def test_a_file_is_named_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a\nb").mkdir()
+    say_written([tmp_path / "a\nb"])
+    say_written([tmp_path, *[Path("0.png")] * 3, Path("c\nd")])
+    assert capsys.readouterr().out.splitlines() == [
+        f"wrote '{tmp_path}/a\\nb/'",
+        f"wrote {tmp_path} to 'c\\nd' (5 files)",
+    ]
 
 
 def test_a_reader_that_has_left_is_no_failure() -> None:

@@ -41,7 +41,7 @@ def test_percentiles_are_those_of_the_latencies(monkeypatch: pytest.MonkeyPatch)
     assert summary.wall_s == pytest.approx(10.1)
     assert summary.fps == pytest.approx(10)
     assert str(summary) == (
-        "101 frames in 10.1 s (10.0 fps), 3 dropped, 2 corrupt packets passed, 4 reconnects, "
+        "101 frames in 10.1 s (10.0 fps), 3 dropped, 2 corrupt packets, 4 reconnects, "
         "3 windows of 500 ms (median), 5 tracks\n"
         "latency from decoder to outputs: p50 5100 ms, p95 9600 ms, p99 10000 ms"
     )

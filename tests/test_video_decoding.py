@@ -87,7 +87,7 @@ def test_an_ffmpeg_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 @without_cuda
 @pytest.mark.usefixtures("no_driver")
 def test_without_a_driver_the_cpu_decodes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "streamer")
+    caplog.set_level(logging.INFO, video_decoding.__name__)
     make_clip(tmp_path / "a.mp4", frames=12)
     frames = read(tmp_path / "a.mp4", device="cuda")
     assert len(frames) == 12
@@ -203,7 +203,7 @@ def test_kinds_of_video(tmp_path: Path, options: dict[str, object]) -> None:
 def test_what_nvdec_cannot_the_cpu_decodes(
     tmp_path: Path, options: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "streamer")
+    caplog.set_level(logging.INFO, video_decoding.__name__)
     path = tmp_path / "a.mkv"
     make_clip(path, **{"frames": 12, "size": (192, 256), **options})  # type: ignore[arg-type]
     found = read(path, device="cuda")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from threading import Event
-from typing import cast
 
 import av
 import torch
@@ -17,7 +15,8 @@ from av.video.stream import VideoStream
 from streamer.errors import SourceError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
-from streamer.sources.container_opening import translate, warn_of_hdr
+from streamer.sources.container_opening import warn_of_hdr
+from streamer.sources.demuxing import Demuxing
 from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pace import Pace
 from streamer.sources.packet_times import PacketTimes
@@ -66,6 +65,7 @@ class ContainerMedia:
         self._times: PacketTimes | None = None
         self._pixel_aspect = PixelAspect()
         self._interrupted = Event()
+        self._demuxing = Demuxing(spec, config, pipe, self._interrupted)
         self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
         with ExitStack() as undo:
             undo.callback(self._release_pipe)
@@ -133,6 +133,7 @@ class ContainerMedia:
             video.camera_unix_ns(frame),
             self._pixel_aspect.of(frame, video.stream),
             None if video.invents_times else frame.duration,
+            self._demuxing.take_skipped(),
         )
         self._decoding.check(picture.is_on_device, video.stream.codec_context)
         return picture
@@ -173,7 +174,7 @@ class ContainerMedia:
         failures = 0
         broken: SourceError | None = None
         try:
-            for packet in self._packets():
+            for packet in self._demuxing.packets(self._video):
                 extent.add(packet)
                 if not packet.size:
                     continue  # the frame before is shown on; the decoder would end
@@ -198,43 +199,24 @@ class ContainerMedia:
             self._has_told = True  # a looped file comes here again and again
             extent.warn_of_losses(self.name)
 
-    def _packets(self) -> Iterator[Packet[VideoStream]]:
-        """The stream's packets, empty ones too, but not the last, which has no time."""
-        is_timed = self.live and self._spec.kind == "url"
-        # Sound comes too: PyAV would pass over it, waiting for pictures that may never come.
-        video = self._video.stream
-        packets = self._video.container.demux(*(() if is_timed else (video,)))
-        began = time.monotonic()
-        try:
-            while not self._interrupted.is_set():
-                packet = next(packets, None)
-                if packet is None:
-                    break
-                waited_s = time.monotonic() - began
-                counts = packet.size or packet.dts is not None
-                if counts and packet.stream.index == video.index:
-                    yield cast("Packet[VideoStream]", packet)
-                    began = time.monotonic()
-                if is_timed and waited_s >= self._config.read_timeout_s:
-                    # At its time-out FFmpeg gives what its parser holds, and would then wait again.
-                    raise SourceError(
-                        f"{self.name}: no picture for {self._config.read_timeout_s:g} s "
-                        "(source.read_timeout_s)"
-                    )
-        except av.FFmpegError as error:
-            raise translate(self._spec, self._config, error, is_open=True) from error
-        if self._pipe is not None and self._pipe.failure is not None:
-            raise self._pipe.failure
-
     def _decode(self, packet: Packet[VideoStream] | None) -> list[VideoFrame] | None:
         """Frames that a packet completes (None: those that wait for the end), None if it fails."""
+        damaged = packet is not None and self._is_damaged(packet)
         try:
-            frames = self._video.stream.decode(packet)
+            # The decoder would make up the rest of a JPEG that ends early.
+            is_half = damaged and self._video.stream.codec_context.name == "mjpeg"
+            frames = None if is_half else self._video.stream.decode(packet)
         except av.EOFError:
-            return []
+            frames = []
         except av.FFmpegError:
+            frames = None
+        if damaged or frames is None:
             self.corrupt += 1
-            return None
-        if self._times is not None:
+        if self._times is not None and frames is not None:
             self._times.assign(packet, frames)
         return frames
+
+    def _is_damaged(self, packet: Packet[VideoStream]) -> bool:
+        """Whether a packet is known to lack something, be it that the decoder conceals it."""
+        # Where a playlist's segments meet, counters of theirs begin anew: no packet is lost there.
+        return packet.is_corrupt and not self._video.comes_in_segments

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from streamer.errors import ConfigError, SourceError
 from streamer.source_config import SourceConfig
-from streamer.sources.credentials import shows_password
+from streamer.sources.credentials import shows_password, with_credentials
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
 
@@ -53,16 +53,14 @@ def open_container(
         hwaccel: What its video shall be decoded with; None for the CPU.
 
     Raises:
-        SourceError: It cannot be opened, or is not a video.
+        SourceError: It cannot be opened, or is not a video, or its credentials cannot be read.
         ConfigError: There are certificates for what has none.
     """
     default_format = {"stdin": "mpegts", "lavfi": "lavfi", "webcam": "v4l2"}.get(spec.kind)
-    target = spec.target
-    if spec.kind == "file" and ":" in target and not target.startswith("file:"):
-        target = f"file:{target}"  # or else FFmpeg takes what precedes the colon for a protocol
+    target = pipe or _target(spec, config)
     try:
         return av.open(
-            pipe or target,
+            target,
             "r",
             format=config.format or default_format,
             options=network_options(spec, config) | webcam_options(config),
@@ -80,6 +78,16 @@ def open_container(
         raise (pipe and pipe.failure) or failure from error
     except ValueError as error:  # PyAV's own: no such format
         raise SourceError(f"{spec.name}: {error}") from error
+
+
+def _target(spec: SourceSpec, config: SourceConfig) -> str:
+    """What FFmpeg is to open."""
+    if config.credentials is not None:
+        # Anew for each connection: a password may be changed while a camera is watched.
+        return with_credentials(spec.target, config.credentials)
+    if spec.kind == "file" and ":" in spec.target and not spec.target.startswith("file:"):
+        return f"file:{spec.target}"  # or else FFmpeg takes what precedes the colon for a protocol
+    return spec.target
 
 
 def _timeouts(spec: SourceSpec, config: SourceConfig) -> tuple[float | None, float | None]:
@@ -196,7 +204,9 @@ def translate(
     elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
         # what FFmpeg says after an RTSP or UDP time-out, too
         text = "no answer in time, or not a video"
-        if is_open:
+        if is_open and isinstance(error, av.InvalidDataError):
+            text = "something came that is not video"
+        elif is_open:
             text = "the connection broke off, or no answer in time"
         elif config.tls_ca is not None:  # only then it looks at certificates
             text = "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
@@ -207,7 +217,7 @@ def translate(
     elif isinstance(error, av.EOFError):
         text = "ends before the video begins"
     elif isinstance(error, av.HTTPUnauthorizedError):
-        known = shows_password(spec.target)
+        known = config.credentials is not None or shows_password(spec.target)
         text = "401, wrong user or password" if known else "401, it asks for a user and a password"
         text += " (source.credentials)"
     elif isinstance(error, av.FileNotFoundError):

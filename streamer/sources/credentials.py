@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from streamer.errors import ConfigError, SourceError
+from streamer.printable import printable
 
 _SECRET_WORDS = "pass|pwd|token|key|auth|secret|sig|user|usr|login|cred"
 
@@ -64,8 +65,8 @@ def with_credentials(url: str, path: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator or "@" in re.split("[/?#]", rest, maxsplit=1)[0]:
         raise ConfigError(
-            f"source.credentials: {hide_credentials(url)} is not a URL without a user, which is "
-            "what they are for"
+            f"source.credentials is given, and the source is {printable(hide_credentials(url))}; "
+            "allowed: only with a URL that names no user itself"
         )
     try:
         line = Path(path).read_text(encoding="utf-8").rstrip("\r\n")

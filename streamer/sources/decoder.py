@@ -21,7 +21,12 @@ class FrameSource(Protocol):
 
     @property
     def corrupt(self) -> int:
-        """Packets that could not be decoded and were passed over."""
+        """Packets that were damaged: passed over, or shown with the rest made up."""
+        ...
+
+    @property
+    def skipped(self) -> int:
+        """Frames that were not decoded, to catch up with a live input; indices count them."""
         ...
 
     @property

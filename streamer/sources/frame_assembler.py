@@ -39,6 +39,10 @@ class FrameAssembler:
         roi: Left, top, width and height of the part to look at, in pixels; None for all.
         short_side: Of the network's input, in pixels.
         interval_s: Nominal seconds from frame to frame.
+
+    Attributes:
+        count: Frames so far, skipped ones too.
+        skipped: Those that were not decoded, to catch up with a live source.
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class FrameAssembler:
         self._epoch: Epoch | None = None
         self._pending_reason: EpochReason | None = "start"
         self.count = 0
+        self.skipped = 0
 
     def begin_epoch(self, reason: EpochReason) -> None:
         """The next picture begins a new epoch, with timestamps of their own."""
@@ -97,7 +102,7 @@ class FrameAssembler:
         held = self._hold(picture.frame, epoch.region) if picture.is_on_device else None
         pixels, inputs = held or self._convert(picture.frame, epoch.region)
         frame = Frame(
-            index=self.count,
+            index=self.count + picture.skipped,
             epoch=epoch,
             pts=picture.pts,
             time_base=picture.time_base,
@@ -109,7 +114,8 @@ class FrameAssembler:
             capture_clock=capture_clock,
             duration_s=_duration_s(picture, time_s, end_s),
         )
-        self.count += 1
+        self.count = frame.index + 1
+        self.skipped += picture.skipped
         return frame
 
     def _convert(

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 
 from streamer.errors import SourceError
+from streamer.printable import printable
 from streamer.sources import tiff_decoding
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.picture import Picture
@@ -33,7 +34,7 @@ class ImageMedia:
     """
 
     def __init__(self, target: str, fps: float) -> None:
-        self.name = target
+        self.name = printable(target)
         self.live = False
         self.rate: Fraction | None = as_written(fps)
         self._paths = list_images(target)
@@ -52,7 +53,8 @@ class ImageMedia:
             try:
                 frame = _decode(self._paths[index])
             except (av.FFmpegError, OSError, StopIteration, IndexError):
-                log.warning("%s: cannot be read and is left out", self._paths[index])
+                name = printable(self._paths[index])
+                log.warning("%s: cannot be read and is left out", name)
                 self.corrupt += 1
                 failures += 1
                 if failures == MAX_FAILURES:
@@ -63,7 +65,7 @@ class ImageMedia:
         if failures:
             raise SourceError(
                 f"{self.name}: {failures} images in a row cannot be read, "
-                f"the last of them {self._paths[index].name}"
+                f"the last of them {printable(self._paths[index].name)}"
             )
 
     def interrupt(self) -> None:
@@ -93,9 +95,17 @@ def list_images(target: str) -> list[Path]:
     """The files that a folder, pattern or path stands for, in natural order.
 
     Raises:
-        SourceError: There are none.
+        SourceError: There are none, or the folder may not be read.
     """
-    path = Path(target)
+    name = printable(target)
+    try:
+        found = _find(Path(target), name)
+    except OSError as error:
+        raise SourceError(f"{name}: {error.strerror}") from error
+    return sorted(found, key=lambda file: (_natural(file.name), file.name))
+
+
+def _find(path: Path, name: str) -> list[Path]:
     if path.is_dir():
         # What begins with a dot is another system's, such as a Mac's "._1.png" beside "1.png".
         found = [
@@ -107,8 +117,8 @@ def list_images(target: str) -> list[Path]:
         ]
         if not found:
             allowed = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise SourceError(f"{target}: a folder without images; known endings: {allowed}")
-    elif path.is_file() or not is_pattern(target):
+            raise SourceError(f"{name}: a folder without images; known endings: {allowed}")
+    elif path.is_file() or not is_pattern(str(path)):
         found = [path]
     else:
         numbered = re.compile(
@@ -118,8 +128,8 @@ def list_images(target: str) -> list[Path]:
         names = folder.iterdir() if folder.is_dir() else iter(())
         found = [file for file in names if numbered.fullmatch(file.name)]
         if not found:
-            raise SourceError(f"{target}: no file matches this pattern")
-    return sorted(found, key=lambda file: (_natural(file.name), file.name))
+            raise SourceError(f"{name}: no file matches this pattern")
+    return found
 
 
 def _digits(match: re.Match[str]) -> str:

@@ -17,14 +17,17 @@ class Media(Protocol):
         live: Whether the pictures come as they happen.
         rate: Frames per second, nominal; None where unknown.
         frames: How many pictures it holds, as far as it can be told before decoding, or None.
-        corrupt: Packets or images that could not be decoded and were passed over.
     """
 
     name: str
     live: bool
     rate: Fraction | None
     frames: int | None
-    corrupt: int
+
+    @property
+    def corrupt(self) -> int:
+        """Packets or images that were damaged: passed over, or shown with the rest made up."""
+        ...
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The pictures from `start_s` seconds after the first one on; again on every call.

@@ -82,9 +82,14 @@ class OpenedVideo:
         return self.live and bool(self.container.format.flags & without)
 
     @property
+    def comes_in_segments(self) -> bool:
+        """Whether it is a playlist."""
+        return bool({"hls", "dash"} & set(self.container.format.name.split(",")))
+
+    @property
     def comes_in_bursts(self) -> bool:
         """Whether it is a live playlist, whose segments of seconds come at once."""
-        return self.live and bool({"hls", "dash"} & set(self.container.format.name.split(",")))
+        return self.live and self.comes_in_segments
 
     def position_s(self, pts: int) -> Fraction:
         """Seconds from the stream's start to a timestamp."""

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from threading import Event
 
 LATE_S = 2.0
 """Pictures that are late by no more are caught up with; otherwise the others come as much later."""
 
-AHEAD_S = 10.0
-"""A timestamp further ahead than this is a jump, not a wait."""
+JUMP_S = 0.5
+"""A longer step from picture to picture is a jump, unless the pictures always come far apart.
+
+Shorter than the segments of a playlist: those that expire before they are read leave a step, and
+who waits that out lets as many more expire.
+"""
+
+UNUSUAL = 1.5
+"""Of pictures that come far apart, a step that is so many times the usual one is a jump."""
 
 
 class Pace:
-    """Waits until a picture is due, counted from the first one.
+    """Waits until a picture is due, counted from the first one or the last jump.
+
+    A jump is not waited for: whatever is between the pictures, the second is there already, and
+    the wait would be a delay for good. Should it have been a pause of the camera, the next pictures
+    come as much later; they are then not caught up with, or every later burst would be late.
 
     Args:
         stopped: Ends a wait.
@@ -21,13 +33,34 @@ class Pace:
 
     def __init__(self, stopped: Event) -> None:
         self._stopped = stopped
-        self._origin_s: float | None = None
+        self._origin_s = 0.0  # when the video's position 0 is due
+        self._position_s: float | None = None
+        self._steps_s: deque[float] = deque(maxlen=2)
+        self._jumped_s = 0.0
 
     def wait(self, position_s: float) -> None:
         """Wait for the time of a picture, in seconds of the video."""
         now_s = time.monotonic()
-        ahead_s = 0.0 if self._origin_s is None else self._origin_s + position_s - now_s
-        if self._origin_s is None or not -LATE_S <= ahead_s <= AHEAD_S:
+        late_s = now_s - self._origin_s - position_s
+        if self._jumps_to(position_s):
             self._origin_s = now_s - position_s
-        elif ahead_s > 0:
-            self._stopped.wait(ahead_s)
+        elif late_s > 0:
+            allowed_s = late_s if late_s > LATE_S else min(late_s, self._jumped_s)
+            self._origin_s += allowed_s
+            self._jumped_s = max(0.0, self._jumped_s - allowed_s)
+        else:
+            self._stopped.wait(-late_s)
+
+    def _jumps_to(self, position_s: float) -> bool:
+        """Whether a picture does not follow the one before; the first follows none."""
+        last_s, self._position_s = self._position_s, position_s
+        if last_s is None:
+            return True
+        step_s = position_s - last_s
+        # Of the last two steps the shorter: a jump is not usual yet.
+        usual_s = min(self._steps_s, default=0.0)
+        self._steps_s.append(abs(step_s))
+        if abs(step_s) <= max(JUMP_S, UNUSUAL * usual_s):
+            return False
+        self._jumped_s = min(max(0.0, self._jumped_s + step_s), LATE_S)
+        return True

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from threading import Thread
+from traceback import clear_frames
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, StreamError
+from streamer.other_thread import is_left
 from streamer.ring_buffer import Closed, RingBuffer
 from streamer.source_config import SourceConfig
 from streamer.sources.media import Media
@@ -39,9 +41,12 @@ class PatientMedia:
 
     Raises:
         SourceError: It cannot be opened.
+        StreamError: Nobody waits for it any more (`streamer.other_thread`).
     """
 
     def __init__(self, open_media: Callable[[], Media], config: SourceConfig) -> None:
+        if is_left():  # rather than try again and again what nobody waits for
+            raise StreamError("the opening was interrupted")
         self._open_media = open_media
         self._config = config
         self._unread: Media | None = open_media()
@@ -51,7 +56,13 @@ class PatientMedia:
         self.live = self._unread.live
         self.rate = self._unread.rate
         self.frames = self._unread.frames
-        self.corrupt = 0
+        self._counted: tuple[int, _Reader | None] = (0, None)
+
+    @property
+    def corrupt(self) -> int:
+        """As of `Media`, over all the times that it was opened."""
+        before, reader = self._counted
+        return before + (0 if reader is None else reader.corrupt)
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The pictures as they come.
@@ -69,26 +80,28 @@ class PatientMedia:
             return
         media, self._unread = self._unread, None
         reader.begin(self._open if media is None else lambda: media)
-        before = self.corrupt
+        self._counted = self.corrupt, reader  # at once: who asks for the count never sees it fall
         patience_s = self._config.read_timeout_s + GRACE_S
         # What is no camera may be decoded for long up to where it is to begin, and its reads end.
         timeout_s = self._config.open_timeout_s + patience_s if self.live else None
+        corrupt = 0  # up to the latest picture
         try:
             while True:
                 picture = reader.pictures.get(timeout_s)
-                self.corrupt = before + reader.corrupt
+                corrupt = reader.corrupt
                 yield picture
                 timeout_s = patience_s if self.live else None
         except Closed:
             return
+        except StreamError as error:
+            # With its traceback it would keep the buffer, which keeps it.
+            raise error.with_traceback(None) from error.__cause__
         except TimeoutError:
-            stuck = sum(reader.is_alive() for reader in self._readers)
-            raise SourceError(
-                f"{self.name}: no picture for {timeout_s:g} s; reads left behind: {stuck}"
-            ) from None
+            why = self._why(reader.corrupt - corrupt)
+            raise SourceError(f"{self.name}: no picture for {timeout_s:g} s; {why}") from None
         finally:
-            self.corrupt = before + reader.corrupt
             reader.leave()
+            del reader  # it keeps the error, which keeps what is here and in callers
 
     def interrupt(self) -> None:
         """From any thread: end the wait for a picture at once."""
@@ -105,6 +118,12 @@ class PatientMedia:
             reader.leave()
             if reader.ident is not None:
                 reader.join(CLOSE_S)
+
+    def _why(self, failed: int) -> str:
+        """Why no picture came, while so many packets failed."""
+        if failed:
+            return f"{failed} packets could not be decoded"
+        return f"reads left behind: {sum(reader.is_alive() for reader in self._readers)}"
 
     def _open(self) -> Media | None:
         """The media, opened again, on the reader's thread; None if it is over."""
@@ -124,16 +143,21 @@ class _Reader(Thread):
 
     Attributes:
         pictures: What it gave, one at a time; closed at the end, with the error if there was one.
-        corrupt: As of `Media`.
     """
 
     def __init__(self, start_s: Fraction) -> None:
         super().__init__(name="reader", daemon=True)  # it may never return from a read
         self.pictures: RingBuffer[Picture] = RingBuffer(1)
-        self.corrupt = 0
         self._start_s = start_s
-        self._open_media: Callable[[], Media | None] = lambda: None
+        self._open_media: Callable[[], Media | None] = _nothing
         self._media: Media | None = None
+        self._corrupt = 0
+
+    @property
+    def corrupt(self) -> int:
+        """As of `Media`."""
+        media = self._media
+        return self._corrupt if media is None else media.corrupt
 
     def begin(self, open_media: Callable[[], Media | None]) -> None:
         """Start to read what a function gives, on this thread; None if there is nothing."""
@@ -143,8 +167,9 @@ class _Reader(Thread):
     def leave(self) -> None:
         """From any thread: nobody wants more. A read that can be woken is."""
         self.pictures.close()
-        if self._media is not None:
-            self._media.interrupt()
+        media = self._media
+        if media is not None:
+            media.interrupt()
 
     def run(self) -> None:
         """Read; whatever goes wrong is raised where pictures are awaited."""
@@ -158,16 +183,37 @@ class _Reader(Thread):
         except Closed:
             pass  # nobody waits any more
         except BaseException as error:
+            _let_go(error)
+            self._forget()  # before somebody learns of the error
             self.pictures.close(error)
         finally:
+            self._forget()
             self.pictures.close()
 
     def _read(self, media: Media) -> None:
         if self.pictures.closed:
             return
-        try:
-            for picture in media.pictures(self._start_s):
-                self.corrupt = media.corrupt
-                self.pictures.put(picture)
-        finally:
-            self.corrupt = media.corrupt
+        for picture in media.pictures(self._start_s):
+            self.pictures.put(picture)
+
+    def _forget(self) -> None:
+        """Keep the count alone: a decoder has threads, which live as long as it does."""
+        self._open_media = _nothing
+        media = self._media
+        if media is not None:
+            self._corrupt = media.corrupt
+            self._media = None
+
+
+def _nothing() -> None:
+    return None
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Take out of an error what the functions held that it left: decoders, and itself.
+
+    Who keeps such an error, as the buffer does, would keep them until Python looks for cycles.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

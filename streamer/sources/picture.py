@@ -48,6 +48,7 @@ class Picture:
         camera_unix_ns: When the camera says it took it, nanoseconds since 1970, or None.
         pixel_aspect: Width of a pixel by its height, as stored.
         duration: How long it is shown, in units of `time_base`; None or 0 where that is unknown.
+        skipped: Pictures before it that were not decoded, to catch up with a live source.
     """
 
     frame: VideoFrame
@@ -56,6 +57,7 @@ class Picture:
     camera_unix_ns: int | None = None
     pixel_aspect: Fraction = Fraction(1)
     duration: int | None = None
+    skipped: int = 0
 
     @property
     def is_on_device(self) -> bool:

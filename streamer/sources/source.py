@@ -76,8 +76,13 @@ class Source:
 
     @property
     def corrupt(self) -> int:
-        """Packets that could not be decoded and were passed over."""
+        """Packets that were damaged: passed over, or shown with the rest made up."""
         return self._media.corrupt
+
+    @property
+    def skipped(self) -> int:
+        """Frames that were not decoded, to catch up with a live input."""
+        return self._assembler.skipped
 
     @property
     def reconnects(self) -> int:
@@ -168,7 +173,7 @@ class Source:
                 frame = self._assembler.assemble(picture, time_s, self._end_s)
                 self._reconnection.reached()
                 yield frame
-                if self._assembler.count == self._selection.max_frames:
+                if self._is_all():
                     return True
                 if self._pace_origin_ns is None:
                     # only now: the first frame may have been read long before the run
@@ -177,6 +182,10 @@ class Source:
                 break
             self._assembler.begin_epoch("loop")
         return False
+
+    def _is_all(self) -> bool:
+        most = self._selection.max_frames
+        return most is not None and self._assembler.count >= most
 
     def _is_past_end(self, time_s: Fraction) -> bool:
         return self._end_s is not None and time_s >= self._end_s

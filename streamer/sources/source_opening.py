@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from threading import Event
 
 import torch
@@ -18,6 +19,8 @@ from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from streamer.sources.source_spec import SourceSpec
 from streamer.sources.video_decoding import CPU
+
+log = logging.getLogger(__name__)
 
 
 def open_source(  # noqa: PLR0913 - what to read, and for whom
@@ -50,6 +53,7 @@ def open_source(  # noqa: PLR0913 - what to read, and for whom
         raise ConfigError(f"source.hwaccel is 'cuda'; allowed: auto, none for {why}")
     if config.loop and (parsed.flows_by or parsed.live):
         raise ConfigError(f"source.loop is True; allowed: False for {parsed.name}")
+    log.info("opening %s", parsed.name)  # a network's may take long, or for ever with source.wait
     media: Media
     if parsed.kind == "images":
         media = ImageMedia(parsed.target, config.fps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import stat
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 
 from streamer.errors import SourceError
 from streamer.option_check import check
+from streamer.printable import printable
 from streamer.source_config import SourceConfig
 from streamer.sources.credentials import hide_credentials, with_credentials
 
@@ -30,8 +33,9 @@ class SourceSpec:
     Attributes:
         kind: ``file``, ``url``, ``webcam``, ``images`` (a folder, a pattern or one image),
             ``lavfi`` (a filter graph that makes pictures) or ``stdin``.
-        target: What to open: a path, URL, device, pattern or graph. May hold credentials.
-        name: The same for messages, without credentials.
+        target: What to open: a path, URL, device, pattern or graph. May hold credentials, but not
+            those of a file (``source.credentials``).
+        name: The same for messages, without credentials, in one line.
         live: Whether its data comes as it happens; None for a playlist, which says so itself. Of
             other URLs the user knows (``source.live``).
     """
@@ -48,7 +52,7 @@ class SourceSpec:
         Raises:
             ConfigError: There are credentials, but no URL that lacks them, or settings of a webcam
                 for something else.
-            SourceError: The file with the credentials cannot be read.
+            SourceError: The file with the credentials cannot be read, or is none.
         """
         kind = _kind(spec, config)
         for name in ("webcam_size", "webcam_fps", "webcam_format"):
@@ -65,9 +69,9 @@ class SourceSpec:
         elif kind == "url":
             live = _scheme(spec) in LIVE_SCHEMES
         if config.credentials is not None:
-            target = with_credentials(target, config.credentials)
+            with_credentials(target, config.credentials)  # only to refuse them early
         shown = target if kind == "webcam" else spec
-        name = "standard input" if kind == "stdin" else hide_credentials(shown)
+        name = "standard input" if kind == "stdin" else printable(hide_credentials(shown))
         if kind in {"file", "url"} and not live and _is_playlist(spec, config):
             return cls(kind, target, name, None)
         return cls(kind, target, name, live or (kind == "url" and config.live is True))
@@ -93,16 +97,24 @@ class SourceSpec:
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or stat.S_ISCHR(mode)
 
     def check_exists(self) -> None:
-        """Look whether a file is there at all; other kinds show when they are opened.
+        """Look whether a file or folder is there and may be read; other kinds show when opened.
 
         Raises:
-            SourceError: It is not.
+            SourceError: It is not, or may not.
         """
         path = self.local_path
-        if self.kind == "file" and path is not None and not path.exists():
-            # What cannot be printed, such as a line's end, would break up the message.
-            name = self.name if self.name.isprintable() else repr(self.name)
-            raise SourceError(f"{name}: no such file")
+        if path is None:
+            return
+        try:
+            is_there = path.exists()
+            place = path if is_there else path.parent  # the folder of a pattern
+            needed = os.R_OK | (os.X_OK if place.is_dir() else 0)
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise SourceError(f"{self.name}: {error.strerror}") from error
+        if self.kind == "file" and not is_there:
+            raise SourceError(f"{self.name}: no such file")
+        if place.exists() and not os.access(place, needed):
+            raise SourceError(f"{self.name}: {os.strerror(errno.EACCES)}")
 
     def __repr__(self) -> str:
         return f"SourceSpec({self.kind}, {self.name!r}, live={self.live})"
@@ -133,11 +145,11 @@ def _is_playlist(spec: str, config: SourceConfig) -> bool:
 
 def _is_images(spec: str) -> bool:
     path = Path(spec)
-    if path.is_dir():
-        return True
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    is_image = path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        return path.is_dir() or (is_image and (path.is_file() or is_pattern(spec)))
+    except OSError:  # what is wrong with it shows when it is looked for
         return False
-    return path.is_file() or is_pattern(spec)
 
 
 def is_pattern(spec: str) -> bool:

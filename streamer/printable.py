@@ -1,0 +1,13 @@
+"""Names as messages and logs show them."""
+
+from __future__ import annotations
+
+
+def printable(name: object) -> str:
+    r"""A name, such as a path, in one line: quoted and escaped if it would not stay in one.
+
+    >>> print(printable("a.mp4"), printable("b\nERROR: c.mp4"))
+    a.mp4 'b\nERROR: c.mp4'
+    """
+    text = str(name)
+    return text if text.isprintable() else repr(text)

@@ -1,0 +1,124 @@
+"""How far a live source is behind, and what is skipped: made times, no real ones."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.sources.lag import BEHIND_S, Lag
+
+FPS = 25
+
+
+class Reading:
+    """A camera that is read: what it has sent waits until it is asked for.
+
+    Args:
+        busy_s: What each packet that is not skipped takes.
+        clock: Seconds of its time stamps in a second.
+        gop: Packets from key frame to key frame.
+    """
+
+    def __init__(self, busy_s: float, clock: float = 1, gop: int = 50) -> None:
+        self.lag, self.busy_s, self.clock, self.gop = Lag(), busy_s, clock, gop
+        self.now_s, self.stamp_s, self.network_s = 100.0, 7.0, 0.0
+        self.count = 0
+        self.skipped: list[int] = []
+        self.delays_s: list[float] = []
+        self.told: list[tuple[int, float]] = []
+
+    def read(self, packets: int) -> None:
+        for _ in range(packets):
+            self.count += 1
+            self.stamp_s += self.clock / FPS
+            taken_s = 100 + self.count / FPS
+            waited_s = max(taken_s - self.now_s, self.network_s - self.now_s, 0.0002)
+            self.now_s += waited_s
+            is_key = self.count % self.gop == 0
+            if self.lag.skips(self.stamp_s, self.now_s, waited_s, is_key=is_key):
+                self.skipped.append(self.count)
+                continue
+            if told := self.lag.caught_up():
+                assert is_key
+                self.told.append(told)
+            self.delays_s.append(self.now_s - taken_s)
+            self.now_s += self.busy_s
+
+
+@pytest.mark.parametrize("busy_s", [0.001, 0.03, 0.039])
+@pytest.mark.parametrize("clock", [0.9999, 1, 1.02])
+def test_who_keeps_up_skips_nothing(busy_s: float, clock: float) -> None:
+    reading = Reading(busy_s, clock)
+    reading.read(100_000)
+    assert reading.skipped == []
+
+
+def test_a_clock_that_is_slow_is_no_lag() -> None:
+    reading = Reading(0.015, 0.95)
+    reading.read(100_000)
+    assert reading.skipped == []
+
+
+@pytest.mark.parametrize("gop", [1, 50, 250])
+@pytest.mark.parametrize("clock", [0.97, 1, 1.02])
+def test_who_is_too_slow_catches_up_again_and_again(gop: int, clock: float) -> None:
+    reading = Reading(0.05, clock, gop)
+    reading.read(50_000)
+    assert len(reading.told) > 20
+    assert 0.1 < len(reading.skipped) / 50_000 < 0.5
+    assert max(reading.delays_s) < BEHIND_S + 2
+    assert max(reading.delays_s[-5_000:]) > BEHIND_S / 2
+    assert min(reading.delays_s[-5_000:]) < 0.1
+
+
+def test_a_slow_clock_does_not_hide_that_it_is_too_slow_later() -> None:
+    reading = Reading(0.01, 0.99)
+    reading.read(50_000)
+    reading.busy_s = 0.08
+    reading.read(1_000)
+    assert reading.skipped
+    assert max(reading.delays_s) < 2 * BEHIND_S
+
+
+@pytest.mark.parametrize("pause_s", [4, 8, 30])
+def test_a_burst_after_a_pause_of_the_network_is_read(pause_s: float) -> None:
+    reading = Reading(0.03)
+    reading.read(200)
+    reading.network_s = reading.now_s + pause_s
+    reading.read(10_000)
+    assert max(reading.delays_s) > pause_s - 1
+    assert reading.skipped == []
+
+
+@pytest.mark.parametrize("leap_s", [-3600, -20, 8, 20, 3600])
+def test_time_stamps_that_leap_begin_anew(leap_s: float) -> None:
+    reading = Reading(0.035)
+    reading.read(200)
+    reading.stamp_s += leap_s
+    reading.read(2_000)
+    assert reading.skipped == []
+    reading.busy_s = 0.05
+    reading.read(2_000)
+    assert reading.skipped
+    assert max(reading.delays_s) < BEHIND_S + 2
+
+
+def test_packets_without_a_time_say_nothing() -> None:
+    lag = Lag()
+    for _ in range(100):
+        assert not lag.skips(None, 0, 0, is_key=True)
+
+
+def test_what_is_skipped_is_told_once_and_whole() -> None:
+    reading = Reading(0.08)
+    reading.read(50)
+    while not reading.told or len(reading.told) < 3:
+        reading.read(1)
+    assert sum(count for count, _ in reading.told) == len(reading.skipped)
+    assert all(BEHIND_S < behind_s < BEHIND_S + 1 for _, behind_s in reading.told)
+
+
+def test_a_packet_without_a_time_is_skipped_with_the_others() -> None:
+    reading = Reading(0.08, gop=10**9)
+    while not reading.skipped:
+        reading.read(1)
+    assert reading.lag.skips(None, 0, 0, is_key=True)
