@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import torch
@@ -46,8 +47,10 @@ def load_vistr(
         The network in eval mode, float32, on the CPU, without gradients.
 
     Raises:
-        CheckpointError: The weights cannot be read, are not a VisTR's, or contradict a request.
+        CheckpointError: The weights cannot be read, are not a VisTR's, or contradict a request; or
+            a request is no whole number, or no file of categories.
     """
+    frames, slots = _whole("frames", frames), _whole("slots", slots)
     stored = read_weights(DEFAULT_WEIGHTS if path is None else Path(path))
     architecture = read_architecture(stored, frames, slots)
     if backbone not in (None, architecture.backbone):
@@ -143,6 +146,12 @@ def _as_float32(name: str, key: str, tensor: Tensor) -> Tensor:
     return exact
 
 
+def _whole(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
+        raise CheckpointError(f"{name} is {value!r}, expected a whole number")
+    return None if value is None else int(value)
+
+
 def _names(categories: Sequence[str] | str | Path | None) -> tuple[str, ...] | None:
     if categories is None:
         return None
@@ -150,7 +159,9 @@ def _names(categories: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
         return tuple(categories)
     try:
         lines = Path(categories).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"categories file {categories}: not UTF-8 text") from error
+    except (OSError, ValueError) as error:  # the latter: no name that a file can have
+        reason = error.strerror if isinstance(error, OSError) else error
         raise CheckpointError(f"categories file {categories}: {reason}") from error
     return tuple(line.strip() for line in lines if line.strip())

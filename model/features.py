@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
+from typing import SupportsIndex
 
 import torch
 from torch import Tensor
@@ -45,10 +47,10 @@ class FrameFeatures:
     def __len__(self) -> int:
         return self.projected.shape[0]
 
-    def __getitem__(self, index: int | slice) -> FrameFeatures:
-        if isinstance(index, int):
+    def __getitem__(self, index: SupportsIndex | slice) -> FrameFeatures:
+        if isinstance(index, Integral):
             # As `range` has it: negative from the end, IndexError outside.
-            position = range(len(self))[index]
+            position = range(len(self))[int(index)]
             index = slice(position, position + 1)
         return FrameFeatures(self.projected[index], tuple(level[index] for level in self.adapted))
 

@@ -12,8 +12,9 @@ from streamer.openmp import share_cores
 if TYPE_CHECKING:
     from os import PathLike
 
+    from streamer.frame import Frame
     from streamer.in_process import FrameStream
-    from streamer.output import FrameResult, Instance
+    from streamer.output import FrameResult, Instance, StreamInfo
     from streamer.stats import Summary
     from streamer.window_config import StitchConfig
 
@@ -21,12 +22,14 @@ __all__ = [
     "CheckpointError",
     "ConfigError",
     "DeviceError",
+    "Frame",
     "FrameResult",
     "FrameStream",
     "Instance",
     "SourceError",
     "StitchConfig",
     "StreamError",
+    "StreamInfo",
     "Summary",
     "stream",
 ]
@@ -34,16 +37,18 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
+    "Frame": "streamer.frame",
     "FrameResult": "streamer.output",
     "FrameStream": "streamer.in_process",
     "Instance": "streamer.output",
     "StitchConfig": "streamer.window_config",
+    "StreamInfo": "streamer.output",
     "Summary": "streamer.stats",
 }
 """Where names are that are imported late: readers (`streamer.client`) must not wait for PyTorch."""
 
 
-def stream(source: str | int | PathLike[str] | None = None, **options: Any) -> FrameStream:
+def stream(source: str | int | PathLike[str] | None = None, /, **options: Any) -> FrameStream:
     """Finished frames of a source, in this process: see `streamer.in_process.stream`."""
     share_cores()
     with whole_installation():

@@ -6,8 +6,9 @@ import argparse
 import difflib
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -35,42 +36,74 @@ _INVALID_YAML = re.compile(r"Problems parsing config: (?P<text>.*)")
 _NO_OPTIONS = re.compile(r"Unexpected config: (?P<text>.*)")
 _UNKNOWN_OPTION = re.compile(r"unrecognized arguments: --(?P<name>[^ =]+)")
 _UNKNOWN_VALUE = re.compile("unrecognized arguments: [^-]")
+_DASHED_FILE = re.compile("unrecognized arguments: (?P<name>-[^-].*)")
 _UNKNOWN_KEY = re.compile(
     r"(Group '(?P<group>[\w.]+)' does not accept o|O)ption '(?P<name>[^']+)'( is not accepted)?"
 )
 
 
 @contextmanager
-def one_line_errors(parser: ArgumentParser) -> Iterator[None]:
-    """Raise the parser's errors, which take several lines, as a `ConfigError` of one."""
+def one_line_errors(
+    parser: ArgumentParser, given: Mapping[str, Any] | None = None
+) -> Iterator[None]:
+    """Raise the parser's errors, which take several lines, as a `ConfigError` of one.
+
+    Args:
+        parser: Whose errors they are.
+        given: A program's own values, to be shown as they are: the parser tells their text alone,
+            and the text of a value that is not allowed may look like one that is.
+    """
     try:
         yield
     except argparse.ArgumentError as error:
         text = " ".join(str(error).split())
         if wrong := _WRONG_TYPE.match(text):
             allowed = _allowed(_hints()[wrong["name"]])
-            if allowed == "text":
+            if allowed == "text" and given is None:
                 allowed += " (in YAML, in quotes where it looks like something else)"
-            text = f"{wrong['name']} is {wrong['value']!r}; allowed: {allowed}"
-        elif unknown := _UNKNOWN_OPTION.match(text):
-            options = {option for action in parser._actions for option in action.option_strings}
+            value = repr(_value_of(wrong["name"], given or {}, wrong["value"]))
+            text = f"{wrong['name']} is {' '.join(value.split())}; allowed: {allowed}"
+        elif (unknown := _UNKNOWN_OPTION.match(text)) and unknown["name"] in GROUPS:
+            text = _no_option(unknown["name"])
+        elif unknown:
+            options = set(parser._option_string_actions)
             text += _did_you_mean(f"--{unknown['name']}", options)
         elif unknown := _UNKNOWN_KEY.search(text):
             name = ".".join(filter(None, (unknown["group"], unknown["name"])))
-            text = f"unknown option {name!r}" + _did_you_mean(name, _hints())
+            text = _unknown(name, _hints())
+        elif dashed := _DASHED_FILE.match(text):
+            text += _needs_folder(dashed["name"])
         elif _UNKNOWN_VALUE.match(text):
             text += "; several values of an option stand without spaces: --categories person,dog"
         elif nothing := _NO_OPTIONS.search(text):
             text = f"holds only {nothing['text']!r}; allowed: options with their values"
         elif invalid := _INVALID_YAML.match(text):
             text = invalid["text"].replace(' in "<unicode string>",', " in")
-        elif "Unable to load config" in text:
-            text += "; expected a YAML file (SOURCE stands without a flag)"
         raise ConfigError(text) from error
     except OverflowError as error:
         raise ConfigError(f"a number has too many digits: {error}") from error
     except RecursionError as error:
         raise ConfigError("a value is nested too deeply, or holds itself") from error
+
+
+def check_groups(options: Mapping[Any, Any]) -> None:
+    """Refuse groups that are no mappings of their fields, before the parser sees them.
+
+    It would take a text for a file or a class, and import the module that this names; so it does
+    with a ``class_path`` among the fields.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    known = _hints()
+    for group in GROUPS:
+        values = options.get(group, {})
+        check(isinstance(values, Mapping), group, values, "a mapping of its options")
+        inside = [f"{group}.{field}" for field in values]
+        # In YAML, a field may also stand by its full name.
+        for name in inside + [str(each) for each in options if str(each).startswith(f"{group}.")]:
+            if name not in known:
+                raise ConfigError(_unknown(name, known))
 
 
 def refuse_empty(values: Mapping[str, Any]) -> None:
@@ -84,6 +117,36 @@ def refuse_empty(values: Mapping[str, Any]) -> None:
             raise ConfigError(f"{name} is empty; allowed: {_allowed(hint)}")
         is_text = hint in {str, str | None}
         check(not is_text or values.get(name) != "", name, "", "text that is not empty")
+
+
+def takes_text(name: str) -> bool:
+    """Whether an option of this name takes any text, beside other values or alone."""
+    hint = _hints().get(name)
+    return hint is str or (get_origin(hint) in {Union, UnionType} and str in get_args(hint))
+
+
+def _value_of(name: str, options: Mapping[str, Any], otherwise: str) -> Any:
+    """An option's value, which may stand in a group."""
+    group, _, field = name.partition(".")
+    inside = options.get(group) if field else options
+    return inside.get(field or group, otherwise) if isinstance(inside, Mapping) else otherwise
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    return f"unknown option {name!r}" + _did_you_mean(name, known)
+
+
+def _no_option(group: str) -> str:
+    hint = " (SOURCE stands without a flag)" if group == "source" else ""
+    fields = (f"--{name}" for name in _hints() if name.startswith(f"{group}."))
+    return f"unrecognized argument: --{group}{hint}; its options are {', '.join(fields)}"
+
+
+def _needs_folder(name: str) -> str:
+    with suppress(OSError):  # such as of a name too long
+        if Path(name).exists():
+            return "; a file whose name begins with - needs ./ before it"
+    return ""
 
 
 def _did_you_mean(name: str, known: Collection[str]) -> str:

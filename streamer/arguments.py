@@ -17,9 +17,22 @@ from jsonargparse import (
 )
 
 from streamer import __version__
-from streamer.argument_errors import GROUPS, one_line_errors, refuse_empty
+from streamer.argument_actions import RepeatableAction, SourceAction
+from streamer.argument_errors import (
+    GROUPS,
+    check_groups,
+    one_line_errors,
+    refuse_empty,
+    takes_text,
+)
 from streamer.config import StreamConfig
-from streamer.config_file import check_config_file, errors_naming, errors_traced, is_blank
+from streamer.config_file import (
+    check_config_file,
+    errors_naming,
+    errors_traced,
+    is_blank,
+    options_in,
+)
 from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -51,44 +64,6 @@ class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows types and defaults, and leaves the line breaks of the examples alone."""
 
 
-class RepeatableAction(argparse.Action):
-    """Collects an option's values, beginning anew behind a config file that has some."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self._values: list[str] = []
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Add a value; a new list each time, so that defaults are never changed."""
-        is_replaced = getattr(namespace, self.dest) != self._values  # by a config file
-        self._values = [*([] if is_replaced else self._values), str(values)]
-        setattr(namespace, self.dest, self._values)
-
-
-class SourceAction(argparse.Action):
-    """The SOURCE; one on the command line replaces that of a config file, wherever it stands."""
-
-    given: str | None = None
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Note the value; argparse also calls this where there is none."""
-        if values is not None:
-            self.given = str(values)
-            setattr(namespace, self.dest, self.given)
-
-
 class ConfigAction(ActionConfigFile):  # type: ignore[misc]
     """A YAML file by its path, or one that ships with the project by its name."""
 
@@ -103,6 +78,7 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
         check_config_file(path, SCRIPT_NAMES)
         if not is_blank(path):
             with errors_naming(path), one_line_errors(parser):
+                check_groups(options_in(path))
                 parser.parse_path(str(path))  # alone: of values that are merged no file is known
                 super().__call__(parser, cfg, str(path), option_string)
 
@@ -119,6 +95,7 @@ def find_config(name: str) -> Path:
     if name in shipped:
         return shipped[name]
     missing = "no regular file" if Path(name).exists() else "no such file"
+    del shipped["demo"]  # of `streamer.demo` alone
     raise SourceError(
         f"config {name!r}: {missing}; configs that ship by name: {', '.join(sorted(shipped))}"
     )
@@ -169,8 +146,9 @@ def _adapt(parser: ArgumentParser) -> None:
     """Give options their older names, and take away what jsonargparse adds."""
     for action in parser._actions:
         if action.dest in GROUPS:
-            # A group can also be a file of its own: one more thing to explain, for little.
+            # A group as a value of its own would be a file, or a module to import: no option.
             action.help = argparse.SUPPRESS
+            parser._option_string_actions.pop(f"--{action.dest}", None)
         if action.dest == "print_config":
             action.help = (
                 "Print the options as given, and exit; ranges are checked in a run. "
@@ -217,8 +195,29 @@ def configure(options: Mapping[str, Any]) -> StreamConfig:
         ConfigError: A field is unknown, of another type or out of range.
     """
     parser, _ = build_parser()
-    with one_line_errors(parser):
-        return _build(parser, parser.parse_object(dict(options)))
+    with one_line_errors(parser, options):
+        check_groups(options)
+        texts, others = _texts_apart(options)
+        values = parser.parse_object(others)
+        values.update(Namespace(texts))
+        return _build(parser, values)
+
+
+def _texts_apart(options: Mapping[str, Any], group: str = "") -> tuple[dict[str, Any], Any]:
+    """The texts of options that take any, by their full names, and all else.
+
+    To the parser, a file named null would be none: it reads texts as YAML.
+    """
+    texts, others = {}, {}
+    for name, value in options.items():
+        if isinstance(value, str) and takes_text(f"{group}{name}"):
+            texts[f"{group}{name}"] = value
+        elif name in GROUPS:
+            inside, others[name] = _texts_apart(value, f"{name}.")
+            texts.update(inside)
+        else:
+            others[name] = value
+    return texts, others
 
 
 def _build(parser: ArgumentParser, values: Any) -> StreamConfig:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import yaml
 from jsonargparse import get_loader
@@ -50,6 +51,14 @@ def is_blank(path: Path) -> bool:
     except yaml.YAMLError:
         return False
     return root is None or root.tag == "tag:yaml.org,2002:null"
+
+
+def options_in(path: Path) -> Mapping[Any, Any]:
+    """The options of a config file, once checked, as the parser reads it; none of invalid YAML."""
+    with suppress(yaml.YAMLError, ValueError):
+        options = get_loader("yaml")(path.read_text(encoding="utf-8"))
+        return options if isinstance(options, Mapping) else {}
+    return {}
 
 
 @contextmanager
@@ -108,6 +117,8 @@ def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.Scal
             apart = [other for other in keys if other.startswith(f"{key}.")]
             check(not apart, full, f"there beside {', '.join(apart)}", "one of both")
         for key, value in node.value:
+            is_name = not isinstance(key, yaml.ScalarNode) or _is_sound(key)
+            check(is_name, key.value[:40], "in place of a name", "an option's name")
             yield from _scalars(value, f"{name}.{key.value}" if name else str(key.value))
 
 

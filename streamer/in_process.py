@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, fields, is_dataclass
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from streamer.arguments import configure
 from streamer.assembly import Assembly, assemble, load
 from streamer.config import StreamConfig
+from streamer.config_file import MAX_DEPTH
 from streamer.errors import ConfigError, StreamError
 from streamer.option_check import check
+from streamer.other_thread import on_another_thread
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_config import SourceConfig
 from streamer.stats import Summary
@@ -28,11 +31,15 @@ NOT_HERE = (
 )
 """Fields of `StreamConfig` about what only the command line writes, serves and says."""
 
+FIELDS = "fields by their names"
+
 OVER = "this stream is over; another begins with streamer.stream(…)"
 
 
 class FrameStream(AbstractContextManager["FrameStream"]):
     """Finished frames of a source, in order; use it in a ``with`` block, on one thread.
+
+    `stop` alone may be called from any thread.
 
     Leaving the block in any way stops decoding and releases everything. While open, PyTorch uses
     `StreamConfig.threads` threads, and its convolutions no TF32; the previous settings return when
@@ -48,9 +55,13 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._results: Generator[FrameResult] | None = None
         self._ended: tuple[StreamInfo, Summary] | None = None
         self._undo = ExitStack()
+        self._settings = ExitStack()
+        self._thread: int | None = None
+        self._stopped = False
+        self._left = False
 
     def __enter__(self) -> FrameStream:
-        """Load the weights and open the source.
+        """Load the weights and open the source; Ctrl-C is heard while it opens.
 
         Raises:
             StreamError: Something asked for is not to be had, or the stream was entered before.
@@ -59,24 +70,52 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             raise StreamError(OVER)
         if self._assembly is not None:
             raise StreamError("this stream is open already; another begins with streamer.stream(…)")
-        with ExitStack() as undo:
-            undo.enter_context(SETTINGS.kept())
-            self._assembly = assemble(self._config, load(self._config), str(uuid.uuid4()))
-            undo.callback(self._assembly.pipeline.close)
-            undo.callback(self._assembly.pipeline.stop)
-            self._undo = undo.pop_all()
+        with ExitStack() as kept:
+            kept.enter_context(SETTINGS.kept())
+            net = load(self._config)
+            self._assembly = on_another_thread(
+                lambda: assemble(self._config, net, str(uuid.uuid4())),
+                discard=lambda assembly: assembly.pipeline.close(),
+            )
+            self._settings, self._thread = kept.pop_all(), threading.get_ident()
+        self._undo.callback(self._assembly.pipeline.close)
+        self._undo.callback(self._assembly.pipeline.stop)
+        if self._stopped:  # meanwhile, or before: `stop` looks for the pipeline after it says so
+            self._assembly.pipeline.stop()
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Stop, and close everything."""
+        """Stop, and close everything.
+
+        Raises:
+            StreamError: Another thread is in the loop. It is stopped, and closes everything then.
+        """
+        self._give_settings_back()
+        if self._ended is not None:
+            return
         assembly = self._opened()
-        if self._results is not None:
-            self._results.close()
+        self._left = True
         try:
-            self._undo.close()
-        finally:
-            self._ended = assembly.info, assembly.pipeline.summary()
-            self._assembly = self._results = None  # they hold the network
+            if self._results is not None:
+                self._results.close()
+        except ValueError as executing:
+            assembly.pipeline.stop()
+            raise StreamError(
+                "another thread is in the loop of this stream: it ends and closes the stream now; "
+                "stop() ends it without an error"
+            ) from executing
+        self._close(assembly)
+
+    def stop(self) -> None:
+        """End the stream early, from any thread.
+
+        The window being computed is finished, then the loop ends, also one that waits for a source
+        that is lost. A stream that is not open yet ends as soon as it is.
+        """
+        self._stopped = True
+        assembly = self._assembly
+        if assembly is not None:
+            assembly.pipeline.stop()
 
     def __iter__(self) -> Iterator[FrameResult]:
         """One result for every frame that was decoded and not dropped; a second loop goes on.
@@ -88,8 +127,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         if self._ended is not None:
             return iter(())
         if self._results is None:
-            outputs = self._opened().pipeline.outputs()
-            self._results = (output for output in outputs if isinstance(output, FrameResult))
+            self._results = self._follow(self._opened())
         return self._results
 
     @property
@@ -102,6 +140,26 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         """Counts and latencies so far."""
         return self._ended[1] if self._ended else self._opened().pipeline.summary()
 
+    def _follow(self, assembly: Assembly) -> Generator[FrameResult]:
+        try:
+            with closing(assembly.pipeline.outputs()) as outputs:
+                yield from (output for output in outputs if isinstance(output, FrameResult))
+        finally:
+            if self._left:  # by another thread, which must not close what this one was using
+                self._close(assembly)
+
+    def _close(self, assembly: Assembly) -> None:
+        try:
+            self._undo.close()
+        finally:
+            self._give_settings_back()
+            self._ended = assembly.info, assembly.pipeline.summary()
+            self._assembly = self._results = None  # they hold the network
+
+    def _give_settings_back(self) -> None:
+        if threading.get_ident() == self._thread:  # whose settings they are
+            self._settings.close()
+
     def _opened(self) -> Assembly:
         if self._ended is not None:
             raise StreamError(OVER)
@@ -110,7 +168,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         return self._assembly
 
 
-def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -> FrameStream:
+def stream(source: str | int | os.PathLike[str] | None = None, /, **options: Any) -> FrameStream:
     """Finished frames of a source, in this process.
 
     ::
@@ -121,17 +179,20 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
                     print(result.frame.index, instance.track_id, instance.mask().shape)
 
     Args:
-        source: As on the command line; None is the clip that ships with the project.
+        source: As on the command line; None is the clip that ships with the project. By the name
+            ``source`` a group of options may stand, too.
         **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
             `SourceConfig` (``live``, ``loop``, …), and whole groups such as
-            ``stitch=streamer.StitchConfig(…)``.
+            ``stitch=streamer.StitchConfig(…)`` or ``source={"loop": True}``.
 
     Raises:
         ConfigError: An option is unknown, of another type or out of range.
     """
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
-    known = {field.name for field in fields(StreamConfig)} - {"input", "source", *NOT_HERE}
+    known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}
+    if source is None and isinstance(options.get("source"), str | int | os.PathLike):
+        source = options.pop("source")
     values: dict[str, Any] = {"input": _plain(source)}
     # Whole groups first: what is said of one of their fields by itself counts.
     for name, value in sorted(options.items(), key=lambda option: option[0] not in groups):
@@ -143,15 +204,25 @@ def stream(source: str | int | os.PathLike[str] | None = None, **options: Any) -
             values[name] = _plain(value)
         else:
             before = values.get(group, {})
-            check(isinstance(before, Mapping), group, before, "fields by their names")
+            check(isinstance(before, Mapping), group, before, FIELDS)
             values[group] = {**before, name: _plain(value)}
     return FrameStream(configure(values))
 
 
-def _plain(value: Any) -> Any:
-    """A value as it would stand in a YAML file."""
+def _plain(value: Any, depth: int = 0) -> Any:
+    """A value as it would stand in a YAML file.
+
+    Raises:
+        ConfigError: It is nested deeper than any option.
+    """
+    if depth > MAX_DEPTH:
+        raise ConfigError("a value is nested too deeply, or holds itself")
     if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each, depth + 1) for each in value]
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     return os.fspath(value) if isinstance(value, os.PathLike) else value

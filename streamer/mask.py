@@ -75,7 +75,7 @@ class Mask(ABC):
 
     def array(self) -> NDArray[np.bool_]:
         """The mask as bool [H, W]."""
-        mask = np.zeros(self.size, dtype=np.bool_, order="F")
+        mask = np.zeros(self.size, dtype=np.bool_)
         height, width = self._crop_size
         mask[self.top : self.top + height, self.left : self.left + width] = self.crop
         return mask

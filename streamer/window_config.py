@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 from streamer.option_check import Auto, check, check_at_least
 
@@ -52,5 +53,8 @@ class StitchConfig:
     """Frames after which a track that was not seen is forgotten."""
 
     def __post_init__(self) -> None:
-        check(0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
-        check_at_least("stitch.memory", self.memory, 1)
+        # A program makes one of these by itself.
+        is_number = isinstance(self.accept, Real) and not isinstance(self.accept, bool)
+        check(is_number and 0 <= self.accept <= 1, "stitch.accept", self.accept, "from 0 to 1")
+        is_whole = isinstance(self.memory, Integral) and not isinstance(self.memory, bool)
+        check(is_whole and self.memory >= 1, "stitch.memory", self.memory, "at least 1")

@@ -143,7 +143,10 @@ def test_every_shipped_config_is_tested_above() -> None:
         ("--short_side 31", "short_side is 31; allowed: from 32 to 4320"),
         ("--threads 0", "threads is 0; allowed: auto, or from 1 to 1024"),
         ("--stride 3", "did you mean --window.stride?"),
-        ("--source a.mp4", "SOURCE stands without a flag"),
+        (
+            "--source a.mp4",
+            "--source (SOURCE stands without a flag); its options are --source.live",
+        ),
         ("--start .inf", "start is inf"),
         ("--duration 1e308", "duration is 1e+308"),
         ("--strid 3", "unrecognized arguments: --strid"),
@@ -157,6 +160,24 @@ def test_bad_values_are_refused_on_one_line_that_names_them(arguments: str, mess
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_a_file_that_looks_like_an_option_is_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"unrecognized arguments: -dash\.mp4$"):
+        parse(["-dash.mp4"])
+    Path("-dash.mp4").touch()
+    with pytest.raises(ConfigError, match=r"-dash\.mp4; a file whose name begins with - needs \./"):
+        parse(["-dash.mp4"])
+    assert parse(["./-dash.mp4"]).input == "./-dash.mp4"
+
+
+def test_the_configs_for_everybody_are_listed() -> None:
+    listed = "configs that ship by name: file, live, vistr_r101, vistr_r50$"
+    with pytest.raises(SourceError, match=f"^config 'liv': no such file; {listed}"):
+        parse(["--config", "liv"])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,10 @@ def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, 
         ("metrics: {port: [1]}", "metrics.port is '[1]'; allowed: a whole number"),
         ("output: a.mp4\noutput: b.mp4\n", "output is 'there twice'; allowed: once, several"),
         ("source:\n  fps: 3\n  fps: 4\n", "source.fps is 'there twice'"),
+        ("0b_: 3", "0b_ is 'in place of a name'; allowed: an option's name"),
+        ("window: 2001-01-01", "window is '2001-01-01'; allowed: a mapping of its options"),
+        ("window: {class_path: x.y}", "unknown option 'window.class_path'"),
+        ("window.class_path: x.y", "unknown option 'window.class_path'"),
         ("source.fps: 3\nsource: {loop: true}\n", "source is 'there beside source.fps'"),
     ],
 )
@@ -175,9 +180,61 @@ def test_values_of_a_program_are_refused_too() -> None:
     loop.append(loop)
     with pytest.raises(ConfigError, match="nested too deeply, or holds itself"):
         configure({"publish": loop})
+    group: dict[str, Any] = {}
+    group["a"] = group
+    with pytest.raises(ConfigError, match=r"unknown option 'window\.a'"):
+        configure({"window": group})
     with pytest.raises(ConfigError, match="too many digits"):
         configure({"start": 10**400})
     with pytest.raises(ConfigError, match="start is nan"):
         configure({"start": math.nan})
     with pytest.raises(ConfigError, match="too many digits"):
         parse(["--start", "7" * 400])
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module that has not been imported; beside it lie a file of options and one of no text."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "not_to_be_imported.py").write_text("x = 1")
+    (tmp_path / "w.yaml").write_text("stride: 2")
+    (tmp_path / "clip.mp4").write_bytes(b"\xff\xfe\x9e")
+    return "not_to_be_imported"
+
+
+@pytest.mark.parametrize("group", ["window", "stitch"])
+def test_a_group_is_no_file_and_no_module(module: str, group: str) -> None:
+    for text in (f"{module}.x", f"{module}.py", "w.yaml", "clip.mp4", "\0", "{stride: 3}"):
+        with pytest.raises(
+            ConfigError, match=rf"^{group} is .*; allowed: a mapping of its options"
+        ):
+            configure({group: text})
+        with pytest.raises(ConfigError, match=f"unrecognized argument: --{group}; its options are"):
+            parse([f"--{group}", text])
+    for text in (f"{module}.x", "w.yaml", "clip.mp4"):
+        Path("c.yaml").write_text(f"{group}: {text}")
+        with pytest.raises(ConfigError, match=f"c.yaml: {group} is '{text}'; allowed: a mapping"):
+            parse(["--config", "c.yaml"])
+    with pytest.raises(ConfigError, match=f"unknown option '{group}.class_path'"):
+        configure({group: {"class_path": f"{module}.x"}})
+    assert module not in sys.modules
+
+
+def test_texts_of_a_program_are_no_yaml() -> None:
+    config = configure({"weights": "null", "categories": "[a, b]", "source": {"format": "~"}})
+    assert (config.weights, config.categories, config.source.format) == ("null", "[a, b]", "~")
+    with pytest.raises(ConfigError, match="roi is 'null'; allowed: left,top,width,height"):
+        configure({"roi": "null"})
+
+
+def test_a_value_of_a_program_is_shown_as_it_is() -> None:
+    for options, message in [
+        ({"device": Path("cpu")}, "device is PosixPath('cpu'); allowed: auto or cpu or cuda"),
+        ({"masks": 0}, "masks is 0; allowed: true or false"),
+        ({"window": {"stride": 2.5}}, "window.stride is 2.5; allowed: auto or a whole number"),
+        ({"weights": 3}, "weights is 3; allowed: text"),
+    ]:
+        with pytest.raises(ConfigError) as caught:
+            configure(options)
+        assert str(caught.value) == message

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,11 +24,12 @@ import streamer
 from streamer.errors import ConfigError, SourceError
 from streamer.output import FrameResult
 from streamer.window_config import StitchConfig, WindowConfig
+from tests.camera import Camera
 from tests.clips import make_clip
 from tests.descriptors import open_descriptors
 from tests.fakes import FakeSource
-from tests.processes import words_of
-from tests.waits import PATIENCE_S
+from tests.processes import started, words_of
+from tests.waits import PATIENCE_S, until
 
 
 def test_gives_every_frame_with_its_instances(tmp_path: Path, weights: str) -> None:
@@ -141,6 +145,123 @@ def test_options_may_be_numpy_s() -> None:
     config = streamer.stream("a.mp4", roi=np.array([0, 0, 8, 8]), **options)._config
     assert (config.window.stride, config.threshold) == (3, 0.5)
     assert streamer.stream(np.int64(0))._config.input == "0"  # type: ignore[arg-type]
+    config = streamer.stream(
+        "a.mp4",
+        stitch=StitchConfig(accept=np.float32(0.5)),  # type: ignore[arg-type]
+        window={"stride": np.int64(2)},
+        roi=tuple(np.array([0, 0, 8, 8])),
+        categories=(Path("a"), np.str_("b")),
+    )._config
+    assert (config.stitch.accept, config.window.stride) == (0.5, 2)
+    assert (config.region(), config.category_names()) == ((0, 0, 8, 8), ["a", "b"])
+
+
+def test_an_option_that_holds_itself_is_refused() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    with pytest.raises(ConfigError, match="nested too deeply, or holds itself"):
+        streamer.stream("a.mp4", categories=loop)
+
+
+def test_a_group_that_a_program_makes_is_checked_there() -> None:
+    wrong: list[dict[str, Any]] = [{"accept": "x"}, {"accept": None}, {"memory": None}]
+    for fields in [*wrong, {"accept": 5}, {"memory": 2.5}, {"accept": float("nan")}]:
+        with pytest.raises(ConfigError, match=rf"stitch\.{next(iter(fields))} is"):
+            StitchConfig(**fields)
+
+
+def test_stop_ends_a_loop_that_waits_for_a_lost_source(tmp_path: Path, weights: str) -> None:
+    make_clip(tmp_path / "clip.ts", frames=12)
+    seen: list[int] = []
+    lost = threading.Event()
+    with Camera([((tmp_path / "clip.ts").read_bytes(), "closes")]) as camera:
+        options: dict[str, Any] = {"live": True, "reconnect_delay_s": PATIENCE_S}
+        stream = streamer.stream(
+            camera.url, weights=weights, stride=3, reconnect_max_delay_s=PATIENCE_S, **options
+        )
+
+        def follow() -> None:
+            with stream as frames:
+                for result in frames:
+                    seen.append(result.frame.index)
+                    if result.frame.index == 11:  # given as the source is lost, and not before
+                        lost.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(follow)
+            assert lost.wait(PATIENCE_S)
+            stream.stop()
+            done.result(PATIENCE_S)
+    assert seen[-1] == 11
+    assert stream.summary.frames == len(seen)
+    stream.stop()  # what is over stays so
+
+
+def test_a_stream_that_is_stopped_before_it_is_open_gives_nothing(
+    tmp_path: Path, weights: str
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=6)
+    stream = streamer.stream(tmp_path / "clip.mp4", weights=weights, stride=3)
+    stream.stop()
+    with stream as frames:
+        assert list(frames) == []
+
+
+def test_a_stream_that_is_left_on_another_thread_than_its_loop_s_ends_and_is_closed(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = FakeSource(6, "blocks")
+    monkeypatch.setattr("streamer.assembly.open_source", lambda *_, **__: source)
+    before = torch.get_num_threads()
+    stream = streamer.stream("camera", weights=weights, stride=3, threads=before + 1)
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(streamer.StreamError, match="another thread is in the loop"), stream:
+            done = pool.submit(list, stream)
+            assert source.blocked.wait(PATIENCE_S)
+            until(lambda: stream.summary.frames == 3)  # those of the one window; it waits for more
+        done.result(PATIENCE_S)
+    assert torch.get_num_threads() == before
+    assert source.interrupted.is_set()
+    assert stream.summary.decoded == 6
+    with pytest.raises(streamer.StreamError, match="this stream is over"):
+        stream.__enter__()
+
+
+SILENT = """
+import os, sys
+import streamer
+try:
+    with streamer.stream(*sys.argv[1:2], weights=sys.argv[2], **eval(sys.argv[3])):
+        print("it is open")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("kind", ["standard input", "pipe", "network", "awaited"])
+def test_an_interrupt_is_heard_while_a_source_opens(
+    tmp_path: Path, weights: str, kind: str
+) -> None:
+    options: dict[str, Any] = {"open_timeout_s": PATIENCE_S, "read_timeout_s": PATIENCE_S}
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)  # somebody writes, and says nothing
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        source = {"standard input": "-", "pipe": pipe}.get(kind, url)
+        if kind == "awaited":
+            server.close()
+            options |= {"wait": True, "reconnect_delay_s": PATIENCE_S}
+        code = "import logging; logging.basicConfig(level=20)" + SILENT
+        program = (sys.executable, "-c", code, source, weights, options)
+        with started(*program, stdin=held) as process:
+            assert process.stderr is not None
+            sign = "attempt 1 to reconnect" if kind == "awaited" else "opening"
+            assert any(sign in line for line in process.stderr)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=PATIENCE_S)
+    os.close(held)
+    assert (process.returncode, out) == (0, "interrupted\n")
 
 
 def test_works_on_any_one_thread(tmp_path: Path, weights: str) -> None:
@@ -200,6 +321,8 @@ def test_the_last_of_several_streams_gives_the_settings_back(
 
 
 def test_a_whole_group_is_an_option() -> None:
+    assert streamer.stream("a.mp4", source={"fps": 3})._config.source.fps == 3
+    assert streamer.stream(source="a.mp4", fps=3)._config.input == "a.mp4"
     frames = streamer.stream("a.mp4", stitch=StitchConfig(accept=0.5), stride=3)
     assert frames._config.stitch == StitchConfig(accept=0.5)
     assert frames._config.window.stride == 3
@@ -260,7 +383,10 @@ def test_bad_options_are_named(tmp_path: Path) -> None:
     for options, message in [
         ({"stride": 0}, "window.stride is 0"),
         ({"stride": "x"}, "window.stride is 'x'"),
-        ({"stride": 2.5}, "window.stride is '2.5'"),
+        ({"stride": 2.5}, "window.stride is 2.5"),
+        ({"device": torch.device("cpu")}, "device is device(type='cpu'); allowed: auto or cpu"),
+        ({"window": [1]}, "window is [1]; allowed: a mapping of its options"),
+        ({"source": "y.mp4"}, "source is 'y.mp4'; allowed: a mapping of its options"),
         ({"device": "gpu"}, "device is 'gpu'; allowed: auto or cpu or cuda"),
         ({"precision": "int8"}, "precision is 'int8'"),
         ({"live": "maybe"}, "source.live is 'maybe'"),
@@ -295,7 +421,9 @@ def test_what_a_program_names_is_there() -> None:
 def test_what_needs_no_pytorch_comes_without_it() -> None:
     code = """
 import sys
-from streamer import FrameResult, Instance, SourceError, StitchConfig, Summary
+from streamer import (
+    Frame, FrameResult, Instance, SourceError, StitchConfig, StreamInfo, Summary
+)
 print("torch" in sys.modules)
 from streamer import FrameStream
 print("torch" in sys.modules)

@@ -37,3 +37,9 @@ def test_shifting_moves_and_cuts(mask: np.ndarray, rows: int, columns: int) -> N
     expected = np.roll(padded, (rows, columns), (0, 1))[20:-20, 20:-20]
     shifted = crop.shifted(rows, columns)
     assert np.array_equal(expected, np.zeros_like(mask) if shifted is None else shifted.array())
+
+
+def test_a_whole_mask_lies_row_by_row() -> None:
+    mask = CroppedMask.from_array(np.eye(5, 7, dtype=np.bool_))
+    assert mask is not None
+    assert mask.array().flags.c_contiguous

@@ -3,10 +3,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamer.client import ReceivedFrame
 from streamer.errors import ConfigError
 from streamer.wire.mask_codec import (
     decode_label_map,
@@ -78,3 +80,23 @@ def test_reading_zstandard_without_its_package_names_it(
     monkeypatch.setitem(sys.modules, "zstandard", None)
     with pytest.raises(ConfigError, match="needs the package zstandard"):
         decode_label_map(message)
+
+
+@pytest.mark.parametrize("encoding", ["coco_rle", "labelmap_png", "labelmap_zstd"])
+def test_a_mask_may_be_drawn_on_whatever_its_encoding(encoding: Encoding) -> None:
+    inside = box_mask((9, 11), 2, 3, 6, 8)
+    frame = ReceivedFrame.of(message_of(encoding, {1: inside}), 0, 0)
+    mask = frame.instances[0].mask()
+    np.testing.assert_array_equal(mask, inside)
+    assert (mask.dtype, mask.flags.c_contiguous, mask.flags.writeable) == (np.bool_, True, True)
+    cv2.circle(mask.view(np.uint8), (8, 8), 0, 1)
+    assert mask[8, 8]
+    assert not frame.instances[0].mask()[8, 8]
+
+
+def test_a_received_frame_shows_no_bytes() -> None:
+    message = replace(message_of("coco_rle", {1: box_mask((4, 5), 0, 0, 2, 2)}), jpeg=b"picture")
+    frame = ReceivedFrame.of(message, 0, 0)
+    for shown in (repr(message), repr(frame)):
+        assert "b'" not in shown
+        assert "track_id=1" in shown

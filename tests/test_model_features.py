@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ def test_features_index_and_join() -> None:
     features = tiny_vistr().encode(torch.rand(4, 3, 32, 64))
     joined = FrameFeatures.cat([features[-1], features[1:3], features[0]])
     assert (len(features), len(joined), len(features[3])) == (4, 4, 1)
+    assert len(features[np.int64(3)]) == len(features[np.int8(-1)]) == 1
     order = [3, 1, 2, 0]
     assert torch.equal(joined.projected, features.projected[order])
     for level, original in zip(joined.adapted, features.adapted, strict=True):

@@ -5,7 +5,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,15 @@ def test_holes_in_seq_are_losses_of_the_next_frame(sender: Sender) -> None:
         frames = list(subscriber)
     assert [(frame.frame, frame.lost) for frame in frames] == [(1, 0), (3, 2), (4, 0)]
     assert subscriber.lost == 3
+
+
+def test_a_message_that_comes_late_takes_no_loss_back(sender: Sender) -> None:
+    made = writer()
+    packets = [made.write(frame_result(index))[-1] for index in range(6)]
+    sender.send(packets[0], packets[5], packets[2])
+    with pull(sender) as subscriber:
+        assert [frame.lost for frame in islice(subscriber, 3)] == [0, 4, 0]
+        assert subscriber.lost == 4
 
 
 def test_a_new_run_is_no_loss(sender: Sender) -> None:
@@ -376,3 +387,31 @@ def test_a_reader_and_its_command_need_few_packages() -> None:
         cwd=ROOT,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_closing_on_another_thread_ends_the_wait(sender: Sender) -> None:
+    reader = MaskSubscriber(sender.endpoint, pattern="pull")
+    waits = threading.Event()
+    update = reader._connections.update
+    reader._connections.update = lambda: waits.set() or update()  # type: ignore[method-assign, func-returns-value]
+    with ThreadPoolExecutor(1) as pool:
+        frame = pool.submit(next, iter(reader))
+        assert waits.wait(PATIENCE_S)
+        reader.close()
+        with pytest.raises(StreamError, match="this reader is closed"):
+            frame.result(PATIENCE_S)
+
+
+def test_closing_in_a_signal_s_handler_ends_the_wait(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = MaskSubscriber(sender.endpoint, pattern="pull")
+    poll = reader._socket.poll
+
+    def closed_meanwhile(timeout_ms: int) -> int:
+        reader.close()
+        return poll(timeout_ms)
+
+    monkeypatch.setattr(reader._socket, "poll", closed_meanwhile)
+    with pytest.raises(StreamError, match="this reader is closed"):
+        next(iter(reader))

@@ -351,3 +351,17 @@ def test_damaged_packets_are_parsed_or_refused(encoding: str, data: st.DataObjec
         decode(parse(changed))
     except StreamError as error:
         assert isinstance(error, WireError)  # noqa: PT017
+
+
+def test_a_run_is_told_in_one_spelling() -> None:
+    packet = altered(packets()["gap"], lambda header: header.update(run=RUN.upper()))
+    assert parse(packet).run == RUN
+
+
+def test_a_gap_to_another_size_brings_a_hello_that_says_it() -> None:
+    made = writer()
+    made.write(frame_result(0, SIZE))
+    gap, hello = map(parse, made.write(Gap(epoch((6, 8), 1, "size"))))
+    assert isinstance(gap, GapMessage)
+    assert isinstance(hello, HelloMessage)
+    assert hello.size == (6, 8)

@@ -6,10 +6,12 @@ from streamer.client.received import ReceivedFrame, ReceivedInstance
 from streamer.client.subscriber import MaskSubscriber, SilenceError
 from streamer.errors import ConfigError, StreamError
 from streamer.wire.curve import ReaderKeys
-from streamer.wire.messages import WireError
+from streamer.wire.messages import EosMessage, HelloMessage, WireError
 
 __all__ = [
     "ConfigError",
+    "EosMessage",
+    "HelloMessage",
     "MaskSubscriber",
     "ReaderKeys",
     "ReceivedFrame",

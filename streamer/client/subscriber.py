@@ -6,14 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from threading import RLock
 from typing import Literal, Self
 
 import zmq
 
+from streamer.client.options import PATTERNS, check_options
 from streamer.client.received import ReceivedFrame
-from streamer.errors import ConfigError, StreamError
-from streamer.option_check import check
+from streamer.errors import StreamError
 from streamer.wire.connections import CHECK_S, Connection, Connections
 from streamer.wire.curve import ReaderKeys
 from streamer.wire.endpoint import check_connectable, malformed
@@ -37,8 +37,6 @@ KEEPALIVE = {
 """A reader sends nothing, so that only these probes tell it that the publisher's machine is gone.
 After a minute without an answer (times in seconds) ZeroMQ connects anew."""
 
-PATTERNS = {"sub": zmq.SUB, "pull": zmq.PULL}
-
 HINT_S = 10.0
 """From a silence that long on, before anything came, what may be wrong is said."""
 
@@ -58,7 +56,7 @@ class SilenceError(StreamError, TimeoutError):
 
 
 class MaskSubscriber:
-    """Iterates over the frames of a stream; belongs to one thread.
+    """Iterates over the frames of a stream; belongs to one thread, apart from `close`.
 
     The iteration ends with the stream; a further one goes on with the publisher's next run.
 
@@ -95,7 +93,7 @@ class MaskSubscriber:
         hwm: int = 1000,
         keys: ReaderKeys | None = None,
     ) -> None:
-        _check_options(pattern, timeout_s, hwm, keys)
+        check_options(pattern, timeout_s, hwm, keys)
         check_connectable(endpoint)
         if stream is not None:
             check_stream_name(stream)
@@ -111,6 +109,8 @@ class MaskSubscriber:
         self._unreported = 0
         self._hinted = False
         self._reported_s = -math.inf  # when a malformed packet was last logged
+        self._is_closing = False
+        self._in_use = RLock()
         self._has_others = False  # whether another stream's messages came
         self._connected_s = time.monotonic()
         self._context = zmq.Context()
@@ -128,11 +128,16 @@ class MaskSubscriber:
         self.close()
 
     def close(self) -> None:
-        """Leave the stream; may be called more than once."""
-        if not self._socket.closed:
-            self._socket.disable_monitor()
-        self._connections.close()
-        self._context.destroy(linger=0)
+        """Leave the stream; may be called more than once, and from any thread.
+
+        Whoever waits for a frame gets a `StreamError`.
+        """
+        self._is_closing = True
+        with self._in_use:  # a socket must not be closed while another thread waits at it
+            if not self._socket.closed:
+                self._socket.disable_monitor()
+            self._connections.close()
+            self._context.destroy(linger=0)
 
     def __iter__(self) -> Iterator[ReceivedFrame]:
         """Frames as they come, until the stream ends.
@@ -142,7 +147,7 @@ class MaskSubscriber:
             StreamError: The reader is closed.
         """
         while True:
-            message = self._receive()
+            message = self._next()
             received_unix_ns = time.time_ns()
             if isinstance(message, FrameMessage):
                 lost, self._unreported = self._unreported, 0
@@ -152,6 +157,16 @@ class MaskSubscriber:
             elif isinstance(message, EosMessage):
                 self.end = message
                 return
+
+    def _next(self) -> AnyMessage:
+        with self._in_use:
+            try:
+                return self._receive()
+            except zmq.ZMQError as error:
+                if not self._is_closing:
+                    raise
+                # by a handler of a signal, on this thread
+                raise StreamError(f"{self.endpoint}: this reader is closed") from error
 
     def _connect(self, hwm: int, keys: ReaderKeys | None) -> None:
         self._socket.setsockopt(zmq.RCVHWM, hwm)
@@ -164,12 +179,11 @@ class MaskSubscriber:
             if keys is not None:
                 keys.apply(self._socket)
             self._socket.connect(self.endpoint)
-        except ConfigError:
+        except BaseException as error:
             self.close()
+            if isinstance(error, zmq.ZMQError):
+                raise malformed(self.endpoint) from error
             raise
-        except zmq.ZMQError as error:
-            self.close()
-            raise malformed(self.endpoint) from error
 
     def _receive(self) -> AnyMessage:
         """The stream's next message.
@@ -178,11 +192,11 @@ class MaskSubscriber:
             SilenceError: None came for `timeout_s`, whatever else did.
             StreamError: The reader is closed.
         """
-        if self._socket.closed:
-            raise StreamError(f"{self.endpoint}: this reader is closed")
         began_s = time.monotonic()
         end_s = math.inf if self._timeout_s is None else began_s + self._timeout_s
         while True:
+            if self._is_closing:
+                raise StreamError(f"{self.endpoint}: this reader is closed")
             left_s = min(CHECK_S, max(0.0, end_s - time.monotonic()))
             if self._socket.poll(math.ceil(1000 * left_s)):
                 self._before = {}
@@ -248,16 +262,3 @@ class MaskSubscriber:
             self._unreported += missed
         self._run = message.run
         self._expected_seq = message.seq + 1
-
-
-def _check_options(
-    pattern: str, timeout_s: float | None, hwm: int, keys: ReaderKeys | None
-) -> None:
-    is_known = isinstance(pattern, str) and pattern in PATTERNS
-    check(is_known, "pattern", pattern, " or ".join(PATTERNS))
-    is_whole = isinstance(hwm, Integral) and not isinstance(hwm, bool) and 0 <= hwm < 2**31
-    check(is_whole, "hwm", hwm, "a whole number from 0 (no limit) to 2147483647")
-    is_number = isinstance(timeout_s, Real) and not isinstance(timeout_s, bool)
-    is_time = timeout_s is None or (is_number and timeout_s >= 0)
-    check(is_time, "timeout_s", timeout_s, "seconds from 0 on, or None")
-    check(keys is None or isinstance(keys, ReaderKeys), "keys", keys, "ReaderKeys, or None")

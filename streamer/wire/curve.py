@@ -17,6 +17,7 @@ from zmq.auth import load_certificate
 from zmq.auth.thread import ThreadAuthenticator
 
 from streamer.errors import ConfigError
+from streamer.option_check import check
 
 KEY_CHARACTERS = 40
 """A key of 32 bytes in Z85 (https://rfc.zeromq.org/spec/32/)."""
@@ -38,6 +39,11 @@ class ReaderKeys:
 
     secret: str | PathLike[str]
     publisher: str | PathLike[str]
+
+    def __post_init__(self) -> None:
+        for name in ("secret", "publisher"):
+            path = getattr(self, name)
+            check(isinstance(path, str | PathLike), f"keys.{name}", path, "the path of a key file")
 
     def apply(self, client: zmq.Socket[bytes]) -> None:
         """Have a socket that is not connected yet prove its key, and talk to this publisher alone.

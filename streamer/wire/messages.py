@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from streamer.errors import StreamError
@@ -91,8 +91,8 @@ class FrameMessage(Message):
     dropped: int
     encoding: Encoding
     instances: tuple[InstanceEntry, ...]
-    payload: bytes
-    jpeg: bytes | None
+    payload: bytes = field(repr=False)
+    jpeg: bytes | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
