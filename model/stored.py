@@ -25,6 +25,9 @@ _unpickling = threading.Lock()
 _NAMESPACE = (Namespace, "argparse.Namespace")
 """As a pair, or a program that allows it by itself would lose that, or take it from here."""
 
+_PLACE = re.compile(r"^\[enforce fail at [^\]]*\][ .]*")
+"""Of a check in PyTorch's source, before what was wrong."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredWeights:
@@ -64,6 +67,7 @@ def read_weights(path: Path) -> StoredWeights:
     """
     try:
         is_there, is_file = path.exists(), path.is_file()
+        is_empty = is_file and path.stat().st_size == 0
         if is_file:
             path.open("rb").close()  # the readers below would call a refusal damage
     except OSError as error:  # a name too long, a folder that may not be entered
@@ -72,6 +76,8 @@ def read_weights(path: Path) -> StoredWeights:
         raise CheckpointError(f"{path}: no such file")
     if not is_file:
         raise CheckpointError(f"{path}: is not a file, expected a .pth or .safetensors checkpoint")
+    if is_empty:
+        raise CheckpointError(f"{path}: is empty, expected a .pth or .safetensors checkpoint")
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_torch(path)
 
 
@@ -135,6 +141,11 @@ def _is_names(value: object) -> bool:
 
 def _read_torch(path: Path) -> StoredWeights:
     content = _content(path)
+    if isinstance(content, Mapping) and "trainee" in content:
+        raise CheckpointError(
+            f"{path}: is the checkpoint of a training run; `python -m training.ship` makes weights "
+            "of it"
+        )
     if not isinstance(content, Mapping) or not isinstance(content.get("model"), Mapping):
         found = ", ".join(map(repr, content))[:80] if isinstance(content, Mapping) else ""
         raise CheckpointError(
@@ -209,7 +220,8 @@ def _content(path: Path) -> Any:
         )
         raise CheckpointError(f"{path}: {reason}") from error
     except Exception as error:  # a damaged file can fail anywhere within torch.load
-        reason = (str(error).splitlines() or [""])[0].split(". ")[0]
+        said = _PLACE.sub("", (str(error).splitlines() or [""])[0]).split(". ")[0].strip()
+        reason = ": ".join(filter(None, (type(error).__name__, said)))
         raise CheckpointError(
-            f"{path}: truncated, damaged or not a checkpoint ({type(error).__name__}: {reason})"
+            f"{path}: truncated, damaged or not a checkpoint ({reason})"
         ) from error

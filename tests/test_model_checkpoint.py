@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import warnings
+import zipfile
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import replace
@@ -203,6 +204,17 @@ def test_arguments_may_say_nothing(tmp_path: Path, arguments: object) -> None:
     assert (net.frames, net.architecture.dilation) == (36, False)
 
 
+@pytest.mark.parametrize("name", ["frames", "slots"])
+def test_a_request_that_is_no_whole_number_is_named(name: str) -> None:
+    for value in (4.0, "4", True):
+        wrong: dict[str, Any] = {name: value}
+        with pytest.raises(CheckpointError, match=f"{name} is {value!r}, expected a whole number"):
+            load_vistr(**wrong)
+    default = load_vistr()
+    fits: dict[str, Any] = {name: np.int64(getattr(default, name))}
+    assert getattr(load_vistr(**fits), name) == getattr(default, name)
+
+
 def test_files_may_be_read_on_several_threads_at_once(tmp_path: Path) -> None:
     tensors = random_tensors(TINY_RESNET, 0)
     path = save_published(tmp_path / "net.pth", tensors, args=Namespace(num_frames=36))
@@ -251,6 +263,9 @@ def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:
     assert load_vistr(path).categories[1:] == tuple(f"class_{n}" for n in range(1, 6))
     assert load_vistr(path, categories=names).categories == ("background", *names)
     assert load_vistr(path, categories=str(listing)).categories == ("background", *names)
+    for name in ("a\0", "\ud800"):  # no file can have these
+        with pytest.raises(CheckpointError, match=r"categories file .*: \S"):
+            load_vistr(categories=name)
     with pytest.raises(CheckpointError, match=r"categories file .*absent.txt: No such file"):
         load_vistr(path, categories=tmp_path / "absent.txt")
     listing.write_text("cat\ndog\nred panda\neel\nowl\n", encoding="utf-8-sig")
@@ -325,7 +340,7 @@ def test_what_may_not_be_read_is_not_called_damaged(name: str) -> None:
             os.seteuid(user)
 
 
-@pytest.mark.parametrize("kept", [0.0, 0.1, 0.5, 0.999])
+@pytest.mark.parametrize("kept", [0.1, 0.5, 0.999])
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
 def test_truncated_files_are_named(tmp_path: Path, name: str, kept: float) -> None:
     path = tmp_path / name
@@ -336,6 +351,24 @@ def test_truncated_files_are_named(tmp_path: Path, name: str, kept: float) -> No
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept * len(whole))])
     assert "truncated, damaged or not a" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])
+def test_an_empty_file_is_called_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    expected = "is empty, expected a .pth or .safetensors checkpoint"
+    assert refusal(tmp_path / name) == expected
+
+
+def test_what_pytorch_says_of_a_damaged_file_is_shown_whole(tmp_path: Path) -> None:
+    path = tmp_path / "net.pth"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.pkl", b"")
+    damaged = "truncated, damaged or not a checkpoint"
+    reason = "RuntimeError: file in archive is not in a subdirectory: data.pkl"
+    assert refusal(path) == f"{damaged} ({reason})"
+    path.write_bytes(pickle.dumps(torch.serialization.MAGIC_NUMBER, protocol=2))
+    assert refusal(path) == f"{damaged} (EOFError)"  # which says nothing more
 
 
 @pytest.mark.parametrize(
@@ -358,6 +391,10 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path, name: str, content: byte
             "holds dict ('state_dict', 'epoch'), expected a dict with",
         ),
         ({"model": [1]}, "holds dict ('model'), expected a dict with the weights under 'model'"),
+        (
+            {"step": 3, "trainee": {}},
+            "is the checkpoint of a training run; `python -m training.ship` makes weights of it",
+        ),
         ({"a\nb": 1}, r"holds dict ('a\nb'), expected a dict with"),
         ([1, 2], "holds list (no keys), expected a dict with the weights under 'model'"),
         ({"model": {}, "args": [1]}, "'args' is list, expected a Namespace"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,10 +23,12 @@ TWO_BLOCKS = "losses:\n  label: 2\nsteps: 3\nlosses:\n  box: 4\n"
         ("data:\nsteps: 3", "data is None; allowed: a mapping of its options"),
         ("losses:\n  match: 3", "losses.match is 3; allowed: a mapping of its options"),
         ("data:\n  composition: 7", "data.composition is 7; allowed: a mapping of its options"),
+        ("data: {class_path: evil.X}", "unknown option 'data.class_path'"),
+        ("data.composition: evil.x", "data.composition is 'evil.x'; allowed: a mapping"),
         (TWO_BLOCKS, "losses is 'there twice'; allowed: once, several values as a list"),
         ("steps: abc", "steps is 'abc'; allowed: a whole number"),
         ("seed:\nsteps: 3", "seed is empty; allowed: a whole number"),
-        ("losses: {labl: 3}", "Group 'losses' does not accept option 'labl'"),
+        ("losses: {labl: 3}", "unknown option 'losses.labl'"),
         ("a: [", "Problems parsing config: "),
         ('out: ""', "out: '' is no folder's name"),
     ],
@@ -41,6 +44,18 @@ def test_nothing_of_a_config_file_is_lost(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.parametrize("form", ["{name}.x", "{{class_path: {name}.X}}"])
+def test_a_group_imports_no_module(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "evil_group.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tmp_path / "run.yaml"
+    config.write_text(f"data: {form.format(name='evil_group')}")
+    assert main([f"--out={tmp_path / 'out'}", f"--config={config}"]) == 2
+    assert "evil_group" not in sys.modules
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
@@ -54,6 +69,7 @@ def test_nothing_of_a_config_file_is_lost(
             "data.composition.objects is '[1]'; allowed: a list of 2, each a whole number",
         ),
         ("--step=3", "unrecognized arguments: --step=3"),
+        ("--losses=evil.x", "unrecognized arguments: --losses=evil.x"),
         ("--rate=1" + "0" * 400, "int too large to convert to float"),
         ("--out=", "argument --out: '' is no folder's name"),
     ],
@@ -63,6 +79,12 @@ def test_an_argument_of_another_type_is_named(
 ) -> None:
     assert main([f"--out={tmp_path / 'out'}", argument]) == 2
     assert capsys.readouterr().err == f"error: {message}\n"
+
+
+def test_what_has_to_be_there_is_named_as_it_is_given(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--steps=3"]) == 2
+    expected = "error: the following arguments are required: --out\n"
+    assert capsys.readouterr().err == expected
 
 
 def test_a_config_that_is_no_file_is_named(

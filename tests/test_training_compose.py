@@ -28,7 +28,9 @@ def composed(folder: Path, assets: Path, *more: str) -> list[Clip]:
     return [videos.clip(index, 3, None, np.random.default_rng(0)) for index in range(2)]
 
 
-def test_the_same_seed_writes_the_same_clips(tmp_path: Path, assets: Path) -> None:
+def test_the_same_seed_writes_the_same_clips(
+    tmp_path: Path, assets: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     first = composed(tmp_path / "a", assets)
     again = composed(tmp_path / "b", assets)
     other = composed(tmp_path / "c", assets, "--seed", "5")
@@ -38,6 +40,7 @@ def test_the_same_seed_writes_the_same_clips(tmp_path: Path, assets: Path) -> No
         assert (clip.masks == same.masks).all()
         assert (clip.frames != unlike.frames).any()
     assert sum(len(clip.masks) for clip in first) > 0
+    assert capsys.readouterr().err == ""  # no progress where nobody watches it
 
 
 def test_what_cannot_be_done_is_said(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import re
@@ -94,6 +95,59 @@ def test_a_process_that_is_gone_is_an_error_of_one_line() -> None:
         list(batches(StepBatches(Killed(), SHAPE, seed=0, steps=1), 0))
     # Or it would be told in the midst of whatever the run is at.
     assert signal.getsignal(signal.SIGCHLD) is before
+
+
+def _terminated() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Terminated:
+    """Ends the other process as soon as that has read it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _terminated, ()
+
+
+class Long(Rectangles):
+    """The same; the other process is told to end while it reads them, more than a pipe holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.then = Terminated(), bytes(10**6)
+
+
+@pytest.mark.timeout(60)  # or this process would wait for ever for the other one to read on
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_a_process_that_is_ended_as_it_starts_is_an_error() -> None:
+    with pytest.raises(FeedError, match="a process that makes the batches failed: DataLoader"):
+        list(batches(StepBatches(Long(), SHAPE, seed=0, steps=1), 0))
+
+
+def _reset() -> None:
+    if multiprocessing.parent_process() is None:
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
+class Reset:
+    """What a process that is just going has sent, and no longer gives."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _reset, ()
+
+
+class Going(Rectangles):
+    """The same; the other process is gone before what it has sent is read, yet still listed."""
+
+    left_out = (Reset(),)
+
+    def leave_out(self, line: str) -> None:
+        raise AssertionError
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
+def test_a_process_that_is_just_going_is_an_error_of_one_line() -> None:
+    with pytest.raises(FeedError, match=r"batches failed: \[Errno 104\] Connection reset by peer$"):
+        list(batches(StepBatches(Going(), SHAPE, seed=0, steps=1), 0))
 
 
 class Exhausted(Rectangles):

@@ -14,7 +14,7 @@ from tests.training_cases import tiny_trainee
 from training.criterion import LossConfig
 from training.network import Trainee
 from training.optimiser import make_optimiser
-from training.resume import check_fits
+from training.resume import check_fits, held_out_every
 from training.run_config import DataConfig, TrainConfig
 from training.state import checkpoint, with_categories
 
@@ -80,6 +80,15 @@ def test_other_data_are_no_obstacle(before: DataConfig, after: DataConfig) -> No
     check_fits(
         saved(), tiny_trainee(groups=2), replace(CONFIG, data=after)
     )  # of before it was kept
+
+
+def test_which_videos_are_held_out_outlives_steps_of_composed_clips() -> None:
+    composed, annotated = replace(CONFIG, data=DataConfig()), replace(CONFIG, data=DATA)
+    assert held_out_every({"val_every": 7}, composed) == 7
+    assert held_out_every({"val_every": 7}, replace(CONFIG, data=ALL)) == 0
+    assert held_out_every({"val_every": None}, annotated) == 10
+    assert held_out_every({}, composed) is None  # of before it was kept
+    assert held_out_every(None, annotated) == 10
 
 
 def test_another_network_to_start_from_is_named() -> None:

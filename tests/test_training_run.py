@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +17,7 @@ import torch
 
 from model import load_vistr
 from streamer.errors import CheckpointError, ConfigError, DeviceError, SinkError, SourceError
+from streamer.signals import handled
 from tests.json_lines import json_lines
 from tests.tiny_vistr import save_tiny_vistr
 from tests.training_cases import random_clip
@@ -158,6 +161,26 @@ def test_a_run_says_at_its_end_how_many_images_it_left_out(
     assert caplog.messages[-1].startswith(f"left out: {count} unusable images; the first is ")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_folder_without_room_for_a_checkpoint_ends_the_run_at_its_first_step(
+    whole: TrainConfig,
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("no_room"), checkpoint_every=100))
+    learn = run._learn
+
+    def obstructed(batch: Batch) -> dict[str, float]:
+        run.config.checkpoint.mkdir(exist_ok=True)  # so that no file can take its place
+        return learn(batch)
+
+    run._learn = obstructed  # type: ignore[method-assign]
+    with pytest.raises(SinkError, match=r"no_room/checkpoint\.pt: "):
+        run.go()
+    assert run.step == 1
+    run.config.checkpoint.rmdir()
+    Run(replace(run.config, groups=1))  # of nothing: other options are free
+
+
 class Stopping:
     """Held-out clips, while the first of which a run is told to stop."""
 
@@ -181,6 +204,24 @@ def test_an_evaluation_that_is_stopped_is_made_when_the_run_goes_on(whole: Train
         assert not (config.out / "figures.jsonl").exists()
     Run(config).go()
     assert json_lines(config.out / "figures.jsonl") == json_lines(whole.out / "figures.jsonl")
+
+
+class Empty:
+    """Held-out clips that show nothing."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        return random_clip(rng, [], len(times), size)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_an_evaluation_with_nothing_to_find_says_no_figures(
+    whole: TrainConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("nothing"), steps=1))
+    run._sources = replace(run._sources, val=Empty())
+    run.go()
+    assert "step 1: AP -, AP50 -\n" in capsys.readouterr().out
 
 
 class Killing:
@@ -257,7 +298,9 @@ def test_the_error_of_a_device_is_told_where_nothing_can_be_kept(
     learn = run._learn
 
     def obstructed(batch: Batch) -> dict[str, float]:
-        run.config.checkpoint.mkdir(exist_ok=True)  # so that no file can take its place
+        if run.step == 2:
+            run.config.checkpoint.unlink()
+            run.config.checkpoint.mkdir()  # so that no file can take its place
         return learn(batch)
 
     run._learn = obstructed  # type: ignore[method-assign]
@@ -353,6 +396,46 @@ def test_what_was_learnt_before_a_process_is_gone_is_kept(whole: TrainConfig) ->
     assert 1 <= run.step < 40
     assert read_checkpoint(run.config.checkpoint)["step"] == run.step
 
+    keep, before = run._keep, run.step
+
+    def told_meanwhile() -> None:
+        run.stopping = True  # the signal was for all processes, and comes to this one last
+        keep()
+
+    run._keep = told_meanwhile  # type: ignore[method-assign]
+    run.go()
+    assert before < run.step < 40
+    assert read_checkpoint(run.config.checkpoint)["step"] == run.step
+
+
+class Terminating:
+    """Clips in whose stead all processes of the run are told to end."""
+
+    def draw(self, *_: object) -> Clip:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        assert parent.pid is not None
+        for process in (parent.pid, os.getpid()):
+            os.kill(process, signal.SIGTERM)
+        raise AssertionError
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_signal_to_all_processes_stops_a_run_that_waits_for_its_batch(
+    whole: TrainConfig,
+) -> None:
+    run = Run(replace(whole, out=whole.out.with_name("group")))
+    run._sources = replace(run._sources, train=Terminating())
+
+    def stop(_: int) -> None:
+        run.stopping = True
+
+    with handled(stop):
+        run.go()
+    assert run.stopping
+    assert not run.config.checkpoint.exists()
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -399,7 +482,7 @@ def test_a_folder_that_another_run_writes_is_refused_before_anything_is_read(
         Run(config)
 
 
-@pytest.mark.parametrize(("name", "step"), [("losses.jsonl", 101), ("figures.jsonl", 1)])
+@pytest.mark.parametrize(("name", "step"), [("losses.jsonl", 2), ("figures.jsonl", 1)])
 def test_the_logs_of_a_run_that_has_no_checkpoint_are_left_alone(
     tmp_path: Path, name: str, step: int
 ) -> None:
@@ -411,10 +494,8 @@ def test_the_logs_of_a_run_that_has_no_checkpoint_are_left_alone(
     assert log.read_text() == content
 
 
-def test_the_losses_of_a_run_that_never_got_to_a_checkpoint_are_no_obstacle(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "losses.jsonl").write_text('{"step": 1, "label": 0.5}\n{"step": 100, "lab": 1}\n')
+def test_the_loss_of_a_run_that_never_got_to_a_checkpoint_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "losses.jsonl").write_text('{"step": 1, "label": 0.5}\n{"step": 2, "lab')
     with pytest.raises(CheckpointError, match=r"none\.pt"):  # it goes on to what it starts from
         Run(TrainConfig(out=tmp_path, start=tmp_path / "none.pt", device="cpu"))
 

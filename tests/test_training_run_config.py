@@ -8,7 +8,7 @@ import pytest
 
 import training
 from streamer.errors import ConfigError
-from training import train
+from training import run
 from training.run_config import TrainConfig
 from training.state import DEFAULT
 from training.train import main
@@ -68,7 +68,7 @@ def test_the_configs_for_fine_tuning_ask_for_what_a_stream_needs(
         asked.append(asked_for)
         raise ConfigError("seen")
 
-    monkeypatch.setattr(train, "Run", note)
+    monkeypatch.setattr(run, "Run", note)
     assert main([f"--config={config}", f"--out={tmp_path}"]) == 2
     assert asked[0].losses.absent == "category"
     assert asked[0].start in {None, DEFAULT}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +139,7 @@ def test_many_category_ids_are_cut_short(tmp_path: Path) -> None:
     assert len(str(refused.value)) < len(str(path)) + 150
 
 
-@pytest.mark.parametrize("name", ["", None, 3, "dog"])
+@pytest.mark.parametrize("name", ["", None, 3, "dog", "hot\ndog"])
 def test_a_category_has_a_name_of_its_own(tmp_path: Path, name: object) -> None:
     categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": name}]
     (tmp_path / "a.json").write_text(json.dumps({"categories": categories}))
@@ -156,6 +158,49 @@ def test_without_a_file_to_evaluate_on_some_videos_are_held_out(tmp_path: Path) 
     assert isinstance(sources.val, DrawnVideos)
     assert len(sources.train.videos) + len(sources.val.videos) == 5
     assert (sources.train.augment, sources.val.augment) == (True, False)
+
+
+def data_of(folder: Path, labels: Sequence[Sequence[int]], val_every: int = 10) -> DataConfig:
+    """A data set of a video for each list of labels."""
+    rng = np.random.default_rng(0)
+    clips = {f"{n:02}": random_clip(rng, some, 2, SIZE) for n, some in enumerate(labels)}
+    write_youtube_vis(folder, clips.items(), ["cat"])
+    annotations, images = folder / "annotations.json", folder / "JPEGImages"
+    return DataConfig(annotations=annotations, images=images, val_every=val_every)
+
+
+def test_videos_without_any_object_teach_nothing(tmp_path: Path) -> None:
+    config = data_of(tmp_path, [[]] * 3)
+    message = rf"{config.annotations}: no video to train on has an object$"
+    with pytest.raises(SourceError, match=message):
+        open_sources(config, 4)
+
+
+def test_an_evaluation_with_nothing_to_find_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train, val = data_of(tmp_path / "train", [[1], []]), data_of(tmp_path / "val", [[]])
+    open_sources(replace(train, val_annotations=val.annotations, val_images=val.images), 4)
+    message = "no video to evaluate on has an object, so there will be no figures"
+    assert caplog.messages == [f"{val.annotations}: {message}"]
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_which_videos_are_held_out_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    with caplog.at_level(logging.INFO):
+        sources = open_sources(data_of(tmp_path, [[1]] * count, val_every=2), 4)
+    assert isinstance(sources.val, DrawnVideos)
+    held = [str(video_id) for video_id in sources.val.videos.object_counts()]
+    assert 1 < len(held) < count
+    more = f" and {len(held) - 20} more" if len(held) > 20 else ""
+    assert (count == 60) == bool(more)
+    (message,) = caplog.messages
+    assert message == (
+        f"{count - len(held)} videos to train on, {len(held)} to evaluate on, with the ids "
+        f"{', '.join(held[:20])}{more}"
+    )
 
 
 @pytest.mark.parametrize("place", ["same", "linked", "copied"])

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import resource
+import weakref
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torchvision
 from torch import Tensor, nn
 
-from model import LIGHT, load_vistr
+from model import LIGHT, VisTR, load_vistr
 from model.preprocess import normalise
 from streamer.errors import CheckpointError, SinkError
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
@@ -197,6 +200,50 @@ def test_files_to_start_from_that_are_neither_are_refused(tmp_path: Path) -> Non
     for name in ("text.pt", "other.pt", "list.pt", "missing.pt", "text.safetensors"):
         with pytest.raises(CheckpointError, match=name):
             load_trainee(tmp_path / name)
+
+
+BAD = "truncated, damaged or not a checkpoint"
+
+
+def test_weights_with_the_ending_of_checkpoints_are_held_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save({"model": tiny_vistr(36, 1).state_dict()}, tmp_path / "net.pt")
+    held: list[weakref.ref[Tensor]] = []
+
+    def read_first(path: Path) -> dict[str, Any]:
+        content = read_tensors(path)
+        held.extend(weakref.ref(tensor) for tensor in content["model"].values())
+        return content
+
+    def read_then(path: Path) -> VisTR:
+        assert held
+        assert all(tensor() is None for tensor in held)
+        return load_vistr(path)
+
+    monkeypatch.setattr(state, "read_tensors", read_first)
+    monkeypatch.setattr(state, "load_vistr", read_then)
+    load_trainee(tmp_path / "net.pt")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", rf"{BAD} \(EOFError\)"),
+        (b"no tensors", rf"{BAD} \(Weights only load failed\)"),
+        (b"PK\x03\x04" + bytes(99), rf"{BAD} \(PytorchStreamReader failed [^.]*\)"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_what_cannot_be_read_is_said_in_one_sentence(
+    tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    path = tmp_path / "cut.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError) as error:
+        read_tensors(path)
+    assert re.fullmatch(f"{re.escape(str(path))}: {reason}", str(error.value))
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, Namespace
 
 from streamer.argument_errors import TYPE_WORDS
 from streamer.argument_types import folder_name
-from streamer.config_file import check_config_file, is_blank
+from streamer.config_file import check_config_file, is_blank, options_in
 from streamer.errors import ConfigError
 from streamer.option_check import check
 from training.run_config import TrainConfig
@@ -27,6 +27,17 @@ GROUP = "a mapping of its options"
 # How jsonargparse says that a value is not of an option's type, or that a group is none.
 _WRONG_TYPE = re.compile(r'Parser key "(?P<name>[\w.]+)": .*(Given|Got) value:\s*(?P<value>.*)')
 _NO_GROUP = re.compile(r'Parser key "(?P<name>[\w.]+)": Unable to load config \'(?P<value>.*?)\'')
+_MISSING = re.compile(r"(?<=the following arguments are required: )(?=\w)")
+"""Where an option's dashes belong."""
+
+
+class _HelpFormatter(DefaultHelpFormatter):  # type: ignore[misc]
+    """Shows types by their names, and docstrings without their markup."""
+
+    def _expand_help(self, action: argparse.Action) -> str:
+        text: str = super()._expand_help(action).replace("``", "")
+        text = re.sub(r"<class '([\w.]+)'>", r"\1", text)
+        return re.sub(", type: <function [^>]*>", "", text)
 
 
 class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
@@ -36,11 +47,13 @@ class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
         """Apply the file's values.
 
         Raises:
-            ConfigError: It holds what no option takes.
+            ConfigError: It holds what no option takes, or a group that is no mapping, for which the
+                parser would import a module.
             SourceError: There is no such file, or it is not text.
         """
         check_config_file(Path(values))
         if not is_blank(Path(values)):
+            _check_mappings(options_in(Path(values)))
             super().__call__(parser, cfg, values, option_string)
 
 
@@ -54,6 +67,7 @@ def parse(arguments: Sequence[str] | None = None) -> TrainConfig:
     parser = ArgumentParser(
         prog="python -m training.train",
         description=DESCRIPTION,
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
         exit_on_error=False,
     )
@@ -61,6 +75,11 @@ def parse(arguments: Sequence[str] | None = None) -> TrainConfig:
     text = "folder for checkpoints, losses and curves; an interrupted run there goes on"
     parser.add_argument("--out", type=folder_name, required=True, help=text)
     parser.add_class_arguments(TrainConfig, skip={"out"})
+    for action in parser._actions:
+        if is_dataclass(_hint(action.dest)):
+            # A group as a value of its own would be a file, or a module to import: no option.
+            action.help = argparse.SUPPRESS
+            del parser._option_string_actions[f"--{action.dest}"]
     try:
         values = parser.parse_args(arguments)
         _check_groups(values, TrainConfig)
@@ -86,15 +105,32 @@ def _check_groups(values: Namespace, kind: Any, group: str = "") -> None:
             raise ConfigError(f"{name} is empty; allowed: {_words(hint)}")
 
 
+def _check_mappings(options: Mapping[Any, Any], group: str = "") -> None:
+    """Refuse groups that are no mappings of their fields, before the parser sees them."""
+    for field, value in options.items():
+        name = f"{group}{field}"
+        hint = _hint(name)
+        if is_dataclass(hint):
+            check(isinstance(value, Mapping), name, value, GROUP)
+            _check_mappings(value, f"{name}.")
+        elif hint is None and "." in name:
+            raise ConfigError(f"unknown option {name!r}")
+
+
+def _hint(name: str) -> Any:
+    """The type of an option or a group by its full name; None where there is none."""
+    hint: Any = TrainConfig
+    for part in name.split("."):
+        hint = get_type_hints(hint).get(part) if is_dataclass(hint) else None
+    return hint
+
+
 def _in_one_line(message: str) -> str:
-    text = " ".join(message.split())
+    text = _MISSING.sub("--", " ".join(message.split()))
     wrong = _WRONG_TYPE.match(text) or _NO_GROUP.match(text)
     if wrong is None:
         return text
-    hint: Any = TrainConfig
-    for part in wrong["name"].split("."):
-        hint = get_type_hints(hint)[part]
-    return f"{wrong['name']} is {wrong['value']!r}; allowed: {_words(hint)}"
+    return f"{wrong['name']} is {wrong['value']!r}; allowed: {_words(_hint(wrong['name']))}"
 
 
 def _words(hint: Any) -> str:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from streamer.installation import FOR_TRAINING, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
+
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
@@ -36,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _clips(composer: Composer, options: argparse.Namespace) -> Iterator[tuple[str, Clip]]:
-    for position in tqdm(range(options.clips), unit="clip"):
+    for position in tqdm(range(options.clips), unit="clip", disable=None):
         rng = np.random.default_rng((options.seed, position))
         yield f"clip_{position:05d}", composer.draw(rng, range(options.frames), options.size)
 

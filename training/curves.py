@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from streamer.installation import FOR_TRAINING, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -84,7 +89,10 @@ def _means(values: NDArray[np.float64]) -> NDArray[np.float64]:
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw from the command line; returns the exit code: 0, or 1 where it cannot."""
-    parser = argparse.ArgumentParser(prog="python -m training.curves", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m training.curves",
+        description="Draw the losses and the figures of a run into its curves.png.",
+    )
     parser.add_argument("folder", type=folder_name, help="folder of a run")
     print(draw_curves(parser.parse_args(arguments).folder))
     return 0

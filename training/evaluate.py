@@ -6,6 +6,11 @@ on the same kind of machine, but for the speed.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_TRAINING, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
+
 import argparse
 import json
 import sys
@@ -38,6 +43,7 @@ from training.real_clip import (
 )
 from training.state import tensors_sha256
 from training.streaming import speed_rows, streaming_rows
+from training.tube_figures import shown
 
 PARTS = {
     "tubes": "Windows of held-out composites",
@@ -155,7 +161,7 @@ def _markdown(report: Mapping[str, Any]) -> Iterator[str]:
 def _figure(value: float) -> str:
     if isinstance(value, int):
         return str(value)
-    return "-" if value == -1 else f"{value:.3f}"
+    return shown(value)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from streamer.errors import StreamError
+from streamer.signals import SIGNALS
 from training.clip import Clip
 from training.targets import Batch
 
@@ -186,14 +187,15 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
 def _signals_kept() -> Iterator[None]:
     """Start processes that Ctrl-C and a closing terminal do not reach.
 
-    The step that the run is at still needs them.
+    The step that the run is at still needs them. SIGTERM, which PyTorch ends them by, reaches them
+    once they have started: before, this process would write to them for ever, as nobody reads on.
 
     Told by themselves they would be late, as they take seconds to start. What comes meanwhile
     reaches this thread at the end.
     """
     # To be started with the first process otherwise: it unblocks them for good (Python 3.11).
     resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield
@@ -207,7 +209,8 @@ def _signals_kept() -> Iterator[None]:
 def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
     try:
         yield from sending
-    except RuntimeError as error:  # of PyTorch, for a process that is gone
+    # Of PyTorch, for a process that is gone, or of the connection to one that is just going.
+    except (RuntimeError, OSError, EOFError) as error:
         raise _failed(error) from error
 
 
@@ -218,6 +221,7 @@ def _failed(error: Exception) -> FeedError:
 
 
 def _prepare(_: int) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     # The network's threads need the cores.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

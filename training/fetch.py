@@ -6,6 +6,11 @@ right are kept; ``assets.sha256`` says what is right (in the form of ``sha256sum
 
 from __future__ import annotations
 
+from streamer.installation import FOR_TRAINING, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
+
 import argparse
 import hashlib
 import re

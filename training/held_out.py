@@ -67,7 +67,7 @@ def tube_rows(net: VisTR, sources: Mapping[str, ClipSource], clips: int) -> Rows
         videos, truths = {}, []
         slots: list[Result] = []
         untangled: list[Result] = []
-        for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip"):
+        for video_id in tqdm(range(1, clips + 1), desc=kind, unit="clip", disable=None):
             rng = np.random.default_rng((SEED, video_id))
             clip = source.draw(rng, range(net.frames), network_frame(net))
             videos[video_id] = Video(clip.size, net.frames)

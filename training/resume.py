@@ -74,6 +74,19 @@ def _check_categories(expected: Sequence[str], names: Sequence[str], config: Tra
             )
 
 
+def held_out_every(saved: Mapping[str, Any] | None, config: TrainConfig) -> int | None:
+    """What a run's next checkpoint says of held-out videos; see `DataConfig.held_out_every`.
+
+    Clips that are composed hold none out: it is still as before them.
+
+    Args:
+        saved: The checkpoint that the run goes on from, if there is one.
+        config: Of the run.
+    """
+    now = config.data.held_out_every
+    return saved.get("val_every") if saved is not None and now is None else now
+
+
 def restore(saved: Mapping[str, Any], trainee: Trainee, optimiser: Optimizer) -> int:
     """Bring network and optimiser to where a checkpoint that fits was; returns the steps done."""
     trainee.load_state_dict(saved["trainee"])
@@ -87,7 +100,7 @@ def restore(saved: Mapping[str, Any], trainee: Trainee, optimiser: Optimizer) ->
 def check_unused(config: TrainConfig, losses: Path, figures: Path) -> None:
     """See that a run that begins wipes no logs of another one.
 
-    Losses up to the first checkpoint are worth nothing without it: they may be of a run that was
+    The loss of the first step is worth nothing without its checkpoint: it may be of a run that was
     killed before, or found no room for it.
 
     Args:
@@ -99,8 +112,7 @@ def check_unused(config: TrainConfig, losses: Path, figures: Path) -> None:
         ConfigError: A log holds something else.
         SourceError: One cannot be read.
     """
-    first = min(config.checkpoint_every, config.evaluate_every, config.steps)
-    for log, worthless in ((losses, first), (figures, 0)):
+    for log, worthless in ((losses, 1), (figures, 0)):
         if max(logged_steps(log), default=0) > worthless:
             raise ConfigError(
                 f"out is {config.out}, which has a {log.name} but no {config.checkpoint.name} to "

@@ -22,7 +22,14 @@ from training.divergence import DivergedError, Divergence
 from training.feed import BatchShape, FeedError, StepBatches, batches, frame_size
 from training.network import Trainee, window_times
 from training.optimiser import hold_taps_in_time, make_optimiser
-from training.resume import alone, check_fits, check_unused, last_written, restore
+from training.resume import (
+    alone,
+    check_fits,
+    check_unused,
+    held_out_every,
+    last_written,
+    restore,
+)
 from training.run_config import TrainConfig
 from training.schedule import rate
 from training.sources import open_sources
@@ -40,7 +47,7 @@ from training.state import (
 )
 from training.step_log import append, cut, logged_steps
 from training.targets import Batch
-from training.tube_figures import tube_figures
+from training.tube_figures import shown, tube_figures
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +114,7 @@ class Run:
         self._evaluated = trainee.net.frames if config.consecutive else config.frames
         self._optimiser = make_optimiser(self._trainee, config)
         make_folder(config.out)
+        self._val_every = held_out_every(saved, config)
         if saved is not None:
             self.step = restore(saved, self._trainee, self._optimiser)
 
@@ -123,7 +131,8 @@ class Run:
         """Train up to the last step, or until `stopping` is set.
 
         Raises:
-            FeedError: A process that makes the batches failed; what was learnt before is kept.
+            FeedError: A process that makes the batches failed, unless the run was to stop; what was
+                learnt before is kept.
             StreamError: As of the class. What was learnt before an error of the data or of the
                 device, or of diverging losses, is kept.
         """
@@ -148,9 +157,11 @@ class Run:
             return
         try:
             self._train()
-        except (SourceError, FeedError, DivergedError):
+        except (SourceError, FeedError, DivergedError) as error:
             self._keep()  # what was learnt before: a step that fails leaves the weights alone
-            raise
+            # A signal to all processes ends those that make the batches; it is here by now, too.
+            if not (self.stopping and isinstance(error, FeedError)):
+                raise
         except DeviceError:
             # Memory runs out before the weights change. A device that is lost gives none back.
             with suppress(StreamError):
@@ -160,7 +171,9 @@ class Run:
 
     def _train(self) -> None:
         config = self.config
-        progress = tqdm(self._batches(), initial=self.step, total=config.steps, unit="step")
+        progress = tqdm(
+            self._batches(), initial=self.step, total=config.steps, unit="step", disable=None
+        )
         for batch in progress:
             parts = self._learn(batch)
             self.step += 1
@@ -168,7 +181,7 @@ class Run:
             progress.set_postfix(loss=f"{sum(parts.values()):.2f}")
             is_due = self._figures_are_due()  # at the last step, too
             is_kept = is_due or self.step % config.checkpoint_every == 0 or self.stopping
-            if is_kept:
+            if is_kept or self.step == 1:  # a disk that is full tells at once
                 self._keep()
             # After the checkpoint: a run that fails or is killed in between evaluates, going on.
             if is_due and not self.stopping:
@@ -181,7 +194,7 @@ class Run:
             return
         short_side = self.config.short_sides[-1]
         state = checkpoint(self._trainee, self._optimiser, self.step, short_side)
-        state["val_every"] = self.config.data.held_out_every
+        state["val_every"] = self._val_every
         write_checkpoint(self.config.checkpoint, state)
         self._known = last_written(self.config.checkpoint)
 
@@ -236,7 +249,7 @@ class Run:
             people = figures.categories.get(net.categories.index("person"), {})
             report["person_AP50"] = people.get("AP50", -1)
         append(self._figures, report)
-        tqdm.write(f"step {self.step}: AP {report['AP']:.3f}, AP50 {report['AP50']:.3f}")
+        tqdm.write(f"step {self.step}: AP {shown(report['AP'])}, AP50 {shown(report['AP50'])}")
 
     def _held_out(self) -> Iterator[Clip]:
         """The evaluation's clips, always the same ones."""

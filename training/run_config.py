@@ -94,7 +94,7 @@ class TrainConfig:
         groups: Groups of slots that learn side by side.
         seed: Of data and initial parameters.
         losses: Weights of the losses.
-        checkpoint_every: Steps between checkpoints.
+        checkpoint_every: Steps between checkpoints; there is one of the first step, too.
         evaluate_every: Steps between evaluations.
         evaluate_clips: Held-out clips of each evaluation.
         precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 on

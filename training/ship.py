@@ -12,23 +12,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from benchmarks.machine import commit
-from model import VisTR
-from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE
 from streamer.argument_types import output_file, whole_number
 from streamer.command import command
 from streamer.errors import CheckpointError, SourceError
+from streamer.installation import FOR_TRAINING, explain_missing
 from streamer.json_file import read_json
 from streamer.option_check import check
-from training.state import load_trainee, short_sided, tensors_sha256, write_network
 
 
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
+    # Imported late: a signal may come in the seconds that it takes.
+    import torch  # noqa: PLC0415
+
+    from benchmarks.machine import commit  # noqa: PLC0415
+    from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE  # noqa: PLC0415
+    from training.state import (  # noqa: PLC0415
+        load_trainee,
+        short_sided,
+        tensors_sha256,
+        write_network,
+    )
+
     trainee = load_trainee(options.checkpoint)
     side = options.short_side or trainee.net.short_side
     allowed = f"from {MIN_SHORT_SIDE} to {MAX_SHORT_SIDE}"
@@ -43,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts = {
         "trained_on": _json(options.facts),
         "commit": commit(digits=40),
-        "evaluation": _evaluation(options.evaluation, net),
+        "evaluation": _evaluation(options.evaluation, tensors_sha256(net)),
     }
     net.facts = {key: value for key, value in facts.items() if value}
     write_network(net, options.weights)
@@ -61,16 +68,16 @@ def _json(path: Path | None) -> dict[str, Any]:
     return content
 
 
-def _evaluation(path: Path | None, net: VisTR) -> dict[str, Any]:
+def _evaluation(path: Path | None, tensors_sha256: str) -> dict[str, Any]:
     evaluation = _json(path)
     if not evaluation:
         return evaluation
     weights = evaluation.get("weights")
     evaluated = weights.get("tensors_sha256") if isinstance(weights, dict) else None
-    if evaluated != tensors_sha256(net):
+    if evaluated != tensors_sha256:
         raise SourceError(
             f"{path}: of other weights (tensors_sha256 {evaluated}, these have "
-            f"{tensors_sha256(net)}); evaluate what was written without it"
+            f"{tensors_sha256}); evaluate what was written without it"
         )
     return evaluation
 
@@ -106,4 +113,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
     sys.exit(main())

@@ -25,6 +25,9 @@ from training.youtube_vis import YouTubeVis
 VAL_SEED = 10**6
 """Seed of the evaluation's clips: apart from those of training, unless that has the same."""
 
+MOST_LISTED = 20
+"""Videos that a line of the log names."""
+
 log = logging.getLogger(__name__)
 
 
@@ -86,7 +89,8 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
     train = videos(config.annotations, config.images)
     if config.val_annotations is None:
         train, val = train.split(config.val_every)
-        log.info("%d videos to train on, %d to evaluate on", len(train), len(val))
+        message = "%d videos to train on, %d to evaluate on, with the ids %s"
+        log.info(message, len(train), len(val), _listed(list(val.object_counts())))
     elif category_names(config.val_annotations) == names:
         val = videos(config.val_annotations, config.val_images)
         if config.val_annotations.samefile(config.annotations):
@@ -98,9 +102,19 @@ def open_sources(config: DataConfig, slots: int) -> Sources:
         raise ConfigError(
             f"{config.val_annotations} has other categories than {config.annotations}"
         )
+    if not any(train.object_counts().values()):
+        raise SourceError(f"{train.path}: no video to train on has an object")
+    if not any(val.object_counts().values()):
+        message = "%s: no video to evaluate on has an object, so there will be no figures"
+        log.warning(message, val.path)
     return Sources(
         DrawnVideos(train, slots, augment=True), DrawnVideos(val, slots, augment=False), names
     )
+
+
+def _listed(ids: Sequence[int]) -> str:
+    more = f" and {len(ids) - MOST_LISTED} more" if len(ids) > MOST_LISTED else ""
+    return ", ".join(map(str, ids[:MOST_LISTED])) + more
 
 
 def category_names(annotations: Path) -> tuple[str, ...]:
@@ -127,10 +141,10 @@ def category_names(annotations: Path) -> tuple[str, ...]:
     found: list[str] = []
     for category_id in expected:
         name = names[category_id]
-        if not isinstance(name, str) or not name or name in found:
+        if not isinstance(name, str) or not name or not name.isprintable() or name in found:
             raise SourceError(
                 f"{annotations}: the name of category {category_id} is {name!r:.60}, expected a "
-                "text, and another one for each"
+                "printable text, and another one for each"
             )
         found.append(name)
     return tuple(found)
@@ -152,7 +166,9 @@ class DrawnVideos:
     augment: bool
 
     def __post_init__(self) -> None:
-        if self.augment and (crowded := self.videos.crowded(self.slots)):
+        counts = self.videos.object_counts()
+        crowded = [video_id for video_id, count in counts.items() if count > self.slots]
+        if self.augment and crowded:
             log.warning(
                 "%s: %d videos have more objects than the network's %d slots; of their clips only "
                 "the largest are learnt; the first is video %d",

@@ -90,6 +90,7 @@ def load_trainee(start: Path) -> Trainee:
     """
     saved = read_tensors(start) if start.suffix == ".pt" else {}
     if "trainee" not in saved:
+        saved.clear()  # published weights with that ending, which would be held twice
         try:
             return Trainee(load_vistr(DEFAULT_WEIGHTS if start == DEFAULT else start))
         except ModelCheckpointError as error:
@@ -194,9 +195,13 @@ def read_tensors(path: Path) -> dict[str, Any]:
     """
     try:
         content = unpickle(path)
-    except Exception as error:  # pickle, zip and the file system raise all sorts
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"{path}: cannot be read: {reason}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from error
+    except Exception as error:  # pickle and zip raise all sorts
+        reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise CheckpointError(
+            f"{path}: truncated, damaged or not a checkpoint ({reason})"
+        ) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected a dict")
     return content

@@ -152,7 +152,8 @@ def run_stream(net: VisTR, config: StreamConfig, label: str) -> Summary:
     sinks = file_sinks(config, endless=assembly.endless)
     for sink in sinks:
         sink.start()
-    with tqdm(total=assembly.expected_frames, desc=label, unit="frame") as progress:
+    frames = assembly.expected_frames
+    with tqdm(total=frames, desc=label, unit="frame", disable=None) as progress:
 
         def count(_: FrameResult) -> None:
             progress.update()

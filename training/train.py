@@ -7,16 +7,11 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-import torch
-from tqdm.contrib.logging import logging_redirect_tqdm
-
 from streamer.allocator import keep_memory
 from streamer.command import command
-from streamer.errors import StreamError
+from streamer.errors import SourceError, StreamError
+from streamer.installation import FOR_TRAINING, explain_missing
 from streamer.signals import handled
-from training.arguments import parse
-from training.curves import draw_curves
-from training.run import Run
 
 
 @command
@@ -30,6 +25,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0; 1 where something cannot be read; 2 for wrong options; 128 + the signal's
         number after an interruption.
     """
+    # Imported late: a signal may come in the seconds that it takes.
+    import torch  # noqa: PLC0415
+    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+
+    from training.arguments import parse  # noqa: PLC0415
+    from training.curves import draw_curves  # noqa: PLC0415
+    from training.run import Run  # noqa: PLC0415
+
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     config = parse(arguments)
     keep_memory()
@@ -49,9 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with suppress(StreamError):  # there may be no losses yet
                 print(f"curves: {draw_curves(config.out)}")
             raise
-    print(f"curves: {draw_curves(config.out)}")
+    try:
+        print(f"curves: {draw_curves(config.out)}")
+    except SourceError:
+        if not stopped:  # before the first step there are no losses
+            raise
     return 128 + stopped[0] if stopped else 0
 
 
 if __name__ == "__main__":
+    explain_missing(FOR_TRAINING)
     sys.exit(main())

@@ -42,6 +42,11 @@ def tube_figures(net: VisTR, clips: Iterable[Clip]) -> Figures:
     return average_precision(GroundTruth(videos, categories, tuple(truths)), results)
 
 
+def shown(figure: float) -> str:
+    """A figure in three digits; ``-`` where there was nothing to find."""
+    return "-" if figure == -1 else f"{figure:.3f}"
+
+
 def truths_of(video_id: int, clip: Clip) -> list[Truth]:
     """The objects of a clip as ground truth."""
     return [
@@ -58,7 +63,7 @@ def window_prediction(net: VisTR, clip: Clip) -> Prediction:
         Frame(i, epoch, None, Fraction(1), float(i), pixels=frame, inputs=frame, decoded_ns=0)
         for i, frame in enumerate(clip.frames)
     )
-    window = Window(epoch, tuple(range(len(frames))), len(frames), frames, len(frames))
+    window = Window(tuple(range(len(frames))), len(frames), frames, len(frames))
     return VistrPredictor(net, threshold=0).predict(window)
 
 

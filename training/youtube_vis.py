@@ -6,16 +6,15 @@ import logging
 import os
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch.utils.data import get_worker_info
 
-from benchmarks.annotations import NAMING_KEYS
-from streamer.errors import ConfigError, SourceError
+from benchmarks.annotations import named_entries
+from streamer.errors import SourceError
 from streamer.json_file import count_ids, read_json
 from training.clip import Clip
 from training.youtube_vis_clip import draw_clip
@@ -72,7 +71,6 @@ class YouTubeVis:
         path: The JSON file.
 
     Raises:
-        ConfigError: `categories` is not positive.
         SourceError: The file or the folder cannot be read, an entry is bad, or no video is left.
     """
 
@@ -84,8 +82,6 @@ class YouTubeVis:
         categories: int,
         skip_bad: bool = False,
     ) -> None:
-        if categories < 1:
-            raise ConfigError(f"categories is {categories}, allowed are 1 and more")
         if not images.is_dir():
             raise SourceError(f"{images}: is not a folder")
         self.skipped: Counter[str] = Counter()
@@ -124,13 +120,10 @@ class YouTubeVis:
             The clip, with the objects that have a pixel in it, in the file's order.
 
         Raises:
-            ConfigError: `frames` or `size` is not positive.
             SourceError: An image is damaged or not of its video's size; with `skip_bad`, in every
                 video.
             IndexError: There is no such video.
         """
-        if frames < 1 or (size is not None and min(size) < 1):
-            raise ConfigError(f"{frames} frames of size {size}, allowed are 1 and more")
         first = range(len(self))[index]
         for position in (*range(first, len(self)), *range(first)):
             labelled = self._videos[position]
@@ -171,9 +164,9 @@ class YouTubeVis:
         """Where a video is among the `PLACES`, by the name of its first image."""
         return zlib.crc32(os.fsencode(labelled.video.images[0].relative_to(self._images)))
 
-    def crowded(self, slots: int) -> list[int]:
-        """Ids of the videos with more than `slots` objects."""
-        return [each.video.video_id for each in self._videos if len(each.objects) > slots]
+    def object_counts(self) -> dict[int, int]:
+        """How many objects each video has, by its id."""
+        return {each.video.video_id: len(each.objects) for each in self._videos}
 
     @property
     def left_out(self) -> Sequence[str]:
@@ -193,10 +186,12 @@ class YouTubeVis:
         content, _ = read_json(self.path)
         if not isinstance(content, dict):
             raise SourceError(f"{self.path}: expected an object, found {type(content).__name__}")
+        for key in ("videos", "annotations"):
+            if not isinstance(records := content.get(key), list):
+                raise SourceError(f"{self.path}: {key} is {records!r:.60}, expected a list")
         videos: dict[int, LabelledVideo] = {}
-        listed = list(self._entries(content, "videos"))
-        ids = count_ids(record for _, record in listed)
-        for name, record in listed:
+        ids = count_ids(content["videos"])
+        for name, record in named_entries(self.path, "videos", content["videos"]):
             try:
                 video = read_video(record, images, ids)
                 videos[video.video_id] = LabelledVideo(video)
@@ -205,7 +200,7 @@ class YouTubeVis:
         taken: set[int] = set()
         faulty: set[int | None] = set()  # ids of videos
         crowds: set[int | None] = set()
-        for name, record in self._entries(content, "annotations"):
+        for name, record in named_entries(self.path, "annotations", content["annotations"]):
             try:
                 found = read_object(record, videos, categories, taken)
                 taken.add(record["id"])
@@ -220,16 +215,6 @@ class YouTubeVis:
                 self._count("video without all labels", f"{self.path}: video {video_id}")
                 del videos[video_id]
         return list(videos.values())
-
-    def _entries(self, content: dict[str, Any], part: str) -> Iterator[tuple[str, Any]]:
-        """The entries of a list in the file, each with its name in messages."""
-        records = content.get(part)
-        if not isinstance(records, list):
-            raise SourceError(f"{self.path}: {part} is {records!r:.60}, expected a list")
-        for position, record in enumerate(records):
-            keys = NAMING_KEYS if isinstance(record, dict) else ()
-            naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
-            yield f"{self.path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
 
     def _refuse(self, name: str, error: UnusableError, reason: str) -> None:
         """Count an entry that cannot be used, or raise where that is an error."""

@@ -11,6 +11,7 @@ from typing import Any
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube
 from streamer.dataset.annotations import Video
+from streamer.printable import printable
 from streamer.wire.fields import MAX_INTEGER, MAX_PIXELS
 
 PER_FRAME_LISTS = ("segmentations", "bboxes", "areas")
@@ -133,8 +134,7 @@ def _image(name: Any, images: Path) -> Path:
     except OSError:  # a name too long, or a folder that may not be entered
         there = False
     if not there:
-        named = str(image) if str(image).isprintable() else repr(str(image))  # in one line
-        raise UnusableError("missing image", f"{named}: no such file")
+        raise UnusableError("missing image", f"{printable(image)}: no such file")
     return image
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from streamer.errors import ConfigError, SinkError
+from streamer.errors import SinkError
 from streamer.image_encoding import encode_jpeg
 from streamer.mask import CroppedMask, rle_as_json
 from streamer.output_path import make_folder, write_whole
@@ -19,12 +18,11 @@ IMAGES = "JPEGImages"
 
 ANNOTATIONS = "annotations.json"
 
-# One part of a path, and neither hidden nor a step up.
-_NAME = re.compile(r"\w[\w .-]*")
+JPEG_QUALITY = 95
 
 
 def write_youtube_vis(
-    folder: Path, clips: Iterable[tuple[str, Clip]], categories: Sequence[str], *, quality: int = 95
+    folder: Path, clips: Iterable[tuple[str, Clip]], categories: Sequence[str]
 ) -> None:
     """Write ``JPEGImages/<name>/00000.jpg`` and on for each clip, and at the end what is in them.
 
@@ -33,29 +31,20 @@ def write_youtube_vis(
 
     Args:
         folder: Made if it is not there. Images of an earlier run that was broken off are replaced.
-        clips: Names and clips. Objects without a pixel in any frame are not written.
+        clips: Names of folders, each another one, and clips, of at least a frame and in these
+            categories. Objects without a pixel in any frame are not written.
         categories: Names of the category ids from 1 on.
-        quality: Of the JPEGs, from 0 to 100.
 
     Raises:
-        ConfigError: There are no clips, one has no frames, or a name, a category or `quality` is
-            out of range.
         SinkError: The folder holds annotations already, or something cannot be written.
     """
-    if not 0 <= quality <= 100:
-        raise ConfigError(f"quality is {quality}, allowed are 0 to 100")
     check_without_data(folder)
     videos: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    names: set[str] = set()
-    for name, clip in clips:
-        _check(name, clip, names, len(categories))
-        names.add(name)
-        videos.append({"id": len(names)} | _write_frames(folder / IMAGES, name, clip, quality))
+    for video_id, (name, clip) in enumerate(clips, start=1):
+        videos.append({"id": video_id} | _write_frames(folder / IMAGES, name, clip))
         for entry in _objects(clip):
-            annotations.append({"id": len(annotations) + 1, "video_id": len(names)} | entry)
-    if not videos:
-        raise ConfigError(f"{folder}: there are no clips to write, expected one or more")
+            annotations.append({"id": len(annotations) + 1, "video_id": video_id} | entry)
     content = {
         "videos": videos,
         "categories": [{"id": i, "name": name} for i, name in enumerate(categories, start=1)],
@@ -76,25 +65,12 @@ def check_without_data(folder: Path) -> None:
         )
 
 
-def _check(name: str, clip: Clip, taken: set[str], categories: int) -> None:
-    if not _NAME.fullmatch(name) or name in taken:
-        raise ConfigError(
-            f"clip {name!r:.60}: allowed are names not used before, of letters, digits, spaces, "
-            "'_', '.' and '-', the first one a letter, a digit or '_'"
-        )
-    if not clip.frames.size:
-        raise ConfigError(f"clip {name}: frames are {clip.frames.shape}, expected one or more")
-    if (clip.category_ids > categories).any():
-        found = clip.category_ids.max()
-        raise ConfigError(f"clip {name}: category {found}, allowed are 1 to {categories}")
-
-
-def _write_frames(images: Path, name: str, clip: Clip, quality: int) -> dict[str, Any]:
+def _write_frames(images: Path, name: str, clip: Clip) -> dict[str, Any]:
     """Write the images of a clip; returns its entry but for the id."""
     make_folder(images / name)
     file_names = [f"{name}/{index:05}.jpg" for index in range(len(clip.frames))]
     for file_name, frame in zip(file_names, clip.frames, strict=True):
-        write_whole(images / file_name, encode_jpeg(frame, quality))
+        write_whole(images / file_name, encode_jpeg(frame, JPEG_QUALITY))
     height, width = clip.size
     length = len(file_names)
     return {"height": height, "width": width, "length": length, "file_names": file_names}
