@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import starmap
 from math import prod
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmarks.masks import read_masks
@@ -84,18 +86,18 @@ def read_ground_truth(path: str, bad: list[str] | None = None) -> GroundTruth:
             raise SourceError(f"{path}: {key} is {parts.get(key)!r:.60}, expected a list")
     videos: dict[int, Video] = {}
     ids = count_ids(parts["videos"])
-    for entry in _entries(path, "videos", parts["videos"]):
+    for entry in starmap(_Entry, named_entries(path, "videos", parts["videos"])):
         with entry.checked(bad):
             videos[entry.own_id(ids)] = _video(entry)
     if not videos:
         raise SourceError(f"{path}: there is no video to evaluate")
     categories: dict[int, str] = {}
-    for entry in _entries(path, "categories", parts["categories"]):
+    for entry in starmap(_Entry, named_entries(path, "categories", parts["categories"])):
         with entry.checked(bad):
             category_id = entry.new_id(categories)
             categories[category_id] = str(entry.record.get("name", category_id))
     truths: dict[int, Truth] = {}
-    for entry in _entries(path, "annotations", parts["annotations"]):
+    for entry in starmap(_Entry, named_entries(path, "annotations", parts["annotations"])):
         with entry.checked(bad):
             truths[entry.new_id(truths)] = _truth(entry, videos, categories)
     return GroundTruth(videos, categories, tuple(truths.values()))
@@ -115,7 +117,7 @@ def read_results(
         SourceError: The file cannot be read, or an entry of it is bad.
     """
     results: list[Result] = []
-    for entry in _entries(path, "results", _load(path, list)):
+    for entry in starmap(_Entry, named_entries(path, "results", _load(path, list))):
         with entry.checked(bad):
             results.append(_result(entry, videos))
     return results
@@ -186,13 +188,12 @@ def _load(path: str, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     return content
 
 
-def _entries(path: str, part: str, records: list[Any]) -> Iterator[_Entry]:
+def named_entries(path: str | Path, part: str, records: list[Any]) -> Iterator[tuple[str, Any]]:
+    """The entries of a list in a file, each with its name in messages."""
     for position, record in enumerate(records):
-        naming = []
-        if isinstance(record, dict):
-            naming = [f"{key} {record[key]!r:.20}" for key in NAMING_KEYS if key in record]
-        named = f" ({', '.join(naming)})" if naming else ""
-        yield _Entry(f"{path}: {part}[{position}]{named}", record)
+        keys = NAMING_KEYS if isinstance(record, dict) else ()
+        naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
+        yield f"{path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
 
 
 def _video(entry: _Entry) -> Video:

@@ -6,6 +6,11 @@ finds objects in every frame: what is measured is everything around it.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import json
 import os
@@ -50,12 +55,7 @@ TINY = Architecture(
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; returns the exit code: 0, or 1 where memory grew too much or a result is missing."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.clip_memory", description=__doc__)
-    longer = partial(whole_number, first=SHORT_S + 1)
-    parser.add_argument("--seconds", type=longer, default=600, help="length of the long clip")
-    parser.add_argument("--limit_mib", type=finite_number, default=300, help="growth allowed")
-    parser.add_argument("--out", type=output_file, metavar="FILE", help="JSON file to write")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     machine = describe()
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "tiny.safetensors"
@@ -137,6 +137,21 @@ def _make_clip(path: Path, frames: int) -> None:
             frame.pts, frame.time_base = index, Fraction(1, FPS)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.clip_memory",
+        description=f"Peak memory of the clip job on a video of {SHORT_S} s, and on a long one.",
+    )
+    longer = partial(whole_number, first=SHORT_S + 1)
+    add = parser.add_argument
+    long_help = "length of the long clip (default: %(default)s)"
+    add("--seconds", type=longer, default=600, metavar="S", help=long_help)
+    limit_help = "growth allowed (default: %(default)s)"
+    add("--limit_mib", type=finite_number, default=300, metavar="M", help=limit_help)
+    add("--out", type=output_file, metavar="FILE", help="JSON file to write")
+    return parser
 
 
 if __name__ == "__main__":

@@ -6,6 +6,11 @@ process.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import sys
 from collections.abc import Sequence

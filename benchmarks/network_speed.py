@@ -78,7 +78,7 @@ def network_rows(
         for stride in work.strides
     }
     times: dict[str, list[float]] = {}
-    for number in tqdm(range(1 + work.rounds), desc="network", unit="round"):
+    for number in tqdm(range(1 + work.rounds), desc="network", unit="round", disable=None):
         with keep_best(work.kept):
             next(next(iter(cases.values()))[1])  # not timed: the reference let go of memory
             took = {name: next(windows) for name, (_, windows) in cases.items()}

@@ -79,7 +79,10 @@ def _draw(axes: Axes, report: dict[str, Any]) -> None:
 @command
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw; returns the exit code: 0, or 1 where a file cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.picture", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.picture",
+        description="Draw what a new frame costs by stride, a panel for each result.",
+    )
     parser.add_argument("out", type=Path, help="PNG file to write")
     parser.add_argument("results", type=Path, nargs="+", help="JSON files of benchmarks.throughput")
     options = parser.parse_args(arguments)

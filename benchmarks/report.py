@@ -25,7 +25,8 @@ def add_stream_options(parser: argparse.ArgumentParser, frames: int) -> None:
     add("--input", default=str(SHIPPED_CLIP), metavar="SOURCE", help="default: the shipped clip")
     frames_help = f"of it (default: {frames:,})"
     add("--frames", type=whole_number, default=frames, metavar="N", help=frames_help)
-    add("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    device_help = "where the network runs (default: auto, CUDA where there is a device)"
+    add("--device", default="auto", choices=("auto", "cpu", "cuda"), help=device_help)
     add("--out", type=output_file, metavar="FILE", help="JSON file to write")
 
 

@@ -12,6 +12,11 @@ take longer, and so do their frames.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
@@ -186,7 +191,8 @@ def _parser() -> argparse.ArgumentParser:
     add_stream_options(parser, frames=10_000)
     add = parser.add_argument
     add("--weights", metavar="FILE", help="default: those that ship")
-    add("--stride", type=whole_number, default=36, metavar="S", help="new frames a window")
+    stride_help = "new frames a window (default: 36)"
+    add("--stride", type=whole_number, default=36, metavar="S", help=stride_help)
     camera_help = "play the input at its own pace, as a live source"
     add("--camera", action="store_true", help=camera_help)
     add(

@@ -7,6 +7,11 @@ with ``--out``, writes JSON.
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -149,9 +154,11 @@ def _parser() -> argparse.ArgumentParser:
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--weights", metavar="FILE", help="default: those that ship")
     weights.add_argument("--random", choices=ARCHITECTURES, help="random weights")
-    add("--precision", default="auto", choices=get_args(Precision))
+    precision_help = "of the network, as of vistr-stream (default: auto)"
+    add("--precision", default="auto", choices=get_args(Precision), help=precision_help)
     add("--kept", type=whole_number, default=3, metavar="K", help="slots segmented (default: 3)")
-    add("--strides", type=_strides, default=(36, 18, 12, 6), metavar="S,…", help="36,18,12,6")
+    strides_help = "new frames a window, each measured (default: 36,18,12,6)"
+    add("--strides", type=_strides, default=(36, 18, 12, 6), metavar="S,…", help=strides_help)
     add("--rounds", type=whole_number, default=5, metavar="N", help="times of each (default: 5)")
     add("--no_reference", action="store_true", help="leave the slow reference out")
     return parser

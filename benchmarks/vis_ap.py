@@ -20,6 +20,7 @@ from streamer.argument_types import finite_number, not_empty, output_file
 from streamer.command import command
 from streamer.option_check import check
 from streamer.output_path import check_apart
+from streamer.printable import printable
 from streamer.standard_output import say
 
 CATEGORY_TABLE = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10")
@@ -111,7 +112,7 @@ def _tables(truth: GroundTruth, results: Sequence[Result], figures: Figures) -> 
         shown = "".join(_figure(category[name]) for name in CATEGORY_TABLE)
         counts = f"{objects[category_id]:8}{found[category_id]:8}"
         name = truth.categories[category_id]
-        yield f"{shown}{counts}  {category_id} {name if name.isprintable() else repr(name)}"
+        yield f"{shown}{counts}  {category_id} {printable(name)}"
 
 
 def _columns(figures: dict[str, float]) -> tuple[str, str]:

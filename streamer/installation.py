@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 
 from streamer.errors import StreamError
+
+FOR_STREAM = "this is an installation for readers, `pip install .` is for the stream"
+
+FOR_TRAINING = "training needs `pip install -e '.[train]'`"
 
 
 @contextmanager
@@ -18,7 +24,22 @@ def whole_installation() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise StreamError(
-            f"{error.name} is not installed; this is an installation for readers, `pip install .` "
-            "is for the stream"
-        ) from error
+        raise StreamError(f"{error.name} is not installed; {FOR_STREAM}") from error
+
+
+def explain_missing(mended_by: str) -> None:
+    """Let this process end in one line where a package is missing: for above a command's imports.
+
+    Args:
+        mended_by: What would install it.
+    """
+
+    def end(
+        kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, ModuleNotFoundError):
+            print(f"error: {error.name} is not installed; {mended_by}", file=sys.stderr)
+        elif kind is not KeyboardInterrupt:  # imports take seconds
+            sys.__excepthook__(kind, error, traceback)
+
+    sys.excepthook = end

@@ -27,7 +27,9 @@ from streamer.standard_output import say
 _log = logging.getLogger(__name__)
 
 
-def write_results(lines_path: str, results_path: str, *, best: int | None = None) -> int:
+def write_results(
+    lines_path: str, results_path: str, *, best: int | None = None, may_be_empty: bool = True
+) -> int:
     """Write the YouTube-VIS results of a run: one entry per track and video entry.
 
     An entry holds ``video_id``, ``track_id``, ``score`` (the mean over the track's frames),
@@ -43,12 +45,14 @@ def write_results(lines_path: str, results_path: str, *, best: int | None = None
         results_path: The file to write; replaced if it exists.
         best: Write only so many tracks of each category in each video entry, those of the best
             score, and log how many were left out; None writes all.
+        may_be_empty: Whether the lines may announce no video, as those of a run without a frame.
 
     Returns:
         How many entries were written.
 
     Raises:
-        SourceError: The lines cannot be read, or one is malformed; the message has its number.
+        SourceError: The lines cannot be read, announce no video where they have to, or one is
+            malformed; the message has its number.
         SinkError: The results cannot be written.
         ConfigError: Both paths are the same file.
     """
@@ -62,6 +66,8 @@ def write_results(lines_path: str, results_path: str, *, best: int | None = None
         if not lines.seekable():
             raise SourceError(f"{lines_path}: is a pipe or the like; allowed: a file")
         videos, tracks = survey(lines, lines_path)
+        if not (videos or may_be_empty):
+            raise SourceError(f"{lines_path}: holds no video; expected the JSON lines of a run")
         kept = tracks if best is None else _best(tracks, best)
         if len(kept) < len(tracks):
             _log.info("%s: %d weaker tracks left out", results_path, len(tracks) - len(kept))
@@ -141,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lines", help="JSON lines that a run wrote, such as r.jsonl")
     parser.add_argument("results", help="results file to write, such as r.json")
     asked = parser.parse_args(arguments)
-    entries = write_results(asked.lines, asked.results)
+    entries = write_results(asked.lines, asked.results, may_be_empty=False)
     say(f"{asked.results}: {entries} tracks")
     return 0
 

@@ -288,6 +288,18 @@ def test_memory_does_not_grow_with_the_video(tmp_path: Path) -> None:
     assert [len(entry["segmentations"]) for entry in entries] == [frames] * 3
 
 
+@pytest.mark.parametrize("records", [[], [{"type": "end", "reason": "end", "frames": 0}]])
+def test_the_command_replaces_no_results_by_those_of_no_video(
+    tmp_path: Path, records: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines, results = write(tmp_path, records)
+    Path(results).write_text("old")
+    assert main([lines, results]) == 1
+    expected = f"error: {lines}: holds no video; expected the JSON lines of a run\n"
+    assert capsys.readouterr().err == expected
+    assert Path(results).read_text() == "old"
+
+
 def test_the_command_counts_tracks_and_ends_in_its_exit_code(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
