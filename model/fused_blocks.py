@@ -18,9 +18,6 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 from torchvision.ops import Conv2dNormActivation
 
-_X86 = {"x86_64", "AMD64"}
-"""Processors that oneDNN's kernels were measured on, as `platform.machine` names them."""
-
 Activation = Literal["none", "relu", "relu6"]
 
 _ON_CPU = {
@@ -180,7 +177,8 @@ def _fusions(device: torch.device, dtype: torch.dtype) -> Mapping[type, Callable
     if device.type == "cuda":
         is_half = dtype in (torch.bfloat16, torch.float16)
         return resnet if is_half and torch.version.cuda is not None else {}
-    is_x86 = device.type == "cpu" and platform.machine() in _X86
+    # The processors that oneDNN's kernels were measured on.
+    is_x86 = device.type == "cpu" and platform.machine() == "x86_64"
     has_kernels = is_x86 and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
     calculates = dtype == torch.float32 or (
         dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()

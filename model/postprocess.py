@@ -32,20 +32,6 @@ def slot_scores(logits: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return frame_scores.mean(0), frame_scores, frame_categories
 
 
-def slot_categories(frame_categories: Tensor, num_classes: int) -> Tensor:
-    """The most frequent category of each slot, the lowest among equals.
-
-    Args:
-        frame_categories: int64 [T, K], of `slot_scores`.
-        num_classes: Columns of the class head without no-object.
-
-    Returns:
-        int64 [K].
-    """
-    counts = F.one_hot(frame_categories, num_classes).sum(0)
-    return counts.argmax(-1)  # the first of equal maxima
-
-
 def clip_scores(logits: Tensor, length: int) -> tuple[list[float], list[int], list[list[bool]]]:
     """What the slots of a clip that filled one window are.
 
@@ -55,14 +41,10 @@ def clip_scores(logits: Tensor, length: int) -> tuple[list[float], list[int], li
 
     Returns:
         Scores and category ids of the K slots, and for each real frame which slots have a mask.
-
-    Raises:
-        ValueError: `length` is out of range.
     """
-    if not 1 <= length <= len(logits):
-        raise ValueError(f"length is {length}, expected from 1 to {len(logits)}")
     scores, frame_scores, frame_categories = slot_scores(logits[:length])
-    categories = slot_categories(frame_categories, logits.shape[-1] - 1)
+    counts = F.one_hot(frame_categories, logits.shape[-1] - 1).sum(0)
+    categories = counts.argmax(-1)  # the most frequent ones, the lowest of equals
     return scores.tolist(), categories.tolist(), (frame_scores >= FRAME_SCORE_CUT).tolist()
 
 

@@ -90,7 +90,6 @@ class WindowScheduler:
         real = tuple(self._indices)
         staying = 0 if closing else min(len(real), self._size - self.stride)
         window = Window(
-            epoch=self._new[-1].epoch,
             indices=tuple(islice(cycle(real), self._size)),
             length=len(real),
             new=tuple(self._new),

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.frame import Epoch, Frame
+from streamer.frame import Frame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Window:
-    """The frames that one pass of the network sees together.
+    """The frames of one epoch that one pass of the network sees together.
 
     Attributes:
-        epoch: The stretch that all its frames belong to.
         indices: Frame index at each position of the network's window. The first `length` are
             distinct and ascending; the rest repeats them cyclically (as VisTR fills short clips).
         length: Real frames, at most ``len(indices)``.
@@ -25,7 +24,6 @@ class Window:
             least a stride of new ones; all of them in an epoch's closing window.
     """
 
-    epoch: Epoch
     indices: tuple[int, ...]
     length: int
     new: tuple[Frame, ...]

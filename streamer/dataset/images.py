@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from model.preprocess import network_size, resize
 from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame, Region
+from streamer.printable import printable
 
 DEEP_FORMATS = ("PNG", "PPM")
 """What may hold 16 bits of grey of which PIL makes 32-bit numbers, in some of its versions."""
@@ -97,6 +98,9 @@ class ImageSequence:
     corrupt = 0
     """A damaged image is an error and never passed over."""
 
+    skipped = 0
+    """No file is read too slowly."""
+
     reconnects = 0
     """Files are never lost and found."""
 
@@ -150,7 +154,7 @@ class ImageSequence:
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Raise whatever goes wrong with a file as a `SourceError` that names it."""
-    name = str(path) if str(path).isprintable() else repr(str(path))  # messages have one line
+    name = printable(path)
     try:
         yield
     except SourceError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -172,13 +172,8 @@ def _work(
     remaining = [video for video in annotations.videos if video not in finished]
     segmenter = VideoSegmenter(net, options, parts)
     device = next(net.parameters()).device
-
-    def segment(video: Video, on_frame: Callable[[], None]) -> None:
-        parts.note_images(video.video_id, video.images)
-        segmenter.segment(video, on_frame)
-
     with DatasetProgress(before, remaining, options.quiet) as progress:
-        job = DatasetJob(segment, device, progress, skip_bad=options.skip_bad)
+        job = DatasetJob(segmenter.segment, device, progress, skip_bad=options.skip_bad)
         try:
             with handled(job.stop):
                 job.run(remaining, options.parallel, net.frames)

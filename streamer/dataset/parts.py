@@ -60,7 +60,7 @@ class PartsFolder:
             if restart and record.exists():
                 self._remove()
             self.folder.mkdir(exist_ok=True)
-            if record.exists() and self._any_finished():
+            if record.exists() and any(self._results()):
                 self._compare(settings)
                 self._remove_damaged()
         write_whole(record, json.dumps(settings, indent=1).encode("ascii"))
@@ -156,9 +156,6 @@ class PartsFolder:
     def _is_foreign(self) -> bool:
         """Whether it holds more than a kill may leave before there is a record."""
         return any(path.name != f"{RECORD}.part" for path in self.folder.iterdir())
-
-    def _any_finished(self) -> bool:
-        return any(self._results())
 
     def _results(self) -> Iterator[Path]:
         return (

@@ -32,7 +32,7 @@ _HUES: Image = np.ascontiguousarray(
 _GOLDEN_RATIO_CONJUGATE = (5**0.5 - 1) / 2
 
 
-def color_of(number: int) -> Rgb:
+def colour_of(number: int) -> Rgb:
     """A bright colour for an id: always the same, and far from those of the ids next to it.
 
     Hues follow the golden-ratio sequence over OpenCV's HSV colour map, so any few consecutive ids
@@ -61,13 +61,13 @@ def render(result: FrameResult, style: PictureStyle, shown_at: float = 1.0) -> I
         uint8 [H, W, 3], RGB, at the frame's own size (twice its width with ``side_by_side``);
         never to be written to, as with ``frame`` it is the frame's own array.
     """
-    colors: dict[str, Callable[[Instance], Rgb]] = {
-        "instances": lambda instance: color_of(instance.track_id),
-        "classes": lambda instance: color_of(instance.category_id),
+    colours: dict[str, Callable[[Instance], Rgb]] = {
+        "instances": lambda instance: colour_of(instance.track_id),
+        "classes": lambda instance: colour_of(instance.category_id),
         "binary": lambda _: WHITE,
     }
-    if style in colors:  # without the image, which may have to be fetched
-        return draw_flat(result.frame.epoch.size, result.instances, colors[style])
+    if style in colours:  # without the image, which may have to be fetched
+        return draw_flat(result.frame.epoch.size, result.instances, colours[style])
     image = result.frame.image
     if style == "overlay":
         return draw_overlay(image, result.instances, shown_at)
@@ -77,14 +77,14 @@ def render(result: FrameResult, style: PictureStyle, shown_at: float = 1.0) -> I
 
 
 def draw_flat(
-    size: tuple[int, int], instances: Sequence[Instance], color: Callable[[Instance], Rgb]
+    size: tuple[int, int], instances: Sequence[Instance], colour: Callable[[Instance], Rgb]
 ) -> Image:
     """Instances in plain colours on black.
 
     Args:
         size: (height, width) of the picture.
         instances: What to draw; later ones lie on top.
-        color: Gives an instance's colour.
+        colour: Gives an instance's colour.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -92,7 +92,7 @@ def draw_flat(
     canvas: Image = np.zeros((*size, 3), dtype=np.uint8)
     for instance in instances:
         view = _under(canvas, instance.segment)
-        cv2.copyTo(np.full_like(view, color(instance)), _as_uint8(instance.segment), view)
+        cv2.copyTo(np.full_like(view, colour(instance)), _as_uint8(instance.segment), view)
     return canvas
 
 
@@ -109,14 +109,14 @@ def draw_overlay(image: Image, instances: Sequence[Instance], shown_at: float = 
     """
     canvas = image.copy()
     for instance in instances:
-        _tint(canvas, instance.segment, color_of(instance.track_id))
+        _tint(canvas, instance.segment, colour_of(instance.track_id))
     thickness = max(1, round(min(canvas.shape[:2]) / 540), round(1 / shown_at))
     for instance in instances:
         segment = instance.segment
         contours, _ = cv2.findContours(
             _as_uint8(segment), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE, offset=segment.bbox_xywh[:2]
         )
-        cv2.drawContours(canvas, contours, -1, color_of(instance.track_id), thickness)
+        cv2.drawContours(canvas, contours, -1, colour_of(instance.track_id), thickness)
     taken: list[tuple[int, int, int, int]] = []
     for instance in instances:
         _draw_label(canvas, instance, taken, shown_at)
@@ -134,10 +134,10 @@ def _as_uint8(segment: Mask) -> Image:
     return np.ascontiguousarray(segment.crop).view(np.uint8)
 
 
-def _tint(canvas: Image, segment: Mask, color: Rgb) -> None:
+def _tint(canvas: Image, segment: Mask, colour: Rgb) -> None:
     """Blend a colour into the mask's pixels."""
     # One table per channel is five times faster than arithmetic on the pixels.
-    levels = np.arange(256)[:, None] * (1 - _OPACITY) + np.array(color) * _OPACITY
+    levels = np.arange(256)[:, None] * (1 - _OPACITY) + np.array(colour) * _OPACITY
     view = _under(canvas, segment)
     cv2.copyTo(cv2.LUT(view, levels.astype(np.uint8)[None]), _as_uint8(segment), view)
 
@@ -171,10 +171,10 @@ def _draw_label(
         return
     left, top = _place(label, instance.bbox_xywh, (height, width), taken)
     taken.append((left, top, *label))
-    color = color_of(instance.track_id)
-    cv2.rectangle(canvas, (left, top, *label), color, cv2.FILLED)
+    colour = colour_of(instance.track_id)
+    cv2.rectangle(canvas, (left, top, *label), colour, cv2.FILLED)
     # Rec. 601 luma decides which text stands out; from where on was chosen by eye.
-    luma = float(np.dot(color, (0.299, 0.587, 0.114)))
+    luma = float(np.dot(colour, (0.299, 0.587, 0.114)))
     origin = (left + pad, top + text_height + pad // 2)
     ink = BLACK if luma > 110 else WHITE
     cv2.putText(canvas, text, origin, _FONT, scale, ink, thickness, cv2.LINE_AA)

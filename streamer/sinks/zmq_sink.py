@@ -98,7 +98,7 @@ class ZmqSink:
             raise
         finally:
             # Before the descriptor's number can become another file's.
-            outputs.listen(_ignore)
+            outputs.listen(lambda: None)
             os.close(wake)
 
     def close(self) -> None:
@@ -253,7 +253,3 @@ class ZmqSink:
             self._config.wait_subscribers,
         )
         return False
-
-
-def _ignore() -> None:
-    """Stands in for a listener that is gone."""

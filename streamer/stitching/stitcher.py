@@ -59,11 +59,6 @@ class Stitcher:
         self._overlap = OverlapMasks()
         self._mask_size: tuple[int, ...] | None = None
 
-    @property
-    def live_count(self) -> int:
-        """Tracks that are remembered."""
-        return len(self._live)
-
     def new_epoch(self) -> None:
         """Forget all tracks; ids go on counting."""
         self._live.clear()
