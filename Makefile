@@ -29,7 +29,7 @@ bench-faults: $(INSTALLED)
 	$(BIN)/python -m benchmarks.faults
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not gpu" $(COVERAGE)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m "slow and not gpu"
@@ -62,6 +62,8 @@ check: lint types test
 smoke: demo
 	tests/smoke_wheel.sh $(BIN)/python
 
+# To measure it takes a third of the tests' time again.
+ci: COVERAGE := --cov --cov-report=term
 ci: check test-slow smoke
 
 # trackeval comes without its dependencies: its opencv-python would overwrite files of our
