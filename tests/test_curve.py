@@ -6,6 +6,7 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -17,11 +18,13 @@ from streamer.keys import main as keys_main
 from streamer.keys import make_keys
 from streamer.output import EndOfStream
 from streamer.sink_config import ZmqConfig
+from streamer.sinks.guard import MAX_BYTES
 from streamer.sinks.zmq_sink import ZmqSink
+from streamer.wire.connections import Connections
 from streamer.wire.curve import REMEMBERED, Doorman
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
 
 
 @pytest.fixture
@@ -129,6 +132,27 @@ def test_push_is_encrypted_too(keys: Path) -> None:
             publisher.endpoint, pattern="pull", timeout_s=PATIENCE_S, keys=alice(keys)
         ) as puller:
             assert [frame.frame for frame in puller] == [7]
+
+
+def test_what_a_reader_with_a_key_brings_is_not_counted(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Connections] = []
+    update = Connections.update
+
+    def noted(connections: Connections, timeout_s: float | None = 0.0) -> bool:
+        looks.append(connections)
+        return update(connections, timeout_s)
+
+    monkeypatch.setattr(Connections, "update", noted)
+    with Publisher(secured(keys)) as publisher, reader(publisher, alice(keys)) as allowed:
+        for number in range(120):
+            allowed._socket.setsockopt(zmq.SUBSCRIBE, b"%03d" % number + bytes(3000))
+        until(lambda: sum(each.received for look in looks[:1] for each in list(look)) > MAX_BYTES)
+        (connection,) = looks[0]
+        before = len(looks)
+        until(lambda: len(looks) > before + 3)
+        assert list(looks[0]) == [connection]
 
 
 def test_a_refused_reader_is_let_in_once_its_key_is_there(
@@ -303,3 +327,10 @@ def test_a_name_that_is_too_long_for_the_secret_key_is_told(keys: Path) -> None:
     with pytest.raises(SinkError, match="no keys can be written"):
         make_keys(keys, "a" * 249)
     assert not (keys / f"{'a' * 249}.key").exists()
+
+
+@pytest.mark.parametrize("name", ["secret", "publisher"])
+def test_what_is_no_path_of_a_key_is_named(name: str) -> None:
+    paths: dict[str, Any] = {"secret": "a.key_secret", "publisher": "b.key", name: None}
+    with pytest.raises(ConfigError, match=f"keys.{name} is None; allowed: the path of a key file"):
+        ReaderKeys(**paths)

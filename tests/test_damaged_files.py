@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
 from tests.clips import make_clip
-from tests.sources import opened
+from tests.sources import decode, opened
 
 FEW = settings(
     max_examples=150,
@@ -144,3 +145,22 @@ def test_a_duration_that_is_none_is_unknown(tmp_path: Path, clips: dict[str, byt
     path = tmp_path / "a.mkv"
     path.write_bytes(data.replace(b"00:00:00.8", b"00:00:0\x01.8"))
     assert len(read_what_there_is(path, 0)) == 8
+
+
+def test_an_empty_packet_is_neither_damage_nor_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "a.nut"  # other formats leave such packets out
+    make_clip(tmp_path / "a.mkv", frames=10, codec="mpeg4", pts=[*range(5), *range(6, 11)])
+    with av.open(str(tmp_path / "a.mkv")) as clip, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(clip.streams.video[0])
+        packets = [packet for packet in clip.demux(video=0) if packet.size]
+        empty, before = av.Packet(b""), packets[4]
+        assert before.pts is not None
+        empty.pts = empty.dts = before.pts + 1
+        empty.time_base = before.time_base
+        for packet in (*packets[:5], empty, *packets[5:]):
+            packet.stream = stream
+            out.mux(packet)
+    with av.open(str(path)) as copied:
+        assert not all(packet.size for packet in copied.demux(video=0) if packet.dts is not None)
+    count, media, error = decode(path)
+    assert (count, media.corrupt, error) == (10, 0, "")

@@ -53,9 +53,11 @@ def test_closing_the_buffer_ends_a_blocked_decoder(clip: Path, error: DeviceErro
     assert decoder.stop(PATIENCE_S)
 
 
-def test_stop_before_start_closes_the_source(clip: Path) -> None:
-    decoder = decoder_of(clip)
-    assert decoder.stop(1)
+def test_stop_before_start_closes_the_source() -> None:
+    source = StuckSource()
+    decoder = DecoderThread(source, RingBuffer(4))
+    assert decoder.stop(PATIENCE_S)
+    assert source.closed.is_set()
     assert list(decoder.frames) == []
 
 

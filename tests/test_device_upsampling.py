@@ -127,7 +127,7 @@ def test_frames_that_leave_together_are_made_together() -> None:
     )
     epoch = make_epoch((60, 90))
     frames = tuple(make_frame(epoch, index) for index in range(6))
-    window = Window(epoch, tuple(range(6)), 6, frames, 6)
+    window = Window(tuple(range(6)), 6, frames, 6)
     shown = []
     for upsampler in (upsample, upsample_masks):
         merger = FrameMerger(0, ["", "person"], upsample=upsampler)

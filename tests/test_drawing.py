@@ -16,7 +16,7 @@ from streamer.frame import Epoch, Frame, Region
 from streamer.mask import CroppedMask
 from streamer.output import FrameResult, Instance
 from streamer.sinks import drawing
-from streamer.sinks.drawing import BLACK, WHITE, color_of, draw_flat, draw_overlay, render
+from streamer.sinks.drawing import BLACK, WHITE, colour_of, draw_flat, draw_overlay, render
 from streamer.sinks.output_spec import PictureStyle
 
 SIZE = (120, 200)
@@ -47,44 +47,44 @@ def gray(size: tuple[int, int] = SIZE) -> NDArray[np.uint8]:
 
 
 def hue(number: int) -> float:
-    red, green, blue = color_of(number)
+    red, green, blue = colour_of(number)
     return colorsys.rgb_to_hsv(red / 255, green / 255, blue / 255)[0]
 
 
-def test_colors_are_vivid_and_far_apart_for_neighbouring_ids() -> None:
+def test_colours_are_vivid_and_far_apart_for_neighbouring_ids() -> None:
     for first in (0, 1, 50, 10**9):
         hues = sorted(hue(number) for number in range(first, first + 8))
         gaps = np.diff([*hues, hues[0] + 1])
         assert gaps.min() > 0.05, first
-        assert all(max(color_of(first + n)) == 255 for n in range(8))
+        assert all(max(colour_of(first + n)) == 255 for n in range(8))
 
 
-def test_colors_stay_the_same() -> None:
-    assert color_of(7) == color_of(7)
-    assert color_of(7) != color_of(8)
+def test_colours_stay_the_same() -> None:
+    assert colour_of(7) == colour_of(7)
+    assert colour_of(7) != colour_of(8)
 
 
 @pytest.mark.parametrize("style", ["instances", "classes", "binary"])
-def test_flat_styles_color_exactly_the_masks(style: str) -> None:
+def test_flat_styles_colour_exactly_the_masks(style: str) -> None:
     first = instance(1, ellipse((50, 60), (20, 30)), category_id=5)
     second = instance(2, ellipse((150, 60), (20, 30)), category_id=6)
     picture = render(result(gray(), first, second), style)
-    colors = {
-        "instances": (color_of(1), color_of(2)),
-        "classes": (color_of(5), color_of(6)),
+    colours = {
+        "instances": (colour_of(1), colour_of(2)),
+        "classes": (colour_of(5), colour_of(6)),
         "binary": (WHITE, WHITE),
     }[style]
-    assert np.all(picture[first.mask()] == colors[0])
-    assert np.all(picture[second.mask()] == colors[1])
+    assert np.all(picture[first.mask()] == colours[0])
+    assert np.all(picture[second.mask()] == colours[1])
     assert np.all(picture[~(first.mask() | second.mask())] == BLACK)
 
 
 def test_later_instances_lie_on_top_like_in_the_label_map() -> None:
     below, above = instance(1, ellipse((90, 60), (30, 30))), instance(2, ellipse((110, 60), (9, 9)))
     outcome = result(gray(), below, above)
-    picture = draw_flat(SIZE, outcome.instances, lambda one: color_of(one.track_id))
+    picture = draw_flat(SIZE, outcome.instances, lambda one: colour_of(one.track_id))
     for position, one in enumerate(outcome.instances, start=1):
-        assert np.all(picture[outcome.labels() == position] == color_of(one.track_id))
+        assert np.all(picture[outcome.labels() == position] == colour_of(one.track_id))
 
 
 def test_overlay_tints_the_mask_and_leaves_the_rest_and_the_frame_alone() -> None:
@@ -93,14 +93,14 @@ def test_overlay_tints_the_mask_and_leaves_the_rest_and_the_frame_alone() -> Non
     picture = render(result(image, one), "overlay")
     assert np.all(image == 100)
     inside = picture[80, 150].astype(int)
-    tinted = 100 * 0.55 + np.array(color_of(1)) * 0.45
+    tinted = 100 * 0.55 + np.array(colour_of(1)) * 0.45
     assert np.abs(inside - tinted).max() <= 1
     changed = (picture != image).any(axis=2)
     assert changed[one.mask()].all()
     assert not changed[101:].any(), "below the mask there is nothing"
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     edge = one.mask() & (cv2.erode(one.mask().view(np.uint8), cross) == 0)
-    outlined = np.all(picture == color_of(1), axis=2)
+    outlined = np.all(picture == colour_of(1), axis=2)
     assert outlined[edge].mean() > 0.8  # the label hides some of it at most
 
 
@@ -111,7 +111,7 @@ def test_holes_are_outlined_not_filled() -> None:
     assert segment is not None
     picture = draw_overlay(gray(), [instance(1, segment)])
     assert np.all(picture[80, 150] == 100)
-    assert np.all(picture[80, 139] == color_of(1))
+    assert np.all(picture[80, 139] == colour_of(1))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (20, 30), (72, 96), (240, 427), (1080, 1920)])
@@ -137,7 +137,7 @@ def labels(
     with monkeypatch.context() as patch:
         patch.setattr(drawing, "_draw_label", lambda *_: None)
         differs = (with_labels != draw_overlay(gray(size), instances)).any(axis=2)
-    own = [np.all(with_labels == color_of(one.track_id), axis=2) & differs for one in instances]
+    own = [np.all(with_labels == colour_of(one.track_id), axis=2) & differs for one in instances]
     return [tuple(cv2.boundingRect(pixels.astype(np.uint8))) for pixels in own]
 
 
@@ -194,7 +194,7 @@ def test_letters_are_larger_where_the_picture_will_be_shown_smaller(
 ) -> None:
     one = result(gray((480, 1280)), instance(1, ellipse((250, 250), (50, 50), (480, 1280))))
     small, large = (render(one, "overlay", shown_at) for shown_at in (1.0, 0.5))
-    changed = [(picture == color_of(1)).all(axis=2).sum() for picture in (small, large)]
+    changed = [(picture == colour_of(1)).all(axis=2).sum() for picture in (small, large)]
     assert changed[1] > 2 * changed[0]
 
 

@@ -72,13 +72,29 @@ def test_restart_goes_on_one_interval_later() -> None:
     assert times(clock, in_tenths(0, 2), [0, 0]) == [0.4, 0.6]
 
 
+def test_what_lay_behind_before_a_restart_does_not_count_after_it() -> None:
+    clock = FrameClock(False, TENTH)
+    times(clock, in_tenths(100, 101, 50, 51, 52), [0] * 5)  # three in a row lie behind
+    clock.restart()
+    first, behind, second = times(clock, in_tenths(100, 99, 101), [0] * 3)
+    assert behind == pytest.approx(first + 0.001)
+    assert second == pytest.approx(first + 0.1)
+
+
 def test_live_without_timestamps_follows_arrival() -> None:
     assert times(FrameClock(True, TENTH), [None] * 4, [5, 5.5, 5.5, 6]) == [0, 0.5, 0.501, 1.001]
 
 
-def test_a_live_jump_beyond_belief_is_replaced_by_arrival() -> None:
-    stamps = in_tenths(0, 1, 100_000, 100_001)
+@pytest.mark.parametrize("later", [301, 100_000])  # a file could make a pause of half a minute
+def test_a_live_jump_beyond_belief_is_replaced_by_arrival(later: int) -> None:
+    stamps = in_tenths(0, 1, later, later + 1)
     assert times(FrameClock(True, TENTH), stamps, [0, 0.1, 0.25, 0.3]) == [0, 0.1, 0.25, 0.35]
+
+
+def test_live_time_that_begins_anew_goes_on_from_the_arrival_of_its_first_frame() -> None:
+    stamps = in_tenths(100, 101, 0, 1, 2, 3)
+    seen = times(FrameClock(True, TENTH), stamps, [0, 0.1, 5, 5.1, 5.2, 5.3])
+    assert seen[-1] == pytest.approx(5.3)
 
 
 @given(

@@ -14,7 +14,7 @@ from PIL import Image
 from streamer.errors import SinkError
 from streamer.output import FrameResult
 from streamer.sink_config import ImagesConfig
-from streamer.sinks.drawing import color_of, render
+from streamer.sinks.drawing import colour_of, render
 from streamer.sinks.images_sink import ImagesSink
 from streamer.sinks.output_spec import ImageStyle
 from tests.results import box_mask, epoch, frame_result
@@ -64,8 +64,8 @@ def test_classes_have_their_colours_and_later_ones_lie_on_top(tmp_path: Path) ->
     result = frame_result(0, SIZE, {1: LEFT, 2: TOP}, category_ids={1: 1, 2: 2})
     write(tmp_path, [result], "classes")
     image = read(tmp_path / "0.png")
-    assert np.all(image[TOP] == color_of(2))
-    assert np.all(image[LEFT & ~TOP] == color_of(1))
+    assert np.all(image[TOP] == colour_of(2))
+    assert np.all(image[LEFT & ~TOP] == colour_of(1))
     assert not image[~(LEFT | TOP)].any()
 
 

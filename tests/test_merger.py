@@ -22,7 +22,7 @@ BOX = (5, 10, 6, 8)  # top, left, height, width at 20x40
 
 def window_of(epoch: Epoch, indices: Sequence[int], *, leaving: int, new: int = 0) -> Window:
     frames = tuple(make_frame(epoch, index) for index in indices[len(indices) - new :])
-    return Window(epoch, tuple(indices), len(indices), frames, leaving)
+    return Window(tuple(indices), len(indices), frames, leaving)
 
 
 def predict(
@@ -294,12 +294,19 @@ def test_frames_in_between_wait_for_the_key_frame_that_follows() -> None:
     assert all(r.interpolated and r.instances[0].bbox_xywh == (16, 5, 8, 6) for r in rest)
 
 
-def test_one_object_in_two_slots_is_what_shows_it() -> None:
-    """It was hidden in between; the slot that does not show it says nothing of it."""
+@pytest.mark.parametrize("is_absent", [False, True])
+def test_one_object_in_two_slots_is_what_shows_it(is_absent: bool) -> None:
+    """It was hidden in between; the slot that does not show it says nothing of it.
+
+    Nor does one that is absent, whatever its mask.
+    """
     merger = merger_with(3)
     window = window_of(merger._pending[0].frame.epoch, [0, 1, 2], leaving=3)
     both = predict(3, [BOX, BOX], scores=[0.9, 0.6])
-    both.masks[1:, 0] = both.masks[:2, 1] = -5
+    if is_absent:
+        both.presence[1:, 0] = both.presence[:2, 1] = False
+    else:
+        both.masks[1:, 0] = both.masks[:2, 1] = -5
     first, between, last = merger.merge(window, both, [CAT, CAT])
     assert [one.track_id for one in (*first.instances, *last.instances)] == [7, 7]
     assert [first.instances[0].score, last.instances[0].score] == pytest.approx([0.9, 0.6])

@@ -86,7 +86,8 @@ def test_what_exceeds_the_caches_goes_in_parts(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.undo()
 
 
-def test_training_gets_pytorchs_gradients() -> None:
+@pytest.mark.parametrize("shape", [(2, 24, 3, 4), (1, 24, 2, 2, 2)])  # of images, and of a window
+def test_training_gets_pytorchs_gradients(shape: tuple[int, ...]) -> None:
     norm = random_norm(4, torch.float64).requires_grad_()
-    x = features((2, 24, 3, 4), torch.float64).requires_grad_()
+    x = features(shape, torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(norm, (x,))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.postprocess import all_finite, box_logits, clip_scores, slot_categories, slot_scores
+from model.postprocess import all_finite, box_logits, clip_scores, slot_scores
 
 
 def logits_of(probabilities: list[list[list[float]]]) -> Tensor:
@@ -28,7 +28,8 @@ def test_scores_of_half_precision_are_float32() -> None:
 
 def test_the_lowest_of_equally_frequent_categories_wins() -> None:
     votes = torch.tensor([[3, 0, 2], [1, 4, 2], [1, 4, 2], [3, 0, 1]])
-    assert slot_categories(votes, 5).tolist() == [1, 0, 2]
+    logits = torch.nn.functional.one_hot(votes, 6).float()
+    assert clip_scores(logits, 4)[1] == [1, 0, 2]
 
 
 def test_frames_of_hardly_any_score_have_no_mask() -> None:
@@ -37,12 +38,6 @@ def test_frames_of_hardly_any_score_have_no_mask() -> None:
     assert scores == pytest.approx([0.902 / 3], abs=1e-4)
     assert categories == [1]
     assert shown == [[True], [False], [True]]
-
-
-@pytest.mark.parametrize("length", [0, 3])
-def test_a_length_beyond_the_window_is_an_error(length: int) -> None:
-    with pytest.raises(ValueError, match=f"length is {length}, expected from 1 to 2"):
-        clip_scores(torch.zeros(2, 1, 3), length)
 
 
 def test_a_box_covers_the_centres_that_lie_in_it_and_one_at_least() -> None:

@@ -22,7 +22,8 @@ from streamer.frame import Epoch, Frame, Region
 from streamer.mask import CroppedMask
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.sink_config import Mp4Config
-from streamer.sinks.drawing import color_of
+from streamer.sinks.drawing import colour_of
+from streamer.sinks.fragments import whole_fragments_end
 from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
@@ -234,13 +235,13 @@ def test_a_new_epoch_of_the_same_size_stays_in_the_file(tmp_path: Path) -> None:
 
 def bars(size: tuple[int, int]) -> NDArray[np.uint8]:
     """Eight colours side by side: the corners of the RGB cube."""
-    colors = [(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)]
-    columns = np.repeat(np.array(colors, dtype=np.uint8), size[1] // 8, axis=0)
+    colours = [(r, g, b) for r in (0, 255) for g in (0, 255) for b in (0, 255)]
+    columns = np.repeat(np.array(colours, dtype=np.uint8), size[1] // 8, axis=0)
     return np.ascontiguousarray(np.broadcast_to(columns, (size[0], *columns.shape)))
 
 
 @pytest.mark.parametrize(("size", "tag"), [((64, 256), 6), ((720, 256), 1)])
-def test_colors_survive_and_are_tagged(tmp_path: Path, size: tuple[int, int], tag: int) -> None:
+def test_colours_survive_and_are_tagged(tmp_path: Path, size: tuple[int, int], tag: int) -> None:
     picture = bars(size)
     file = Mp4File(str(tmp_path / "out.mp4"), size, Mp4Config(crf=1))
     file.write(picture, 0.0)
@@ -255,7 +256,7 @@ def test_colors_survive_and_are_tagged(tmp_path: Path, size: tuple[int, int], ta
     assert np.abs(difference).max() <= 8
 
 
-def test_sd_colors_are_right_for_readers_that_ignore_tags(tmp_path: Path) -> None:
+def test_sd_colours_are_right_for_readers_that_ignore_tags(tmp_path: Path) -> None:
     picture = bars((64, 256))
     file = Mp4File(str(tmp_path / "out.mp4"), (64, 256), Mp4Config(crf=1))
     file.write(picture, 0.0)
@@ -285,9 +286,9 @@ def test_styles_reach_the_file(tmp_path: Path, style: PictureStyle) -> None:
     write(tmp_path / "out.mp4", [frame], Mp4Config(crf=5), style)
     center = frames_of(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24")[60, 64].astype(int)
     expected = {
-        "overlay": np.array(color_of(3)) * 0.45 + 100 * 0.55,
-        "instances": np.array(color_of(3)),
-        "classes": np.array(color_of(8)),
+        "overlay": np.array(colour_of(3)) * 0.45 + 100 * 0.55,
+        "instances": np.array(colour_of(3)),
+        "classes": np.array(colour_of(8)),
         "frame": np.array((100, 100, 100)),
     }[style]
     assert np.abs(center - expected).max() <= 12
@@ -300,7 +301,7 @@ def test_side_by_side_is_twice_as_wide(tmp_path: Path) -> None:
     picture = frames_of(tmp_path / "out.mp4")[0].to_ndarray(format="rgb24").astype(int)
     assert picture.shape == (96, 256, 3)
     assert np.abs(picture[60, 64] - 100).max() <= 8
-    assert np.abs(picture[60, 192] - (np.array(color_of(3)) * 0.45 + 55)).max() <= 12
+    assert np.abs(picture[60, 192] - (np.array(colour_of(3)) * 0.45 + 55)).max() <= 12
 
 
 def test_quality_and_preset_reach_the_encoder(tmp_path: Path) -> None:
@@ -484,3 +485,12 @@ def test_a_sink_thread_writes_the_file_and_ends(tmp_path: Path) -> None:
     assert thread.finish(PATIENCE_S) is None
     assert len(frames_of(path)) == 2
     assert f"mp4 {path}" not in {running.name for running in threading.enumerate()}
+
+
+@pytest.mark.parametrize(("missing", "end"), [(0, 52), (1, 29)])
+def test_a_fragment_is_whole_with_its_last_byte(tmp_path: Path, missing: int, end: int) -> None:
+    sizes = [(b"moov", 12), (b"mdat", 17), (b"moof", 10), (b"mdat", 13)]
+    boxes = b"".join(size.to_bytes(4, "big") + kind + bytes(size - 8) for kind, size in sizes)
+    (tmp_path / "a.mp4").write_bytes(boxes[: len(boxes) - missing])
+    with (tmp_path / "a.mp4").open("rb") as file:
+        assert whole_fragments_end(file.fileno()) == end

@@ -7,6 +7,7 @@ from threading import Thread
 import pytest
 
 from streamer.sources.pipe_reader import PipeReader
+from tests.descriptors import open_descriptors
 from tests.waits import PATIENCE_S
 
 
@@ -67,3 +68,11 @@ def test_release_leaves_the_descriptor_open(pipe: tuple[int, int]) -> None:
     PipeReader(pipe[0], "pipe", 1).release()
     os.write(pipe[1], b"x")
     assert os.read(pipe[0], 1) == b"x"
+
+
+def test_release_gives_its_own_descriptors_back(pipe: tuple[int, int]) -> None:
+    before = open_descriptors()
+    reader = PipeReader(pipe[0], "pipe", 1)
+    assert open_descriptors() > before
+    reader.release()
+    assert open_descriptors() == before

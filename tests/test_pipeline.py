@@ -126,7 +126,8 @@ def test_an_epoch_ends_what_came_before() -> None:
     epochs = [make_epoch(0), make_epoch(1, size=(20, 30), reason="size")]
     predictor = OneObject()
     source = FakeSource(15, epochs=lambda index: epochs[index >= 6])
-    outputs = run_to_end(pipeline(source, predictor))
+    whole = pipeline(source, predictor)
+    outputs = run_to_end(whole)
     gaps = [place for place, output in enumerate(outputs) if isinstance(output, Gap)]
     assert gaps == [6]
     gap = outputs[6]
@@ -136,7 +137,8 @@ def test_an_epoch_ends_what_came_before() -> None:
     ids = [result.instances[0].track_id for result in results]
     assert ids == [1] * 6 + [2] * 9
     for window in predictor.windows:
-        assert {frame.epoch for frame in window.new} == {window.epoch}
+        assert len({frame.epoch for frame in window.new}) == 1
+    assert (whole.summary().frames, whole.summary().dropped) == (15, 0)
 
 
 @pytest.mark.parametrize("taken", [4, 7])
@@ -366,3 +368,10 @@ def test_observers_are_told_of_every_result() -> None:
     summary = Run(whole, [], INFO, [lambda result: seen.append(result.frame.index)]).execute()
     assert seen == list(range(9))
     assert summary.frames == 9
+
+
+def test_time_stands_still_once_there_are_no_more_results() -> None:
+    whole = pipeline(FakeSource(9), OneObject())
+    assert len(list(whole.outputs())) == 9
+    assert whole.summary().wall_s == whole.summary().wall_s
+    whole.close()

@@ -137,15 +137,16 @@ def test_slots_under_the_threshold_are_left_out(net: VisTR) -> None:
     assert none.masks.shape == (6, 0, *every.masks.shape[2:])
 
 
-def test_unwanted_categories_are_left_out(net: VisTR) -> None:
+def test_unwanted_categories_are_left_out(net: VisTR, monkeypatch: pytest.MonkeyPatch) -> None:
     (window,) = windows(6)
-    every = VistrPredictor(net, threshold=0.0).predict(window)
-    category = int(every.class_votes[0].argmax())
-    kept = VistrPredictor(net, threshold=0.0, keep=[category]).predict(window)
-    assert 0 < len(kept) <= len(every)
-    assert (kept.class_votes.argmax(1) == category).all()
-    others = np.delete(kept.class_votes, category, axis=1)
-    assert not others.any()
+    categories = torch.tensor([1, 1, 1, 1, 2, 2])[:, None].expand(6, 4)  # of frames and slots
+    told = torch.ones(4), torch.ones(6, 4), categories
+    monkeypatch.setattr(predictor_module, "slot_scores", lambda _: told)
+    for keep, kept in ((None, [4 / 6, 2 / 6]), ([1], [4 / 6, 0]), ([1, 2], [4 / 6, 2 / 6])):
+        prediction = VistrPredictor(net, threshold=1.0, keep=keep).predict(window)
+        assert len(prediction) == 4
+        assert np.allclose(prediction.class_votes[:, 1:3], kept)
+    assert len(VistrPredictor(net, threshold=1.0, keep=[2]).predict(window)) == 0
 
 
 def test_without_masks_the_heads_do_not_run_and_boxes_are_filled(

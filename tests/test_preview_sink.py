@@ -69,11 +69,15 @@ def test_it_is_no_faster_no_longer_and_no_wider_than_asked(tmp_path: Path, endin
     assert size == (32, 24)
 
 
-@pytest.mark.parametrize(("style", "scale"), [("overlay", 0.5), ("side_by_side", 0.25)])
+@pytest.mark.parametrize(
+    ("style", "aspect", "scale"),
+    [("overlay", 1, 0.5), ("side_by_side", 1, 0.25), ("overlay", 2, 0.25)],
+)
 def test_lines_are_as_wide_as_the_preview_needs(
-    tmp_path: Path, style: PictureStyle, scale: float
+    tmp_path: Path, style: PictureStyle, aspect: int, scale: float
 ) -> None:
-    result = frame_result(0, SIZE, {1: box_mask(SIZE, 9, 7, 29, 23)})
+    shape = replace(epoch(SIZE), pixel_aspect=Fraction(aspect))
+    result = frame_result(0, masks={1: box_mask(SIZE, 9, 7, 29, 23)}, within=shape)
     write(tmp_path / "p.gif", [result], style, width=32)
     with Image.open(tmp_path / "p.gif") as picture:
         shown = np.asarray(picture.convert("RGB")).astype(int)
@@ -89,10 +93,11 @@ def test_a_rate_that_is_no_divisor_keeps_up_with_the_video(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("ending", ["gif", "webp"])
+@pytest.mark.parametrize("fps", [40, 50])
 def test_no_frame_is_so_short_that_browsers_would_show_it_for_longer(
-    tmp_path: Path, ending: str
+    tmp_path: Path, ending: str, fps: int
 ) -> None:
-    write(tmp_path / f"p.{ending}", levels(60, fps=60), fps=40)
+    write(tmp_path / f"p.{ending}", levels(60, fps=60), fps=fps)
     _, times, _ = read(tmp_path / f"p.{ending}")
     assert min(times) >= 20
     assert abs(sum(times) - 1000) <= 30

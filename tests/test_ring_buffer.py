@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 from hypothesis import given
@@ -155,6 +156,16 @@ def test_a_pause_that_is_over_does_not_show() -> None:
     buffer.put(3)
     buffer.close()
     assert list(buffer.with_pauses()) == [1, 2, 3]
+
+
+def test_a_pause_wakes_whoever_waits() -> None:
+    buffer: RingBuffer[int] = RingBuffer(1)
+    waits = waits_of(buffer)
+    with ThreadPoolExecutor(1) as pool, closing(buffer):
+        waiting = pool.submit(next, buffer.with_pauses())
+        assert waits.wait(PATIENCE_S)
+        buffer.pause()
+        assert waiting.result(PATIENCE_S) is None
 
 
 def test_iteration_passes_over_pauses() -> None:

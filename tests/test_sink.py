@@ -40,7 +40,7 @@ class ListSink:
     def drain(self, outputs: RingBuffer[Output]) -> None:
         self.threads.add(threading.current_thread().name)
         for output in outputs:
-            if self.fail_on == "drain":
+            if "drain" in self.fail_on:
                 raise OSError("disk full")
             if self.entered and self.release:
                 self.entered.set()
@@ -50,7 +50,7 @@ class ListSink:
     def close(self) -> None:
         self.threads.add(threading.current_thread().name)
         self.closed += 1
-        if self.fail_on == "close":
+        if "close" in self.fail_on:
             raise SinkError("trailer lost")
 
 
@@ -97,14 +97,22 @@ def test_an_error_while_closing_counts() -> None:
     assert str(thread.finish(PATIENCE_S)) == "trailer lost"
 
 
+def test_the_first_of_two_errors_is_told() -> None:
+    thread = SinkThread("list", lambda: ListSink(fail_on="drain close"))
+    thread.start()
+    thread.put(END)
+    assert "disk full" in str(thread.finish(PATIENCE_S))
+
+
 def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     entered, release = threading.Event(), threading.Event()
     thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
     thread.start()
-    thread.put(END)
+    for _ in range(3):
+        thread.put(END)
     assert entered.wait(PATIENCE_S)
     error = thread.finish(0)
-    assert str(error) == "stuck: took nothing more for 0 s; 0 outputs waited"
+    assert str(error) == "stuck: took nothing more for 0 s; 2 outputs waited"
     assert thread.finish(PATIENCE_S) is error  # at once: it has been given up
     release.set()
 

@@ -14,7 +14,7 @@ from streamer.errors import SinkError
 from streamer.output import EndOfStream, FrameResult, Output, StreamInfo
 from streamer.sink_assembly import file_sinks, publishers
 from streamer.sink_config import ImagesConfig, Mp4Config, PreviewConfig
-from streamer.sinks.drawing import color_of
+from streamer.sinks.drawing import colour_of
 from streamer.sinks.sink import SinkThread
 from streamer.source_config import SourceConfig
 from tests.clips import frames_of, make_sounding_clip
@@ -97,7 +97,7 @@ def test_every_output_has_its_own_style_or_that_of_its_kind(tmp_path: Path) -> N
         middle: list[int] = picture[picture.shape[0] // 2, picture.shape[1] // 2].tolist()
         return middle
 
-    white, track, category = (255, 255, 255), color_of(5), color_of(2)
+    white, track, category = (255, 255, 255), colour_of(5), colour_of(2)
     assert colour("video.mp4") == pytest.approx(white, abs=8)
     assert colour("preview.gif") == pytest.approx(white, abs=8)
     assert colour("images/0.png") == list(track)

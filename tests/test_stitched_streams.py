@@ -115,7 +115,7 @@ def test_permuted_slots_keep_their_ids(stride: int) -> None:
 
     assert [result.frame.index for result in results] == list(range(FRAMES))
     assert_no_switch(LANES, results, share=1)
-    assert stitcher.births == stitcher.live_count == len(LANES)
+    assert stitcher.births == len(stitcher._live) == len(LANES)
     categories = {i.track_id: i.category_id for r in results[-100:] for i in r.instances}
     assert sorted(categories.values()) == [1, 1, 2, 3]
 
@@ -168,7 +168,7 @@ def test_an_object_that_was_away_is_known_again_within_memory_only(stride: int) 
     assert {tracks[index] for index in range(450, FRAMES)} == {tracks[450]}
     assert tracks[450] not in (tracks[0], tracks[230])
     assert stitcher.births == 3
-    assert stitcher.live_count == 2
+    assert len(stitcher._live) == 2
 
 
 @pytest.mark.parametrize("stride", STRIDES)
@@ -230,7 +230,7 @@ def test_a_new_epoch_forgets_the_tracks_and_goes_on_counting() -> None:
     predictor = ScriptedPredictor(LANES)
     first = stream(predictor, make_frames(make_epoch(), 80), stitcher, stride=18)
     stitcher.new_epoch()
-    assert stitcher.live_count == 0
+    assert len(stitcher._live) == 0
     other = make_epoch(index=1, reason="size")
     wider = ScriptedPredictor(LANES, mask_size=(30, 40))
     second = stream(wider, make_frames(other, 80, first=80), stitcher, stride=18)
@@ -271,7 +271,7 @@ def test_memory_is_bounded_over_many_births_and_deaths() -> None:
         if window is not None:
             prediction = predictor.predict(window)
             count += len(merger.merge(window, prediction, stitcher.identify(window, prediction)))
-            most_live = max(most_live, stitcher.live_count)
+            most_live = max(most_live, len(stitcher._live))
             most_held = max(most_held, stitcher._overlap.masks.nbytes)
         most_pending = max(most_pending, merger.pending)
 

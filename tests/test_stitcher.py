@@ -11,7 +11,6 @@ import pytest
 from streamer.frame import Epoch
 from streamer.stitching.identity import Identity
 from streamer.stitching.stitcher import Stitcher
-from streamer.stitching.track import Sighting, Track
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
 
@@ -23,7 +22,7 @@ def new_stitcher(memory: int = 360) -> Stitcher:
 def hand_window(epoch: Epoch, first: int, length: int, new: int, leaving: int) -> Window:
     indices = tuple(range(first, first + length))
     frames = tuple(make_frame(epoch, index) for index in indices[length - new :])
-    return Window(epoch, indices, length, frames, leaving)
+    return Window(indices, length, frames, leaving)
 
 
 def hand_prediction(
@@ -62,6 +61,28 @@ def test_masks_apart_in_a_shared_frame_are_two_objects_however_alike() -> None:
 
     apart = hand_prediction([(10, 30, 6, 6)], looks=[0])
     assert stitcher.identify(hand_window(epoch, 2, 4, 2, 2), apart) == (Identity(2, 1),)
+
+
+def test_masks_of_frames_in_which_neither_is_sure_to_be_are_no_evidence() -> None:
+    """What is seen before them, and after them far away, is nobody who could have jumped."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    here, there = hand_prediction([(2, 2, 6, 6)]), hand_prediction([(12, 30, 6, 6)])
+    unsure = np.where(there.masks > 0, np.float32(-0.3), there.masks)
+    before = replace(here, masks=np.concatenate((here.masks[:2], unsure[2:])))
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), before)
+
+    after = replace(there, masks=np.concatenate((unsure[:2], there.masks[2:])))
+    assert track_ids(stitcher.identify(hand_window(epoch, 2, 4, 2, 2), after)) == [2]
+
+
+def test_frames_in_which_a_track_did_not_show_count_against_who_shows_there() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    seen = in_turn(hand_prediction([(2, 2, 6, 6)], frames=6), range(3))
+    stitcher.identify(hand_window(epoch, 0, 6, 6, 2), seen)
+
+    # The two share one frame of four.
+    other = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4], categories=[2])
+    assert track_ids(stitcher.identify(hand_window(epoch, 2, 6, 2, 2), other)) == [2]
 
 
 def test_without_overlap_the_expected_place_tells_twins_apart() -> None:
@@ -120,14 +141,17 @@ def test_one_view_by_another_slot_does_not_replace_the_looks() -> None:
     assert track_ids(stitcher.identify(hand_window(epoch, 300, 4, 4, 4), back)) == [1]
 
 
-def test_the_colours_tell_twins_of_one_embedding_apart() -> None:
+@pytest.mark.parametrize(("looks", "colours"), [([0, 0], [0, 1]), ([0, 1], [0, 0])])
+def test_twins_of_one_embedding_differ_in_colours_or_the_other_way_round(
+    looks: list[int], colours: list[int]
+) -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
-    twins = hand_prediction([(4, 10, 6, 6), (6, 12, 6, 6)], looks=[0, 0])
-    red_and_blue = np.tile(np.eye(2, dtype=np.float32), (4, 1, 1))
-    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), replace(twins, colours=red_and_blue))
+    twins = hand_prediction([(4, 10, 6, 6), (6, 12, 6, 6)], looks=looks)
+    clad = np.tile(np.eye(2, dtype=np.float32)[colours], (4, 1, 1))
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), replace(twins, colours=clad))
 
-    blue_and_red = replace(twins, colours=red_and_blue[:, ::-1])
-    identities = stitcher.identify(hand_window(epoch, 300, 4, 4, 4), blue_and_red)
+    swapped = replace(twins, embeddings=twins.embeddings[::-1], colours=clad[:, ::-1])
+    identities = stitcher.identify(hand_window(epoch, 300, 4, 4, 4), swapped)
     assert identities == (Identity(2, 1), Identity(1, 1))
 
 
@@ -143,13 +167,14 @@ def track_ids(identities: Sequence[Identity | None]) -> list[int | None]:
     return [identity and identity.track_id for identity in identities]
 
 
-def test_who_was_hidden_within_a_window_comes_back_as_the_same() -> None:
+@pytest.mark.parametrize("parts", [(range(9), range(21, 30)), (range(21, 30), range(9))])
+def test_who_was_hidden_within_a_window_comes_back_as_the_same(parts: Sequence[range]) -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     hidden = hand_prediction(
         [(2, 2, 6, 6), (2, 4, 6, 6), (12, 30, 6, 6)], frames=30, looks=[0, 0, 1]
     )
     window = hand_window(epoch, 0, 30, 30, 10)
-    shown = in_turn(hidden, range(9), range(21, 30), range(30))
+    shown = in_turn(hidden, *parts, range(30))
     assert track_ids(stitcher.identify(window, shown)) == [1, 1, 2]
     assert stitcher.births == 2
 
@@ -219,7 +244,7 @@ def test_nobody_is_born_in_frames_that_are_over() -> None:
     stitcher.identify(hand_window(epoch, 0, 36, 36, 36), hand_prediction([], frames=36))
 
     parts = hand_prediction([(2, 2, 6, 6), (12, 30, 6, 6)], frames=36)
-    shown = in_turn(parts, range(12), range(10, 36))
+    shown = in_turn(parts, range(18), range(10, 36))
     assert track_ids(stitcher.identify(hand_window(epoch, 18, 36, 18, 36), shown)) == [None, 1]
     assert stitcher.births == 1
 
@@ -318,7 +343,7 @@ def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:
     seen = hand_prediction([(2, 2, 6, 6)], frames=6)
     stitcher.identify(hand_window(epoch, 0, 6, 6, 2), seen)
     stitcher.identify(hand_window(epoch, 2, 6, 2, 2), hand_prediction([], frames=6))
-    assert stitcher.live_count == 1
+    assert len(stitcher._live) == 1
 
     # Frames 4 and 5 are still held; memory alone (1 frame, another look) would not have it.
     again = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4])
@@ -373,25 +398,6 @@ def test_a_new_epoch_may_have_masks_of_another_size_and_knows_nobody() -> None:
     stitcher.new_epoch()
     narrower = replace(one, masks=one.masks[..., :30])
     assert track_ids(stitcher.identify(hand_window(epoch, 4, 4, 4, 2), narrower)) == [2]
-
-
-def test_velocities_are_the_same_after_months() -> None:
-    boxes = np.zeros((8, 4), np.float32)
-    boxes[:, 0] = 0.2 + 0.01 * np.arange(8)
-    for first in (0, 2**24, 2**27 + 5):
-        frames = first + np.arange(8)
-        votes, embedding = np.ones(4, np.float32), np.ones(8, np.float32)
-        track = Track.born(1, Sighting(votes, embedding, np.zeros(0, np.float32), frames, boxes))
-        assert track.velocity == pytest.approx([0.01, 0], abs=1e-6)
-
-
-def test_a_track_has_the_size_of_its_newest_boxes() -> None:
-    """Who comes out from behind a post grows."""
-    votes, embedding, colours = (np.ones(size, np.float32) for size in (4, 8, 0))
-    sliver, whole = (np.array([[0.5, 0.5, w, 0.3]] * 4, np.float32) for w in (0.02, 0.2))
-    track = Track.born(1, Sighting(votes, embedding, colours, np.arange(4), sliver))
-    track = track.updated(Sighting(votes, embedding, colours, np.arange(4, 8), whole), 4)
-    assert track.size == pytest.approx([0.2, 0.3])
 
 
 def test_a_track_does_not_keep_its_window() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamer.stitching.untangling import untangle
+from streamer.stitching.untangling import MAX_AGE, untangle
 from streamer.window import Prediction
 
 Place = tuple[int, int, int, int] | None
@@ -17,12 +17,12 @@ Place = tuple[int, int, int, int] | None
 FRAMES = 8
 
 
-def prediction(*slots: Callable[[int], Place]) -> Prediction:
+def prediction(*slots: Callable[[int], Place], frames: int = FRAMES) -> Prediction:
     """Rectangles that stand where each slot's function of the frame says."""
     count = len(slots)
-    masks = np.full((FRAMES, count, 20, 40), -9, np.float32)
+    masks = np.full((frames, count, 20, 40), -9, np.float32)
     for slot, place in enumerate(slots):
-        for frame in range(FRAMES):
+        for frame in range(frames):
             if box := place(frame):
                 top, left, height, width = box
                 masks[frame, slot, top : top + height, left : left + width] = 9
@@ -31,10 +31,10 @@ def prediction(*slots: Callable[[int], Place]) -> Prediction:
         scores=np.linspace(0.9, 0.5, count, dtype=np.float32),
         class_votes=np.eye(4, dtype=np.float32)[[1, 2, 3][:count]].reshape(count, 4),
         embeddings=np.eye(8, dtype=np.float32)[:count],
-        boxes=rng.random((FRAMES, count, 4), dtype=np.float32),
-        presence=np.ones((FRAMES, count), np.bool_),
+        boxes=rng.random((frames, count, 4), dtype=np.float32),
+        presence=np.ones((frames, count), np.bool_),
         masks=masks,
-        colours=np.zeros((FRAMES, count, 0), np.float32),
+        colours=np.zeros((frames, count, 0), np.float32),
     )
 
 
@@ -221,6 +221,25 @@ def test_an_object_that_was_hidden_is_found_where_it_went_to() -> None:
         lambda t: walker(t) if t < 3 else None, lambda t: walker(t) if t > 4 else None
     )
     assert rows(untangled(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
+
+
+def test_an_object_that_turned_is_found_where_it_went_to_last() -> None:
+    def turns(frame: int) -> Place:
+        return 2, 16 + min(frame, 24 - frame), 4, 4
+
+    given = prediction(
+        lambda t: turns(t) if t < 34 else None, lambda t: turns(t) if t > 36 else None, frames=40
+    )
+    assert len(untangled(given)) == 1
+
+
+@pytest.mark.parametrize(("gone", "objects"), [(MAX_AGE, 1), (MAX_AGE + 1, 2)])
+def test_who_comes_back_late_is_somebody_else(gone: int, objects: int) -> None:
+    def stands(shown: range) -> Callable[[int], Place]:
+        return lambda frame: (2, 4, 8, 6) if frame in shown else None
+
+    given = prediction(stands(range(5)), stands(range(4 + gone, 20)), frames=20)
+    assert len(untangled(given)) == objects
 
 
 def test_a_hole_in_the_frames_is_time_in_which_objects_move_on() -> None:

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +32,7 @@ from streamer.wire.messages import (
 )
 from streamer.wire.packet import topic
 from tests import zmtp
+from tests.descriptors import open_descriptors
 from tests.publisher import PATIENCE_MS, Publisher, RawReader
 from tests.results import RUN, box_mask, epoch, frame_result, stream_info
 from tests.waits import PATIENCE_S, until
@@ -114,6 +116,19 @@ def test_another_stream_of_similar_name_is_neither_sent_nor_counted() -> None:
         assert all(message.stream == "cam10" for message in other.read_all())
 
 
+def test_who_reads_another_stream_is_no_reader() -> None:
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.XPUB) as server,
+        closing(Readers(server, topic("cam1"), ZmqConfig())) as readers,
+    ):
+        port = server.bind_to_random_port("tcp://127.0.0.1")
+        with closing(RawReader(f"tcp://127.0.0.1:{port}", prefix=topic("cam10"))):
+            assert server.poll(PATIENCE_MS)
+            assert not readers.greet()
+            assert readers.subscribed == 0
+
+
 def test_the_first_frame_waits_for_its_readers() -> None:
     config = ZmqConfig(wait_subscribers=2, heartbeat_s=0.02)
     with Publisher(config) as publisher:
@@ -193,6 +208,15 @@ def test_a_stream_cut_off_without_an_end_still_sends_eos() -> None:
         assert publisher.thread.finish(60) is None
         _, end = reader.read_until(EosMessage)
     assert (end.reason, end.frames, end.dropped) == ("stopped", 1, 2)
+
+
+@pytest.mark.parametrize("width", [16, 65_501])  # the latter fails: more than JPEG holds
+def test_a_stream_that_is_over_leaves_no_descriptor(width: int) -> None:
+    before = open_descriptors()
+    with Publisher(ZmqConfig(frames="jpeg")) as publisher:
+        publisher.inform()
+        publisher.put([frame_result(0, (1, width))])
+    until(lambda: open_descriptors() <= before)
 
 
 def test_a_failure_while_publishing_is_the_last_word() -> None:
@@ -406,6 +430,24 @@ def test_readers_that_take_all_are_no_loss_however_long_others_take_to_leave(
         assert ending.result(60) is None
 
 
+def test_the_time_to_make_room_counts_from_the_last_message_that_went(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(zmq_sink, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    config = ZmqConfig(pattern="push", linger_s=10)
+    with (
+        closing(ZmqSink("tcp://127.0.0.1:*", "default", RUN, config)) as sink,
+        closing(RawReader(sink.endpoint, zmq.PULL)) as reader,
+    ):
+        sink._closed_at, now[0] = now[0], 109.0
+        sink._unsent.append([b"masks/"])
+        until(sink._flush)  # as soon as the reader is there
+        now[0] = 118.0
+        assert sink._left_s() == 1
+        reader.socket.recv_multipart()
+
+
 def test_heartbeats_of_push_wait_for_a_reader() -> None:
     config = ZmqConfig(pattern="push", heartbeat_s=0.02, linger_s=0.05)
     with Publisher(config) as publisher:
@@ -455,33 +497,3 @@ def test_a_missing_package_is_said_before_anything_is_bound(
 def test_an_address_open_to_the_network_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     with Publisher(ZmqConfig(), "tcp://*:*"):
         assert "is open to whoever reaches this machine" in caplog.text
-
-
-def test_the_time_to_make_room_counts_from_the_last_message_that_went(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [100.0]
-    monkeypatch.setattr(zmq_sink, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    config = ZmqConfig(pattern="push", linger_s=10)
-    sink = ZmqSink("tcp://127.0.0.1:*", "default", RUN, config)
-    reader = RawReader(sink.endpoint, zmq.PULL)
-    sink._closed_at, now[0] = now[0], 109.0
-    sink._unsent.append([b"masks/"])
-    until(sink._flush)  # as soon as the reader is there
-    now[0] = 118.0
-    assert sink._left_s() == 1
-    reader.socket.recv_multipart()
-    sink.close()
-    reader.close()
-
-
-def test_who_reads_another_stream_is_no_reader() -> None:
-    with zmq.Context() as context, context.socket(zmq.XPUB) as server:
-        readers = Readers(server, topic("cam1"), ZmqConfig())
-        port = server.bind_to_random_port("tcp://127.0.0.1")
-        reader = RawReader(f"tcp://127.0.0.1:{port}", prefix=topic("cam10"))
-        until(lambda: bool(server.poll(0)))
-        assert not readers.greet()
-        assert readers.subscribed == 0
-        readers.close()
-        reader.close()
