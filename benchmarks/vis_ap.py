@@ -5,6 +5,11 @@ Ground truth and results are YouTube-VIS JSON; `vistr-stream --results` writes t
 
 from __future__ import annotations
 
+from streamer.installation import FOR_STREAM, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_STREAM)
+
 import argparse
 import sys
 from collections import Counter

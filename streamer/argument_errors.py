@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -63,9 +63,7 @@ def one_line_errors(
                 allowed += " (in YAML, in quotes where it looks like something else)"
             value = repr(_value_of(wrong["name"], given or {}, wrong["value"]))
             text = f"{wrong['name']} is {' '.join(value.split())}; allowed: {allowed}"
-        elif (unknown := _UNKNOWN_OPTION.match(text)) and unknown["name"] in GROUPS:
-            text = _no_option(unknown["name"])
-        elif unknown:
+        elif unknown := _UNKNOWN_OPTION.match(text):
             options = set(parser._option_string_actions)
             text += _did_you_mean(f"--{unknown['name']}", options)
         elif unknown := _UNKNOWN_KEY.search(text):
@@ -106,6 +104,20 @@ def check_groups(options: Mapping[Any, Any]) -> None:
                 raise ConfigError(_unknown(name, known))
 
 
+def check_no_group(arguments: Iterable[str]) -> None:
+    """Refuse groups as options of a command line, which argparse may take for the SOURCE.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    for argument in arguments:
+        group = argument.split("=")[0].removeprefix("--")
+        if group in GROUPS and argument.startswith("--"):
+            hint = " (SOURCE stands without a flag)" if group == "source" else ""
+            fields = ", ".join(f"--{name}" for name in _hints() if name.startswith(f"{group}."))
+            raise ConfigError(f"unrecognized argument: --{group}{hint}; its options are {fields}")
+
+
 def refuse_empty(values: Mapping[str, Any]) -> None:
     """Refuse options that are named without a value, unless None is allowed, and empty texts.
 
@@ -134,12 +146,6 @@ def _value_of(name: str, options: Mapping[str, Any], otherwise: str) -> Any:
 
 def _unknown(name: str, known: Collection[str]) -> str:
     return f"unknown option {name!r}" + _did_you_mean(name, known)
-
-
-def _no_option(group: str) -> str:
-    hint = " (SOURCE stands without a flag)" if group == "source" else ""
-    fields = (f"--{name}" for name in _hints() if name.startswith(f"{group}."))
-    return f"unrecognized argument: --{group}{hint}; its options are {', '.join(fields)}"
 
 
 def _needs_folder(name: str) -> str:

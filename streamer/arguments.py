@@ -21,6 +21,7 @@ from streamer.argument_actions import RepeatableAction, SourceAction
 from streamer.argument_errors import (
     GROUPS,
     check_groups,
+    check_no_group,
     one_line_errors,
     refuse_empty,
     takes_text,
@@ -171,6 +172,7 @@ def parse(arguments: Sequence[str]) -> StreamConfig:
     """
     parser, source = build_parser()
     with one_line_errors(parser):
+        check_no_group(arguments)
         arguments = spell_booleans(arguments)
         values = parser.parse_args(arguments)
         has_clip = any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments)

@@ -59,6 +59,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._thread: int | None = None
         self._stopped = False
         self._left = False
+        self._closing = threading.Lock()
 
     def __enter__(self) -> FrameStream:
         """Load the weights and open the source; Ctrl-C is heard while it opens.
@@ -90,14 +91,15 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         Raises:
             StreamError: Another thread is in the loop. It is stopped, and closes everything then.
         """
-        self._give_settings_back()
+        if threading.get_ident() == self._thread:
+            self._settings.close()
         if self._ended is not None:
             return
-        assembly = self._opened()
+        assembly, results = self._opened(), self._results
         self._left = True
         try:
-            if self._results is not None:
-                self._results.close()
+            if results is not None:
+                results.close()
         except ValueError as executing:
             assembly.pipeline.stop()
             raise StreamError(
@@ -143,22 +145,25 @@ class FrameStream(AbstractContextManager["FrameStream"]):
     def _follow(self, assembly: Assembly) -> Generator[FrameResult]:
         try:
             with closing(assembly.pipeline.outputs()) as outputs:
-                yield from (output for output in outputs if isinstance(output, FrameResult))
+                for output in outputs:
+                    if self._left:  # whoever gets no result leaves the loop here
+                        return
+                    if isinstance(output, FrameResult):
+                        yield output
         finally:
             if self._left:  # by another thread, which must not close what this one was using
                 self._close(assembly)
 
     def _close(self, assembly: Assembly) -> None:
-        try:
-            self._undo.close()
-        finally:
-            self._give_settings_back()
-            self._ended = assembly.info, assembly.pipeline.summary()
-            self._assembly = self._results = None  # they hold the network
-
-    def _give_settings_back(self) -> None:
-        if threading.get_ident() == self._thread:  # whose settings they are
-            self._settings.close()
+        with self._closing:
+            if self._ended is not None:
+                return
+            try:
+                self._undo.close()
+            finally:
+                self._settings.close()
+                self._ended = assembly.info, assembly.pipeline.summary()
+                self._assembly = self._results = None  # they hold the network
 
     def _opened(self) -> Assembly:
         if self._ended is not None:
@@ -191,7 +196,8 @@ def stream(source: str | int | os.PathLike[str] | None = None, /, **options: Any
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
     known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}
-    if source is None and isinstance(options.get("source"), str | int | os.PathLike):
+    group = options.get("source", {})
+    if source is None and not (isinstance(group, Mapping) or is_dataclass(group)):
         source = options.pop("source")
     values: dict[str, Any] = {"input": _plain(source)}
     # Whole groups first: what is said of one of their fields by itself counts.

@@ -11,6 +11,11 @@ from streamer.errors import StreamError
 
 FOR_STREAM = "this is an installation for readers, `pip install .` is for the stream"
 
+FOR_READER = "readers need `pip install pyzmq numpy opencv-python-headless pycocotools`"
+
+OWN = ("benchmarks", "model", "streamer", "training")
+"""Packages that no installation lacks."""
+
 FOR_TRAINING = "training needs `pip install -e '.[train]'`"
 
 
@@ -34,10 +39,13 @@ def explain_missing(mended_by: str) -> None:
         mended_by: What would install it.
     """
 
+    def is_foreign(module: str | None) -> bool:
+        return module is not None and module.partition(".")[0] not in OWN
+
     def end(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ModuleNotFoundError):
+        if isinstance(error, ModuleNotFoundError) and is_foreign(error.name):
             print(f"error: {error.name} is not installed; {mended_by}", file=sys.stderr)
         elif kind is not KeyboardInterrupt:  # imports take seconds
             sys.__excepthook__(kind, error, traceback)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from streamer.installation import FOR_READER, explain_missing
+
+if __name__ == "__main__":
+    explain_missing(FOR_READER)
+
 import argparse
 import os
 import sys

@@ -30,6 +30,7 @@ def on_another_thread(function: Callable[[], T], discard: Callable[[T], object])
     try:
         thread.start()
         value = future.result()
+        thread.join()
     except BaseException:
         left.set()
         if future.done():
@@ -38,7 +39,6 @@ def on_another_thread(function: Callable[[], T], discard: Callable[[T], object])
         raise
     finally:
         del future  # it holds its error, whose traceback holds this call
-    thread.join()
     return value
 
 
@@ -56,6 +56,8 @@ def _call(future: Future[T], function: Callable[[], T], left: threading.Event) -
         future.set_exception(error)
     else:
         future.set_result(value)
+    finally:
+        del future, function  # the error's traceback holds this call, too
 
 
 def _discard(late: Future[T], discard: Callable[[T], object]) -> None:

@@ -33,7 +33,11 @@ class TorchSettings:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Give back those of before on leaving, or leave that to a stream that is still open."""
+        """Give back those of before on leaving, or leave that to a stream that is still open.
+
+        Left on another thread, the number of threads stays: only its own thread can set it.
+        """
+        thread = threading.get_ident()
         cudnn = torch.backends.cudnn
         with self._lock:
             if not self._streams:
@@ -45,9 +49,10 @@ class TorchSettings:
         try:
             yield
         finally:
-            self._here.streams -= 1
-            if not self._here.streams:
-                torch.set_num_threads(self._here.threads)
+            if threading.get_ident() == thread:
+                self._here.streams -= 1
+                if not self._here.streams:
+                    torch.set_num_threads(self._here.threads)
             with self._lock:
                 self._streams -= 1
                 if not self._streams:

@@ -21,6 +21,7 @@ from streamer.sources.source_opening import open_source
 from streamer.sources.source_spec import SourceSpec
 
 SHORT_SIDE = 32
+DEFAULTS = SourceConfig()
 
 
 def opened(
@@ -81,13 +82,13 @@ def lose_and_find(
     return received
 
 
-def media_of(path: Path) -> ContainerMedia:
-    return ContainerMedia(SourceSpec.parse(str(path), SourceConfig()), SourceConfig())
+def media_of(source: Path | str, config: SourceConfig = DEFAULTS) -> ContainerMedia:
+    return ContainerMedia(SourceSpec.parse(str(source), config), config)
 
 
-def decode(path: Path) -> tuple[int, ContainerMedia, str]:
+def decode(source: Path | str, config: SourceConfig = DEFAULTS) -> tuple[int, ContainerMedia, str]:
     """How many pictures come, and the error at their end."""
-    media = media_of(path)
+    media = media_of(source, config)
     count, error = 0, ""
     try:
         for _ in media.pictures(Fraction(0)):

@@ -147,6 +147,7 @@ def test_every_shipped_config_is_tested_above() -> None:
             "--source a.mp4",
             "--source (SOURCE stands without a flag); its options are --source.live",
         ),
+        ("--window={stride:6}", "--window; its options are --window.size"),
         ("--start .inf", "start is inf"),
         ("--duration 1e308", "duration is 1e+308"),
         ("--strid 3", "unrecognized arguments: --strid"),

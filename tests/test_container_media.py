@@ -9,6 +9,7 @@ import pytest
 from av.stream import Disposition
 
 from streamer.errors import SourceError
+from streamer.source_config import SourceConfig
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.container_opening import choose_video
 from streamer.sources.pace import Pace
@@ -170,7 +171,9 @@ def test_isolated_damage_is_counted_and_passed(tmp_path: Path, noisy: list[Image
     assert 30 <= count < 60
 
 
-def test_damage_that_the_decoder_conceals_is_counted(tmp_path: Path, noisy: list[Image]) -> None:
+def test_damage_that_the_decoder_conceals_is_counted_of_what_is_live(
+    tmp_path: Path, http_url: str, noisy: list[Image]
+) -> None:
     path = tmp_path / "a.ts"
     make_clip(path, frames=noisy)
     data = path.read_bytes()
@@ -178,10 +181,17 @@ def test_damage_that_the_decoder_conceals_is_counted(tmp_path: Path, noisy: list
     for at in reversed(lost):
         data = data[:at] + data[at + TS_PACKET :]
     path.write_bytes(data)
-    count, media, error = decode(path)
+    count, media, error = decode(f"{http_url}/a.ts", SourceConfig(live=True))
     assert error == ""
     assert count > 50
     assert 3 < media.corrupt <= len(lost)
+
+
+def test_where_recordings_are_joined_nothing_is_damaged(tmp_path: Path) -> None:
+    make_clip(tmp_path / "one.ts", frames=20)
+    (tmp_path / "a.ts").write_bytes(3 * (tmp_path / "one.ts").read_bytes())
+    count, media, _ = decode(tmp_path / "a.ts")
+    assert (count, media.corrupt) == (60, 0)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.ts"])

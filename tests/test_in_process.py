@@ -323,6 +323,8 @@ def test_the_last_of_several_streams_gives_the_settings_back(
 def test_a_whole_group_is_an_option() -> None:
     assert streamer.stream("a.mp4", source={"fps": 3})._config.source.fps == 3
     assert streamer.stream(source="a.mp4", fps=3)._config.input == "a.mp4"
+    assert streamer.stream(source=np.int64(0))._config.input == "0"
+    assert streamer.stream(source=None)._config.input is None
     frames = streamer.stream("a.mp4", stitch=StitchConfig(accept=0.5), stride=3)
     assert frames._config.stitch == StitchConfig(accept=0.5)
     assert frames._config.window.stride == 3

@@ -52,8 +52,11 @@ def test_who_keeps_up_skips_nothing(busy_s: float, clock: float) -> None:
     assert reading.skipped == []
 
 
-def test_a_clock_that_is_slow_is_no_lag() -> None:
-    reading = Reading(0.015, 0.95)
+@pytest.mark.parametrize(
+    ("clock", "busy_s"), [(0.95, 0.015), (0.999, 0.022), (0.998, 0.03), (0.99, 0.035)]
+)
+def test_a_clock_that_is_slow_is_no_lag(clock: float, busy_s: float) -> None:
+    reading = Reading(busy_s, clock)
     reading.read(100_000)
     assert reading.skipped == []
 
@@ -122,3 +125,13 @@ def test_a_packet_without_a_time_is_skipped_with_the_others() -> None:
     while not reading.skipped:
         reading.read(1)
     assert reading.lag.skips(None, 0, 0, is_key=True)
+
+
+def test_what_is_being_skipped_at_the_end_is_told_too() -> None:
+    reading = Reading(0.08, gop=10**9)
+    while len(reading.skipped) < 10:
+        reading.read(1)
+    assert reading.lag.caught_up() is None
+    count, _ = reading.lag.caught_up(ended=True) or (0, 0)
+    assert count == 10
+    assert reading.lag.caught_up(ended=True) is None

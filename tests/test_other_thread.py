@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
+import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -17,6 +20,23 @@ def test_what_the_function_gives_or_raises_is_the_call_s() -> None:
     with pytest.raises(KeyError, match="mine"):
         on_another_thread(lambda: {}["mine"], print)
     assert not is_left()
+
+
+class Held:
+    """What a function needs."""
+
+
+def test_a_call_that_fails_keeps_nothing() -> None:
+    held = Held()
+    gone = weakref.ref(held)
+    gc.disable()
+    try:
+        with suppress(KeyError):
+            on_another_thread(lambda held=held: {}[held], print)  # type: ignore[misc]
+        del held
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_call_that_is_interrupted_stays_behind_and_what_it_gives_is_discarded() -> None:

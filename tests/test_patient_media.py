@@ -30,11 +30,11 @@ class Device:
     """Some pictures each time that it is opened; then it is stuck, until all are released."""
 
     shown = 3
-    failures = 0
+    failures = skips = 0
     name, live, rate, frames = "/dev/video0", True, Fraction(10), None
 
     def __init__(self, room: Room) -> None:
-        self.corrupt = 1
+        self.corrupt, self.skipped = 1, 0
         self.room = room
         self.is_told = False
         self.closed_by: threading.Thread | None = None
@@ -44,6 +44,7 @@ class Device:
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
         assert self.room.fails.wait(PATIENCE_S)
         self.corrupt += self.failures
+        self.skipped += self.skips
         self.room.stuck.release()
         assert self.room.returns.wait(PATIENCE_S)
         if self.room.breaks:
@@ -117,12 +118,58 @@ def test_packets_that_fail_are_counted_while_a_picture_is_awaited(
     room.fails.set()
     assert room.stuck.acquire(timeout=PATIENCE_S)
     assert media.corrupt == 8
-    with pytest.raises(SourceError, match=r"for 1\.3 s; 7 packets could not be decoded$"):
+    text = r"for 1\.3 s; 7 packets came damaged, or could not be decoded$"
+    with pytest.raises(SourceError, match=text):
         next(pictures)
     again = media.pictures(Fraction(0))
     next(again)
     assert media.corrupt == 9
     again.close()
+    media.close()
+
+
+def test_what_was_skipped_before_a_loss_counts(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Device, "skips", 5)
+    source = room.source(QUICK)
+    frames = iter(source)
+    came = [next(frames) for _ in range(5)]
+    assert [frame and frame.index for frame in came] == [0, 1, 2, None, 8]
+    assert source.skipped == 5
+    source.close()
+
+
+class Skipping(Device):
+    """Skips what comes between two pictures, until it has been asked for long how much."""
+
+    asked = 0
+
+    def __init__(self, room: Room) -> None:
+        self.has_caught_up = threading.Event()
+        super().__init__(room)
+
+    @property
+    def skipped(self) -> int:
+        self.asked += 1
+        if self.asked > 12:
+            self.has_caught_up.set()
+        return self.asked
+
+    @skipped.setter
+    def skipped(self, _: int) -> None:
+        pass
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        for index in range(2):
+            yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
+            assert self.has_caught_up.wait(PATIENCE_S)
+
+
+def test_a_source_that_is_catching_up_is_not_lost(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_media, "GRACE_S", 0.0)
+    media = PatientMedia(lambda: Skipping(room), QUICK)
+    assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 1]
     media.close()
 
 

@@ -208,7 +208,7 @@ def test_a_looped_file_begins_an_epoch_each_time_and_its_clock_goes_on(
 class Emptied:
     """Two pictures the first time that it is read, and none any more."""
 
-    name, live, rate, frames, corrupt = "emptied", False, Fraction(10), None, 0
+    name, live, rate, frames, corrupt, skipped = "emptied", False, Fraction(10), None, 0, 0
 
     def __init__(self) -> None:
         self.passes = 0

@@ -102,6 +102,11 @@ class ContainerMedia:
             if has_begun:
                 yield self._picture(frame)
 
+    @property
+    def skipped(self) -> int:
+        """As of `Media`."""
+        return self._demuxing.skipped
+
     def interrupt(self) -> None:
         """Wake a waiting read of standard input; one of a network ends with what comes next."""
         self._interrupted.set()
@@ -175,6 +180,10 @@ class ContainerMedia:
         broken: SourceError | None = None
         try:
             for packet in self._demuxing.packets(self._video):
+                if packet is None:
+                    yield from self._decode(None) or ()
+                    self._video.stream.codec_context.flush_buffers()
+                    continue
                 extent.add(packet)
                 if not packet.size:
                     continue  # the frame before is shown on; the decoder would end
@@ -204,7 +213,7 @@ class ContainerMedia:
         damaged = packet is not None and self._is_damaged(packet)
         try:
             # The decoder would make up the rest of a JPEG that ends early.
-            is_half = damaged and self._video.stream.codec_context.name == "mjpeg"
+            is_half = damaged and self._video.stream.codec_context.name == "mjpeg"  # a camera's
             frames = None if is_half else self._video.stream.decode(packet)
         except av.EOFError:
             frames = []
@@ -218,5 +227,6 @@ class ContainerMedia:
 
     def _is_damaged(self, packet: Packet[VideoStream]) -> bool:
         """Whether a packet is known to lack something, be it that the decoder conceals it."""
-        # Where a playlist's segments meet, counters of theirs begin anew: no packet is lost there.
-        return packet.is_corrupt and not self._video.comes_in_segments
+        # Where segments of a playlist or recordings in one file meet, counters of theirs begin
+        # anew: no packet is lost there.
+        return packet.is_corrupt and self.live and not self._video.comes_in_segments

@@ -31,6 +31,9 @@ class Demuxing:
         config: Its time-outs, and whether frames may be dropped.
         pipe: What is read instead of ``spec.target``.
         interrupted: Ends it.
+
+    Attributes:
+        skipped: Pictures that were left out so far, to catch up with the camera.
     """
 
     def __init__(
@@ -40,10 +43,14 @@ class Demuxing:
         self._config = config
         self._pipe = pipe
         self._interrupted = interrupted
-        self._skipped = 0
+        self.skipped = 0
+        self._skipped_before = 0  # the next picture
 
-    def packets(self, video: OpenedVideo) -> Iterator[Packet[VideoStream]]:
+    def packets(self, video: OpenedVideo) -> Iterator[Packet[VideoStream] | None]:
         """The stream's packets, empty ones too, but not the last, which has no time.
+
+        Yields:
+            A packet; None where the next ones are skipped, and decoding will begin anew.
 
         Raises:
             SourceError: They break off, or do not come in time.
@@ -62,8 +69,7 @@ class Demuxing:
                 counts = packet.size or packet.dts is not None
                 if counts and packet.stream.index == video.stream.index:
                     picture = cast("Packet[VideoStream]", packet)
-                    if lag is None or not self._skips(lag, picture, began + waited_s, waited_s):
-                        yield picture
+                    yield from self._kept(lag, picture, began + waited_s, waited_s)
                     began = time.monotonic()
                 if is_timed and waited_s >= self._config.read_timeout_s:
                     # At its time-out FFmpeg gives what its parser holds, and would then wait again.
@@ -73,12 +79,15 @@ class Demuxing:
                     )
         except av.FFmpegError as error:
             raise translate(self._spec, self._config, error, is_open=True) from error
+        finally:
+            if lag is not None:
+                self._tell(lag.caught_up(ended=True))
         if self._pipe is not None and self._pipe.failure is not None:
             raise self._pipe.failure
 
     def take_skipped(self) -> int:
-        """How many pictures were skipped since the last call."""
-        skipped, self._skipped = self._skipped, 0
+        """How many pictures were skipped right before the next one; once."""
+        skipped, self._skipped_before = self._skipped_before, 0
         return skipped
 
     def _may_skip(self, video: OpenedVideo) -> bool:
@@ -89,17 +98,26 @@ class Demuxing:
             and not video.comes_in_segments
         )
 
-    def _skips(self, lag: Lag, packet: Packet[VideoStream], now_s: float, waited_s: float) -> bool:
-        """Whether to skip a packet to catch up with the camera."""
-        ticks = packet.pts if packet.dts is None else packet.dts
-        stamp_s = None if ticks is None else float(ticks * packet.time_base)
-        if lag.skips(stamp_s, now_s, waited_s, is_key=packet.is_keyframe):
-            return True
-        caught_up = lag.caught_up()
+    def _kept(
+        self, lag: Lag | None, packet: Packet[VideoStream], now_s: float, waited_s: float
+    ) -> Iterator[Packet[VideoStream] | None]:
+        """A packet, unless it is skipped to catch up with the camera."""
+        if lag is not None:
+            ticks = packet.pts if packet.dts is None else packet.dts
+            stamp_s = None if ticks is None else float(ticks * packet.time_base)
+            was_skipping = lag.is_skipping
+            if lag.skips(stamp_s, now_s, waited_s, is_key=packet.is_keyframe):
+                if not was_skipping:
+                    yield None
+                self.skipped += 1
+                return
+            self._tell(lag.caught_up())
+        yield packet
+
+    def _tell(self, caught_up: tuple[int, float] | None) -> None:
         if caught_up is not None:
             count, behind_s = caught_up
-            packet.stream.codec_context.flush_buffers()
-            self._skipped += count
+            self._skipped_before += count
             log.warning(
                 "%s: decoding is slower than the camera; %d frames skipped to catch up "
                 "(%.0f s behind)",
@@ -107,4 +125,3 @@ class Demuxing:
                 count,
                 behind_s,
             )
-        return False

@@ -42,7 +42,7 @@ class FrameAssembler:
 
     Attributes:
         count: Frames so far, skipped ones too.
-        skipped: Those that were not decoded, to catch up with a live source.
+        skipped: Those of them that were not decoded, to catch up with a live source.
     """
 
     def __init__(
@@ -63,6 +63,11 @@ class FrameAssembler:
         self._pending_reason: EpochReason | None = "start"
         self.count = 0
         self.skipped = 0
+
+    def pass_over(self, skipped: int) -> None:
+        """Count what was skipped before a source was lost, so many from the run's beginning on."""
+        self.count += skipped - self.skipped
+        self.skipped = skipped
 
     def begin_epoch(self, reason: EpochReason) -> None:
         """The next picture begins a new epoch, with timestamps of their own."""

@@ -39,7 +39,7 @@ class ImageMedia:
         self.rate: Fraction | None = as_written(fps)
         self._paths = list_images(target)
         self.frames: int | None = len(self._paths)
-        self.corrupt = 0
+        self.corrupt = self.skipped = 0
         self._time_base = 1 / self.rate
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:

@@ -8,8 +8,9 @@ BEHIND_S = 5.0
 CLOSE_S = 1.0
 """So little behind, it may be the network's unrest."""
 
-WAITING = 0.5
-"""Share of the time spent in reads from which on it is the camera or the network that is slow."""
+WAITING = 0.1
+"""Share of the time spent in reads from which on it is the camera or the network that is slow: who
+keeps up may spend most of it decoding."""
 
 BACK_S = 1.0
 """Time stamps that go back further begin anew; those of reordered pictures go back by less."""
@@ -41,6 +42,11 @@ class Lag:
         self._skipped = 0
         self._behind_s = 0.0
 
+    @property
+    def is_skipping(self) -> bool:
+        """Whether the packet that was asked for last is skipped."""
+        return self._is_skipping
+
     def skips(self, stamp_s: float | None, now_s: float, waited_s: float, *, is_key: bool) -> bool:
         """Whether to skip a packet; to be asked once for each.
 
@@ -60,9 +66,13 @@ class Lag:
         self._skipped += self._is_skipping
         return self._is_skipping
 
-    def caught_up(self) -> tuple[int, float] | None:
-        """How many packets were skipped, and how many seconds it was behind; once, afterwards."""
-        if self._is_skipping or not self._skipped:
+    def caught_up(self, *, ended: bool = False) -> tuple[int, float] | None:
+        """How many packets were skipped, and how many seconds it was behind; once, afterwards.
+
+        Args:
+            ended: Whether there are no further packets.
+        """
+        if not self._skipped or (self._is_skipping and not ended):
             return None
         skipped, self._skipped = self._skipped, 0
         return skipped, self._behind_s

@@ -29,6 +29,11 @@ class Media(Protocol):
         """Packets or images that were damaged: passed over, or shown with the rest made up."""
         ...
 
+    @property
+    def skipped(self) -> int:
+        """Pictures that were not decoded, to catch up with a live source."""
+        ...
+
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The pictures from `start_s` seconds after the first one on; again on every call.
 

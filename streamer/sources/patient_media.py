@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from threading import Thread
 from traceback import clear_frames
+from typing import NamedTuple
 
 from streamer.errors import SourceError, StreamError
 from streamer.other_thread import is_left
@@ -22,6 +23,13 @@ GRACE_S = 1.0
 
 CLOSE_S = 1.0
 """Longest wait for a read to return when all is closed, in seconds."""
+
+
+class _Counts(NamedTuple):
+    """As of `Media`."""
+
+    corrupt: int = 0
+    skipped: int = 0
 
 
 class PatientMedia:
@@ -56,13 +64,17 @@ class PatientMedia:
         self.live = self._unread.live
         self.rate = self._unread.rate
         self.frames = self._unread.frames
-        self._counted: tuple[int, _Reader | None] = (0, None)
+        self._counted: tuple[_Counts, _Reader | None] = (_Counts(), None)
 
     @property
     def corrupt(self) -> int:
         """As of `Media`, over all the times that it was opened."""
-        before, reader = self._counted
-        return before + (0 if reader is None else reader.corrupt)
+        return self._counts().corrupt
+
+    @property
+    def skipped(self) -> int:
+        """As of `Media`, over all the times that it was opened."""
+        return self._counts().skipped
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The pictures as they come.
@@ -80,15 +92,15 @@ class PatientMedia:
             return
         media, self._unread = self._unread, None
         reader.begin(self._open if media is None else lambda: media)
-        self._counted = self.corrupt, reader  # at once: who asks for the count never sees it fall
+        self._counted = self._counts(), reader  # at once: who asks for the count never sees it fall
         patience_s = self._config.read_timeout_s + GRACE_S
         # What is no camera may be decoded for long up to where it is to begin, and its reads end.
         timeout_s = self._config.open_timeout_s + patience_s if self.live else None
         corrupt = 0  # up to the latest picture
         try:
             while True:
-                picture = reader.pictures.get(timeout_s)
-                corrupt = reader.corrupt
+                picture = reader.next(timeout_s)
+                corrupt = reader.counts.corrupt
                 yield picture
                 timeout_s = patience_s if self.live else None
         except Closed:
@@ -97,7 +109,7 @@ class PatientMedia:
             # With its traceback it would keep the buffer, which keeps it.
             raise error.with_traceback(None) from error.__cause__
         except TimeoutError:
-            why = self._why(reader.corrupt - corrupt)
+            why = self._why(reader.counts.corrupt - corrupt)
             raise SourceError(f"{self.name}: no picture for {timeout_s:g} s; {why}") from None
         finally:
             reader.leave()
@@ -119,10 +131,15 @@ class PatientMedia:
             if reader.ident is not None:
                 reader.join(CLOSE_S)
 
+    def _counts(self) -> _Counts:
+        before, reader = self._counted
+        now = _Counts() if reader is None else reader.counts
+        return _Counts(before.corrupt + now.corrupt, before.skipped + now.skipped)
+
     def _why(self, failed: int) -> str:
         """Why no picture came, while so many packets failed."""
         if failed:
-            return f"{failed} packets could not be decoded"
+            return f"{failed} packets came damaged, or could not be decoded"
         return f"reads left behind: {sum(reader.is_alive() for reader in self._readers)}"
 
     def _open(self) -> Media | None:
@@ -151,13 +168,28 @@ class _Reader(Thread):
         self._start_s = start_s
         self._open_media: Callable[[], Media | None] = _nothing
         self._media: Media | None = None
-        self._corrupt = 0
+        self._kept = _Counts()
 
     @property
-    def corrupt(self) -> int:
-        """As of `Media`."""
+    def counts(self) -> _Counts:
+        """What was counted so far."""
         media = self._media
-        return self._corrupt if media is None else media.corrupt
+        return self._kept if media is None else _Counts(media.corrupt, media.skipped)
+
+    def next(self, timeout_s: float | None) -> Picture:
+        """The next picture, waited for so long; while some are skipped, longer.
+
+        Raises:
+            TimeoutError: None came.
+            Closed: There are no further ones.
+        """
+        while True:
+            skipped = self.counts.skipped
+            try:
+                return self.pictures.get(timeout_s)
+            except TimeoutError:
+                if self.counts.skipped == skipped:
+                    raise
 
     def begin(self, open_media: Callable[[], Media | None]) -> None:
         """Start to read what a function gives, on this thread; None if there is nothing."""
@@ -201,7 +233,7 @@ class _Reader(Thread):
         self._open_media = _nothing
         media = self._media
         if media is not None:
-            self._corrupt = media.corrupt
+            self._kept = _Counts(media.corrupt, media.skipped)
             self._media = None
 
 

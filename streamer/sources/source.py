@@ -82,7 +82,7 @@ class Source:
     @property
     def skipped(self) -> int:
         """Frames that were not decoded, to catch up with a live input."""
-        return self._assembler.skipped
+        return self._media.skipped
 
     @property
     def reconnects(self) -> int:
@@ -147,6 +147,7 @@ class Source:
             if self._interrupted.is_set():
                 return
             if self._assembler.count:
+                self._assembler.pass_over(self._media.skipped)
                 self._assembler.begin_epoch("reconnect")
 
     def _end(self) -> SourceError | None:
@@ -185,7 +186,7 @@ class Source:
 
     def _is_all(self) -> bool:
         most = self._selection.max_frames
-        return most is not None and self._assembler.count >= most
+        return most is not None and self._assembler.count - self._assembler.skipped >= most
 
     def _is_past_end(self, time_s: Fraction) -> bool:
         return self._end_s is not None and time_s >= self._end_s
