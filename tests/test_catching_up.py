@@ -34,7 +34,7 @@ def sent(tmp_path: Path) -> bytes:
     bit_rate = round(len(EMPTY) * 8 / INTERVAL_S)
     path = tmp_path / "a.ts"
     make_clip(path, frames=20 * FPS, fps=FPS, gop=10, container_options={"muxrate": str(bit_rate)},
-              codec_options={"bf": "0", "x264-params": "scenecut=0"})  # fmt: skip
+              codec_options={"bf": "3", "x264-params": "scenecut=0"})  # fmt: skip
     return path.read_bytes()
 
 
