@@ -31,8 +31,6 @@ NOT_HERE = (
 )
 """Fields of `StreamConfig` about what only the command line writes, serves and says."""
 
-FIELDS = "fields by their names"
-
 OVER = "this stream is over; another begins with streamer.stream(…)"
 
 
@@ -196,8 +194,8 @@ def stream(source: str | int | os.PathLike[str] | None = None, /, **options: Any
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
     known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}
-    group = options.get("source", {})
-    if source is None and not (isinstance(group, Mapping) or is_dataclass(group)):
+    named = options.get("source", {})
+    if source is None and not (isinstance(named, Mapping) or is_dataclass(named)):
         source = options.pop("source")
     values: dict[str, Any] = {"input": _plain(source)}
     # Whole groups first: what is said of one of their fields by itself counts.
@@ -210,7 +208,7 @@ def stream(source: str | int | os.PathLike[str] | None = None, /, **options: Any
             values[name] = _plain(value)
         else:
             before = values.get(group, {})
-            check(isinstance(before, Mapping), group, before, FIELDS)
+            check(isinstance(before, Mapping), group, before, "fields by their names")
             values[group] = {**before, name: _plain(value)}
     return FrameStream(configure(values))
 

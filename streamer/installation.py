@@ -29,7 +29,9 @@ def whole_installation() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise StreamError(f"{error.name} is not installed; {FOR_STREAM}") from error
+        if not _is_foreign(error.name):
+            raise
+        raise StreamError(_missing(error.name, FOR_STREAM)) from error
 
 
 def explain_missing(mended_by: str) -> None:
@@ -39,15 +41,21 @@ def explain_missing(mended_by: str) -> None:
         mended_by: What would install it.
     """
 
-    def is_foreign(module: str | None) -> bool:
-        return module is not None and module.partition(".")[0] not in OWN
-
     def end(
         kind: type[BaseException], error: BaseException, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, ModuleNotFoundError) and is_foreign(error.name):
-            print(f"error: {error.name} is not installed; {mended_by}", file=sys.stderr)
+        if isinstance(error, ModuleNotFoundError) and _is_foreign(error.name):
+            print(f"error: {_missing(error.name, mended_by)}", file=sys.stderr)
         elif kind is not KeyboardInterrupt:  # imports take seconds
             sys.__excepthook__(kind, error, traceback)
 
     sys.excepthook = end
+
+
+def _is_foreign(module: str | None) -> bool:
+    """Whether it is another project's: of ours none is missing, but one may be misspelled."""
+    return module is not None and module.partition(".")[0] not in OWN
+
+
+def _missing(module: str | None, mended_by: str) -> str:
+    return f"{module} is not installed; {mended_by}"

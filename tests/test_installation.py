@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 
-from streamer.installation import FOR_STREAM, FOR_TRAINING
+from streamer.errors import StreamError
+from streamer.installation import FOR_STREAM, FOR_TRAINING, whole_installation
 from tests.processes import ROOT
 
 # None in `sys.modules` is a package that is not there.
@@ -85,3 +87,10 @@ def run(code: str) -> tuple[int, str]:
         check=False,
     )
     return done.returncode, done.stderr
+
+
+def test_a_misspelled_module_of_ours_is_no_missing_package() -> None:
+    with pytest.raises(ModuleNotFoundError), whole_installation():
+        importlib.import_module("streamer.nothing")
+    with pytest.raises(StreamError, match="nothing_else is not installed"), whole_installation():
+        importlib.import_module("nothing_else")

@@ -213,7 +213,7 @@ class ContainerMedia:
         damaged = packet is not None and self._is_damaged(packet)
         try:
             # The decoder would make up the rest of a JPEG that ends early.
-            is_half = damaged and self._video.stream.codec_context.name == "mjpeg"  # a camera's
+            is_half = damaged and self._video.stream.codec_context.name == "mjpeg"
             frames = None if is_half else self._video.stream.decode(packet)
         except av.EOFError:
             frames = []
