@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 from tests.camera import transport_stream
 from tests.sources import lose_and_find, opened
-from tests.waits import PATIENCE_S
+from tests.waits import PATIENCE_S, until
 
 DATAGRAM = 7 * 188
 """Bytes that senders put into one: as many transport packets as fit into Ethernet's frames."""
@@ -21,11 +21,15 @@ class UdpSender:
 
     Args:
         clip: MPEG-TS.
+
+    Attributes:
+        sent: How many datagrams, so far.
     """
 
     def __init__(self, clip: bytes) -> None:
         self._datagrams = [clip[i : i + DATAGRAM] for i in range(0, len(clip), DATAGRAM)]
         self._speaks, self._done = Event(), Event()
+        self.sent = 0
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.bind(("127.0.0.1", 0))
             self._port: int = probe.getsockname()[1]
@@ -55,6 +59,7 @@ class UdpSender:
                 for datagram in self._datagrams:
                     self._speaks.wait(PATIENCE_S)
                     sender.sendto(datagram, ("127.0.0.1", self._port))
+                    self.sent += 1
                     self._done.wait(INTERVAL_S)
 
 
@@ -63,3 +68,16 @@ def test_a_sender_that_falls_silent_is_lost_and_found_again(tmp_path: Path) -> N
         # Long enough for a busy machine: a pause of it would be a second loss.
         source = opened(sender.url, read_timeout_s=5, reconnect_delay_s=0.01)
         lose_and_find(source, sender.pause, sender.resume, (30, 30))
+
+
+def test_what_ffmpeg_has_no_room_for_is_no_loss_of_the_sender(tmp_path: Path) -> None:
+    with UdpSender(transport_stream(tmp_path, frames=24)) as sender:
+        source = opened(f"{sender.url}?fifo_size=70", read_timeout_s=5)  # ten datagrams
+        frames = iter(source)
+        before = next(frames)
+        unread = sender.sent + 100
+        until(lambda: sender.sent > unread)
+        received = [before, *(next(frames) for _ in range(40))]
+        source.interrupt()
+        source.close()
+        assert [frame and frame.epoch.index for frame in received] == [0] * 41

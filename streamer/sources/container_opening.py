@@ -128,6 +128,9 @@ def network_options(spec: SourceSpec, config: SourceConfig) -> dict[str, str]:
         options = {"timeout": read_timeout_us, "rtsp_transport": config.transport}
     elif scheme in {"udp", "tcp"}:
         options["timeout"] = read_timeout_us
+        if scheme == "udp":
+            # Where its buffer is full, packets are lost, and no longer the connection.
+            options["overrun_nonfatal"] = "1"
     elif scheme in {"rtmp", "rtmps"}:
         # RTMP announces sound in any case; FFmpeg would look for it for five seconds.
         options["analyzeduration"] = "500000"
