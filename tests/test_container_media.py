@@ -100,7 +100,7 @@ def test_a_live_playlist_s_pictures_are_spread(
     if is_live:
         playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST", ""))
     waits: list[float] = []
-    monkeypatch.setattr(Pace, "wait", lambda _, position_s: waits.append(position_s))
+    monkeypatch.setattr(Pace, "wait", lambda _, position_s: waits.append(position_s) or 0.0)
     media = media_of(playlist)
     pictures = media.pictures(Fraction(0))
     for _ in range(5):
@@ -110,6 +110,25 @@ def test_a_live_playlist_s_pictures_are_spread(
     media.close()
     assert media.live == is_live
     assert waits == (pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) if is_live else [])
+
+
+def test_segments_that_expired_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_clip(tmp_path / "a.m3u8", frames=60, gop=10, format="hls",
+              container_options={"hls_time": "1"}, codec_options={"sc_threshold": "0"})  # fmt: skip
+    playlist = tmp_path / "a.m3u8"
+    head, *segments = playlist.read_text().split("#EXT-X-ENDLIST")[0].split("#EXTINF")
+    playlist.write_text(head + "".join(f"#EXTINF{each}" for each in [*segments[:2], segments[4]]))
+    media = media_of(playlist)
+    pictures = media.pictures(Fraction(0))
+    for _ in range(25):
+        next(pictures)
+    media.interrupt()
+    pictures.close()
+    media.close()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{playlist}: 2.1 s from one picture to the next; segments that expired before they were "
+        "read, or a pause"
+    ]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi", ".flv"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -25,6 +26,8 @@ from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.pixel_aspect import PixelAspect
 from streamer.sources.source_spec import SourceSpec
 from streamer.sources.video_decoding import CPU, VideoDecoding
+
+log = logging.getLogger(__name__)
 
 MAX_FAILURES = 30
 """Packets in a row that may fail to decode before the video counts as broken."""
@@ -97,8 +100,13 @@ class ContainerMedia:
             else:
                 position_s += 1 / (self.rate or Fraction(1))
             has_begun = has_begun or position_s >= start_s
-            if pace is not None:
-                pace.wait(float(position_s))
+            if pace is not None and (jump_s := pace.wait(float(position_s))) > 0:
+                log.warning(
+                    "%s: %.1f s from one picture to the next; segments that expired before they "
+                    "were read, or a pause",
+                    self.name,
+                    jump_s,
+                )
             if has_begun:
                 yield self._picture(frame)
 

@@ -38,18 +38,28 @@ class Pace:
         self._steps_s: deque[float] = deque(maxlen=2)
         self._jumped_s = 0.0
 
-    def wait(self, position_s: float) -> None:
-        """Wait for the time of a picture, in seconds of the video."""
+    def wait(self, position_s: float) -> float:
+        """Wait for the time of a picture.
+
+        Args:
+            position_s: In seconds of the video.
+
+        Returns:
+            Seconds of the jump to it that was not waited for; 0 if it follows the one before.
+        """
+        last_s = position_s if self._position_s is None else self._position_s
         now_s = time.monotonic()
         late_s = now_s - self._origin_s - position_s
         if self._jumps_to(position_s):
             self._origin_s = now_s - position_s
-        elif late_s > 0:
+            return position_s - last_s
+        if late_s > 0:
             allowed_s = late_s if late_s > LATE_S else min(late_s, self._jumped_s)
             self._origin_s += allowed_s
             self._jumped_s = max(0.0, self._jumped_s - allowed_s)
         else:
             self._stopped.wait(-late_s)
+        return 0.0
 
     def _jumps_to(self, position_s: float) -> bool:
         """Whether a picture does not follow the one before; the first follows none."""
