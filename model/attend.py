@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BLOCK_SCORES = 2**20
-"""Scores that are calculated at once: 2 MB in bfloat16, which stay in the caches."""
+"""Scores that are computed at once: 2 MB in bfloat16, which stay in the caches."""
 
 FEW_SCORES = 2**20
 """Scores per head below which blocks are not worth it."""

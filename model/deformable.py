@@ -45,7 +45,7 @@ class DeformableConv(nn.Module):
         exact = torch.promote_types(x.dtype, torch.float32)
         shifts = offset.to(exact)
         if torch.is_grad_enabled() or min(x.shape[-2:]) < 2:
-            # Its kernels know no bfloat16, and read out of bounds where an offset is no number.
+            # Its kernels know no bfloat16, and read out of bounds where an offset is NaN.
             finite, weight = shifts.nan_to_num(), self.weight.to(exact)
             moved: Tensor = deform_conv2d(x.to(exact), finite, weight, padding=1)
             lost = shifts.isnan().any(1, keepdim=True)
@@ -89,7 +89,7 @@ def convolve_then_gather(x: Tensor, offset: Tensor, weight: Tensor) -> Tensor:
 
     Interpolation and convolution are both linear, so they may change places: each tap's products
     with all pixels are a table of short rows, and an output pixel is the weighted sum of 9 taps ×
-    4 corners of them, which is what `embedding_bag` calculates: on a CPU in vectorised threads,
+    4 corners of them, which is what `embedding_bag` computes: on a CPU in vectorised threads,
     where torchvision has one; on CUDA, where Triton is missing, on the current stream, while
     torchvision's kernels run on the default one, so that no CUDA graph can hold them.
 
@@ -145,7 +145,7 @@ def _corners(offset: Tensor, plain: Tensor, dtype: torch.dtype) -> tuple[Tensor,
     shares = torch.cat([*pairs[0], *pairs[1]], -1).to(dtype)
     arange = partial(torch.arange, device=offset.device, dtype=torch.int32)
     begins = arange(images).view(-1, 1, 1, 1) * (height * width * TAPS) + arange(TAPS)
-    # An offset that is no number has some row: its weights are NaN, and show it in the result.
+    # A NaN offset gets an arbitrary row; its NaN weight carries it into the result.
     corner = (first[0] * width + first[1]).nan_to_num_().int() * TAPS + begins
     below = TAPS * width
     rows = torch.cat((corner, corner + TAPS, corner + below, corner + below + TAPS), -1)

@@ -1,4 +1,4 @@
-"""The transformer that relates all tokens of a window and reads the queries' answers off them.
+"""The transformer that relates all tokens of a window and reads the queries' outputs off them.
 
 Everything is post-norm with ReLU, without dropout or masks: the frames of a window have one size,
 so nothing is padded. B windows of one size go through together.
@@ -36,15 +36,15 @@ class Attention(nn.Module):
         nn.init.xavier_uniform_(self.in_proj_weight)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """Answers [B, n, D] to the queries [B, n, D] from keys and values [B, m, D]."""
+        """Attention outputs [B, n, D] of queries [B, n, D] over keys and values [B, m, D]."""
         weights = self.in_proj_weight.chunk(3)
         biases = self.in_proj_bias.chunk(3)
         q, k, v = (
             self._split(F.linear(tokens, weight, bias))
             for tokens, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
-        answers = attend(q, k, v)
-        projected: Tensor = self.out_proj(answers.transpose(1, 2).flatten(2))
+        output = attend(q, k, v)
+        projected: Tensor = self.out_proj(output.transpose(1, 2).flatten(2))
         return projected
 
     def bias_only_output(self) -> Tensor:

@@ -149,7 +149,7 @@ def _unknown(name: str, known: Collection[str]) -> str:
 
 
 def _needs_folder(name: str) -> str:
-    with suppress(OSError):  # such as of a name too long
+    with suppress(OSError):  # such as a name that is too long
         if Path(name).exists():
             return "; a file whose name begins with - needs ./ before it"
     return ""

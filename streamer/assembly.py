@@ -65,7 +65,7 @@ def load(config: StreamConfig) -> VisTR:
     Raises:
         CheckpointError: The weights cannot be loaded, or are not what was expected.
         ConfigError: The stride or the categories do not fit them.
-        DeviceError: The device is absent or too small, or the weights are no numbers in its
+        DeviceError: The device is absent or too small, or the weights are not finite in its
             arithmetic.
     """
     device = choose_device(config.device)

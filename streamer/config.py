@@ -76,7 +76,7 @@ class StreamConfig:
     false: needs less of the device's memory. No effect on cpu."""
 
     threads: Auto | int = "auto"
-    """Threads that the network calculates in on a CPU. auto: one for each core that may be used."""
+    """Threads that the network computes with on a CPU. auto: one for each core that may be used."""
 
     threshold: Auto | float = "auto"
     """Score in [0, 1] that an object needs, for every output. auto: 0.5, and 0.8 with

@@ -1,4 +1,4 @@
-"""How many threads to calculate in: as many as the container or the service may use."""
+"""How many threads to compute with: as many as the container or the service may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CGROUPS, OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 def choose_threads(
     threads: Auto | int, groups: Path = CGROUPS, own_group: Path = OWN_CGROUP
 ) -> int:
-    """Threads to calculate in; ``auto``: one for each core, at most as many as the quota allows.
+    """Threads to compute with; ``auto``: one for each core, at most as many as the quota allows.
 
     PyTorch sees the cores of the machine, not that a container or a service may use two of its 64:
     the threads would stand in each other's way.
@@ -46,4 +46,4 @@ def _quotas(groups: Path, own_group: Path) -> Iterator[int]:
         # In a container its own group is the uppermost, whatever its name outside.
         with suppress(OSError, ValueError, ZeroDivisionError):
             quota_us, period_us = (group / "cpu.max").read_text(encoding="ascii").split()
-            yield max(1, ceil(int(quota_us) / int(period_us)))  # "max" is no number
+            yield max(1, ceil(int(quota_us) / int(period_us)))  # "max" is no limit

@@ -42,11 +42,11 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     if device.type == "cpu":
         # Arm has bf16 too, but there nobody has measured whether it pays.
         return torch.bfloat16 if _cpu_has("avx512_bf16", "amx_bf16") else torch.float32
-    return torch.bfloat16 if calculates_bf16(device) else torch.float16
+    return torch.bfloat16 if has_native_bf16(device) else torch.float16
 
 
-def calculates_bf16(device: torch.device) -> bool:
-    """Whether a device calculates in bfloat16, instead of imitating it, many times slower."""
+def has_native_bf16(device: torch.device) -> bool:
+    """Whether a device computes in bfloat16 itself; emulating it is many times slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return _cpu_has("avx512_bf16", "amx_bf16", "arm_bf16")
@@ -96,7 +96,7 @@ def working_on(device: torch.device, doing: str, remedy: str | None = None) -> I
         yield
 
 
-def check_finite(finite: bool, dtype: torch.dtype, does: str = "answers with") -> None:
+def check_finite(finite: bool, dtype: torch.dtype, does: str = "outputs") -> None:
     """Raise a `DeviceError` unless what the network gives or has, in its dtype, is finite.
 
     Args:

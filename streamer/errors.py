@@ -37,7 +37,7 @@ class CheckpointError(StreamError):
 
 
 class DeviceError(StreamError):
-    """The device is absent, out of memory or fails, or its answers are no numbers."""
+    """The device is absent, out of memory or fails, or its outputs are not finite."""
 
 
 class SinkError(StreamError):

@@ -102,7 +102,7 @@ class VistrPredictor:
         """The slots of `window` whose score and category are wanted, best first.
 
         Raises:
-            DeviceError: The device failed, or ran out of memory, or the answers are no numbers.
+            DeviceError: The device failed, or ran out of memory, or its outputs are not finite.
         """
         doing = f"on a window of {len(window.indices)} frames"
         with working_on(self._device, doing, SMALLER_INPUT):

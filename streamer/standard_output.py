@@ -43,7 +43,7 @@ def say(text: str) -> None:
         print(text, flush=True)
     except OSError as error:
         forget_reader()
-        if not isinstance(error, BrokenPipeError):  # such as of a full disk
+        if not isinstance(error, BrokenPipeError):  # such as a full disk
             log.warning("nothing can be printed: %s", error.strerror)
 
 

@@ -105,7 +105,7 @@ def test_a_device_that_fails_is_named(net: VisTR, monkeypatch: pytest.MonkeyPatc
 def test_answers_that_are_no_numbers_are_an_error(module: str) -> None:
     net = tiny_vistr(frames=6, slots=4)
     net.get_submodule(module).weight.data[:] = torch.nan
-    with pytest.raises(DeviceError, match=r"answers with NaN or infinity in torch\.float32"):
+    with pytest.raises(DeviceError, match=r"outputs NaN or infinity in torch\.float32"):
         segment_clip(net, INPUTS[:2], SIZE)
 
 

@@ -14,7 +14,7 @@ from model import FrameFeatures, VisTR, load_vistr
 from model.inference import prepare
 from model.postprocess import slot_scores
 from streamer.config import SHIPPED_CLIP
-from streamer.device import calculates_bf16
+from streamer.device import has_native_bf16
 from streamer.frame_features import encode_passes
 from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
@@ -51,7 +51,7 @@ def test_people_of_the_shipped_clip_are_found_and_followed_as_recorded() -> None
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.skipif(not calculates_bf16(CPU), reason="this CPU would imitate bfloat16, for minutes")
+@pytest.mark.skipif(not has_native_bf16(CPU), reason="this CPU would imitate bfloat16, for minutes")
 @torch.inference_mode()
 def test_masks_in_bf16_are_those_in_fp32() -> None:
     exact, rounded = load_vistr(), load_vistr()

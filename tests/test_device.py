@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from streamer.device import calculates_bf16, choose_device, choose_dtype, device_errors
+from streamer.device import choose_device, choose_dtype, device_errors, has_native_bf16
 from streamer.errors import DeviceError
 
 
@@ -37,9 +37,9 @@ def test_a_cpu_calculates_in_bf16_where_it_has_instructions_for_it(
     known = torch.cpu.get_capabilities()
     assert name in known or (known["architecture"] == "x86_64") == name.startswith("arm")
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: False})
-    assert not calculates_bf16(cpu)
+    assert not has_native_bf16(cpu)
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, name: True})
-    assert calculates_bf16(cpu)
+    assert has_native_bf16(cpu)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

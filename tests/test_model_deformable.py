@@ -116,7 +116,7 @@ def test_the_kernel_gives_what_torchvision_gives() -> None:
     *differences, image, row, column = words_of(INTERPRETED, {"TRITON_INTERPRET": "1"}, ())
     assert max(map(float, differences)) < 1e-4
     assert len(differences) == 4
-    assert (image, row, column) == ("0", "2", "4"), "where an offset is no number"
+    assert (image, row, column) == ("0", "2", "4"), "where an offset is NaN"
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_other_precisions_stay_close(dtype: torch.dtype) -> None:
 def test_answers_that_are_no_numbers_are_an_error(module: str) -> None:
     net = tiny_vistr(frames=6, slots=4)
     net.get_submodule(module).weight.data[:] = torch.nan
-    with pytest.raises(DeviceError, match=r"answers with NaN or infinity in torch\.float32"):
+    with pytest.raises(DeviceError, match=r"outputs NaN or infinity in torch\.float32"):
         VistrPredictor(net, 0.0).predict(windows(6)[0])
 
 

@@ -14,18 +14,18 @@ from model.position import sine_positions
 from model.preprocess import normalise
 from tests.tiny_vistr import tiny_vistr
 from tests.training_cases import random_batch, tiny_trainee
-from training.network import Answers, Trainee, window_times
+from training.network import Outputs, Trainee, window_times
 from training.targets import Batch
 
 WINDOW = 6
 SLOTS = 3
 
 
-def every_slot(trainee: Trainee, answers: Answers) -> Tensor:
+def every_slot(trainee: Trainee, outputs: Outputs) -> Tensor:
     """Mask logits [B, K, T, h4, w4]."""
-    count, slots = len(answers.memory), trainee.net.slots
+    count, slots = len(outputs.memory), trainee.net.slots
     pairs = torch.cartesian_prod(torch.arange(count), torch.arange(slots))
-    return trainee.masks(answers, *pairs.unbind(1)).unflatten(0, (count, slots))
+    return trainee.masks(outputs, *pairs.unbind(1)).unflatten(0, (count, slots))
 
 
 def clip_of(batch: Batch, row: int) -> Batch:
@@ -44,15 +44,15 @@ def test_answers_are_those_of_the_exported_network(frames: int, deformable: bool
     trainee = tiny_trainee(WINDOW, SLOTS, groups=2, deformable=deformable).double()
     batch = random_batch([[2, 1], [3]], frames=frames, window=WINDOW)
     with torch.no_grad():
-        answers = trainee(batch)
-        masks = every_slot(trainee, answers)
+        outputs = trainee(batch)
+        masks = every_slot(trainee, outputs)
         plain = trainee.export(frames)
         for row in range(2):
             expected = plain(normalise(batch.frames[row], torch.float64))
             # The position encoding adds 1e-6 to the length of either window, in float32.
             near = {"atol": 1e-5, "rtol": 1e-5} if frames < WINDOW else {"atol": 1e-9, "rtol": 1e-9}
-            torch.testing.assert_close(answers.logits[-1, row, 0], expected.logits, **near)
-            torch.testing.assert_close(answers.boxes[-1, row, 0], expected.boxes, **near)
+            torch.testing.assert_close(outputs.logits[-1, row, 0], expected.logits, **near)
+            torch.testing.assert_close(outputs.boxes[-1, row, 0], expected.boxes, **near)
             torch.testing.assert_close(masks[row].transpose(0, 1), expected.masks, **near)
 
 
@@ -60,11 +60,11 @@ def test_a_full_window_of_36_frames_is_that_of_the_exported_network() -> None:
     trainee = tiny_trainee(36, 2).double()
     batch = random_batch([[2]], frames=36, window=36, size=(64, 70))
     with torch.no_grad():
-        answers = trainee(batch)
+        outputs = trainee(batch)
         expected = trainee.export(36)(normalise(batch.frames[0], torch.float64))
-        masks = every_slot(trainee, answers)[0].transpose(0, 1)
-    torch.testing.assert_close(answers.logits[-1, 0, 0], expected.logits)
-    torch.testing.assert_close(answers.boxes[-1, 0, 0], expected.boxes)
+        masks = every_slot(trainee, outputs)[0].transpose(0, 1)
+    torch.testing.assert_close(outputs.logits[-1, 0, 0], expected.logits)
+    torch.testing.assert_close(outputs.boxes[-1, 0, 0], expected.boxes)
     torch.testing.assert_close(masks, expected.masks)
 
 
@@ -100,16 +100,16 @@ def test_groups_of_slots_do_not_see_each_other() -> None:
 def test_every_layer_answers_with_the_shared_heads() -> None:
     trainee = tiny_trainee(WINDOW, SLOTS, groups=2)
     with torch.no_grad():
-        answers = trainee(random_batch([[2], [1]], window=WINDOW))
-        assert answers.logits.shape == (2, 2, 2, 3, SLOTS, 7)
-        assert answers.boxes.shape == (2, 2, 2, 3, SLOTS, 4)
-        last = trainee.net.vistr.class_embed(answers.embeddings)
-        tokens = trainee.tokens(answers)
-        by_hand = trainee.token_heads[1](answers.memory[1, 2, :, 0, 1])
-        before = trainee.token_heads[0](answers.features.projected[3 + 2, :, 0, 1])
-    torch.testing.assert_close(answers.logits[-1, :, 0], last)
-    assert not torch.allclose(answers.logits[0], answers.logits[1])
-    assert tokens.shape == (2, 2, 3, 6 + 4, *answers.memory.shape[-2:])
+        outputs = trainee(random_batch([[2], [1]], window=WINDOW))
+        assert outputs.logits.shape == (2, 2, 2, 3, SLOTS, 7)
+        assert outputs.boxes.shape == (2, 2, 2, 3, SLOTS, 4)
+        last = trainee.net.vistr.class_embed(outputs.embeddings)
+        tokens = trainee.tokens(outputs)
+        by_hand = trainee.token_heads[1](outputs.memory[1, 2, :, 0, 1])
+        before = trainee.token_heads[0](outputs.features.projected[3 + 2, :, 0, 1])
+    torch.testing.assert_close(outputs.logits[-1, :, 0], last)
+    assert not torch.allclose(outputs.logits[0], outputs.logits[1])
+    assert tokens.shape == (2, 2, 3, 6 + 4, *outputs.memory.shape[-2:])
     torch.testing.assert_close(tokens[0, 1, 2, :, 0, 1], before)
     torch.testing.assert_close(tokens[1, 1, 2, :, 0, 1], by_hand)
 
@@ -117,10 +117,10 @@ def test_every_layer_answers_with_the_shared_heads() -> None:
 def test_masks_are_those_of_the_slots_asked_for() -> None:
     trainee = tiny_trainee(WINDOW, SLOTS)
     with torch.no_grad():
-        answers = trainee(random_batch([[2], [1]], window=WINDOW))
-        all_masks = every_slot(trainee, answers)
+        outputs = trainee(random_batch([[2], [1]], window=WINDOW))
+        all_masks = every_slot(trainee, outputs)
         clips, slots = torch.tensor([1, 0, 1]), torch.tensor([1, 2, 1])
-        some = trainee.masks(answers, clips, slots)
+        some = trainee.masks(outputs, clips, slots)
     torch.testing.assert_close(some, all_masks[clips, slots])
 
 

@@ -309,7 +309,7 @@ def test_the_error_of_a_device_is_told_where_nothing_can_be_kept(
 
 
 class Spoiled:
-    """Makes a run's gradient no number in some steps."""
+    """Makes a run's gradient NaN in some steps."""
 
     def __init__(self, run: Run, steps: range) -> None:
         weight = run._trainee.net.vistr.class_embed.weight
@@ -335,7 +335,7 @@ def test_a_gradient_that_is_no_number_is_left_out(
     assert [entry["step"] for entry in json_lines(run.config.out / "losses.jsonl")] == [1, 2, 3, 4]
     assert caplog.messages == [
         "categories that the weights do not know begin anew: cat, dog",
-        "step 2: the gradient is no number; the step is left out",
+        "step 2: the gradient is not finite; the step is left out",
     ]
     assert all(parameter.isfinite().all() for parameter in run._trainee.parameters())
     learned = run._trainee.net.vistr.class_embed.weight - spoiled.before
@@ -350,7 +350,7 @@ def test_gradients_that_are_no_numbers_again_and_again_end_the_run(
     monkeypatch.setattr("training.divergence.SKIPPED", 3)
     run = Run(replace(whole, out=whole.out.with_name("hopeless"), evaluate_every=100))
     Spoiled(run, range(1, 9))
-    with pytest.raises(DivergedError, match="of 3 steps up to 4 are no numbers"):
+    with pytest.raises(DivergedError, match="of 3 steps up to 4 are not finite"):
         run.go()
     assert read_checkpoint(run.config.checkpoint)["step"] == 3  # what was learnt before is kept
 

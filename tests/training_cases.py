@@ -1,4 +1,4 @@
-"""Small labelled clips, a small network to train on them, and one whose answers are given."""
+"""Small labelled clips, a small network to train on them, and one whose outputs are given."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from model import VisTR
 from model.initialise import random_tensors
 from tests.tiny_vistr import tiny_vistr
 from training.clip import Clip
-from training.network import Answers, Trainee, window_times
+from training.network import Outputs, Trainee, window_times
 from training.targets import Batch, boxes_of
 
 NO_FEATURES = torch.empty(0)
@@ -100,7 +100,7 @@ def tiny_trainee(
 
 @dataclass
 class Told:
-    """Stands where a `Trainee` does, with answers that are given.
+    """Stands where a `Trainee` does, with outputs that are given.
 
     Args:
         logits: [L, B, G, T, K, num_classes + 1].
@@ -114,13 +114,13 @@ class Told:
     slot_masks: Tensor
     told: Tensor
 
-    def __call__(self, batch: Batch) -> Answers:
-        return Answers(self.logits, self.boxes, NO_FEATURES, NO_FEATURES, None)  # type: ignore[arg-type]
+    def __call__(self, batch: Batch) -> Outputs:
+        return Outputs(self.logits, self.boxes, NO_FEATURES, NO_FEATURES, None)  # type: ignore[arg-type]
 
-    def masks(self, answers: Answers, clips: Tensor, slots: Tensor) -> Tensor:
+    def masks(self, outputs: Outputs, clips: Tensor, slots: Tensor) -> Tensor:
         return self.slot_masks[clips, slots]
 
-    def tokens(self, answers: Answers) -> Tensor:
+    def tokens(self, outputs: Outputs) -> Tensor:
         return self.told
 
 

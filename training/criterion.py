@@ -1,4 +1,4 @@
-"""The set criterion: what a network's answers on a batch cost."""
+"""The set criterion: what a network's outputs on a batch cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from streamer.option_check import check
 from training.matcher import MatchCosts, check_weight, match, pair_giou
-from training.network import Answers, Trainee
+from training.network import Outputs, Trainee
 from training.targets import Batch
 
 COVERED = 0.1
@@ -70,17 +70,17 @@ def losses(trainee: Trainee, batch: Batch, config: LossConfig) -> dict[str, Tens
 
     Source: VisTR, section 3.3, and ``models/vistr.py``; DETR for the auxiliary losses.
     """
-    answers = trainee(batch)
-    logits, boxes = answers.logits.float(), answers.boxes.float()
+    outputs = trainee(batch)
+    logits, boxes = outputs.logits.float(), outputs.boxes.float()
     assigned = match(logits, boxes, batch, config.match)
     parts = {
         "label": config.label * _label_loss(logits, assigned, batch, config),
         **_box_losses(boxes, assigned, batch, config),
     }
     if config.dice or config.focal:
-        parts |= _mask_losses(trainee, answers, assigned[-1, :, 0], batch, config)
+        parts |= _mask_losses(trainee, outputs, assigned[-1, :, 0], batch, config)
     if config.token or config.token_box:
-        parts |= _token_losses(trainee.tokens(answers).float(), batch, config)
+        parts |= _token_losses(trainee.tokens(outputs).float(), batch, config)
     return parts
 
 
@@ -119,15 +119,15 @@ def _box_losses(
 
 
 def _mask_losses(
-    trainee: Trainee, answers: Answers, slots: Tensor, batch: Batch, config: LossConfig
+    trainee: Trainee, outputs: Outputs, slots: Tensor, batch: Batch, config: LossConfig
 ) -> dict[str, Tensor]:
     """Dice and focal loss of the masks of matched slots, frame by frame."""
     if not batch.present.any():
-        zero = answers.logits.sum() * 0
+        zero = outputs.logits.sum() * 0
         return {"dice": zero, "focal": zero}
     counted = batch.present[..., None] & (batch.visible | (config.absent == "category"))
     clips, objects = batch.present.nonzero(as_tuple=True)
-    found = trainee.masks(answers, clips, slots[clips, objects]).float()
+    found = trainee.masks(outputs, clips, slots[clips, objects]).float()
     size = [-(-side // config.mask_stride) for side in batch.masks.shape[-2:]]
     found = F.interpolate(found, size, mode="bilinear", align_corners=False)
     wanted = F.interpolate(batch.masks[batch.present].float(), size, mode="area")

@@ -11,13 +11,13 @@ from torch import Tensor
 from streamer.errors import StreamError
 
 SKIPPED = 10
-"""Steps in a row whose gradient is no number, from which on a run is given up."""
+"""Steps in a row with a gradient that is not finite, after which a run is given up."""
 
 log = logging.getLogger(__name__)
 
 
 class DivergedError(StreamError):
-    """The loss or its gradient is no number any more; going on would spoil the weights."""
+    """The loss or its gradient is not finite any more; going on would spoil the weights."""
 
 
 class Divergence:
@@ -44,7 +44,7 @@ class Divergence:
     def allows(self, norm: Tensor, step: int) -> bool:
         """Whether the gradient of a step, whose length this is, may change the weights.
 
-        It would make all of them no numbers. Seen in bf16 on CUDA, on clips whose loss was as good
+        It would make all of them NaN. Seen in bf16 on CUDA, on clips whose loss was as good
         as others'.
 
         Raises:
@@ -56,8 +56,8 @@ class Divergence:
         self._skipped += 1
         if self._skipped >= SKIPPED:
             raise DivergedError(
-                f"the gradients of {SKIPPED} steps up to {step} are no numbers; a lower rate or "
+                f"the gradients of {SKIPPED} steps up to {step} are not finite; a lower rate or "
                 "fp32 may help"
             )
-        log.warning("step %d: the gradient is no number; the step is left out", step)
+        log.warning("step %d: the gradient is not finite; the step is left out", step)
         return False

@@ -89,7 +89,7 @@ def _costs(logits: Tensor, boxes: Tensor, batch: Batch, costs: MatchCosts) -> Te
     distance = (boxes[..., None, :] - target_boxes).abs().sum(-1)
     overlap = pair_giou(boxes[..., None, :], target_boxes)
     cost = costs.box * distance - costs.label * probability - costs.giou * overlap
-    # Whatever is no number shows in the loss; it shall not fail here.
+    # NaN and infinity show in the loss; they shall not fail here.
     return (cost * share).sum(-3).nan_to_num()
 
 

@@ -1,4 +1,4 @@
-"""VisTR as it is trained: on batches of clips, with the answers of every decoder layer."""
+"""VisTR as it is trained: on batches of clips, with the outputs of every decoder layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.targets import Batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class Outputs:
     """What the network says of B clips of T frames, in G groups of K slots.
 
     Attributes:
@@ -66,7 +66,7 @@ class Trainee(nn.Module):
         """Groups G."""
         return len(self.shared)
 
-    def forward(self, batch: Batch) -> Answers:
+    def forward(self, batch: Batch) -> Outputs:
         """Everything but masks."""
         net = self.net
         count, frames = batch.times.shape
@@ -86,7 +86,7 @@ class Trainee(nn.Module):
         embeddings = torch.stack(stages).view(
             len(stages), count, self.groups, frames, net.slots, dim
         )
-        return Answers(
+        return Outputs(
             logits=net.vistr.class_embed(embeddings),
             # At least in single precision: half of it would be off by half a pixel.
             boxes=_exact(net.vistr.bbox_embed(embeddings)).sigmoid(),
@@ -105,13 +105,13 @@ class Trainee(nn.Module):
         shared = self.shared[:, None] + F.embedding(times, self.moments)[:, None, :, None]
         return torch.cat((shared[:, :1] + own[:, None], shared[:, 1:]), dim=1)
 
-    def masks(self, answers: Answers, clips: Tensor, slots: Tensor) -> Tensor:
+    def masks(self, outputs: Outputs, clips: Tensor, slots: Tensor) -> Tensor:
         """Mask logits [M, T, h4, w4] of slots, int64 [M], of the first group in clips [M]."""
-        _, frames, _, dim = answers.embeddings.shape
-        chosen = answers.embeddings[clips, :, slots].view(-1, 1, dim)
+        _, frames, _, dim = outputs.embeddings.shape
+        chosen = outputs.embeddings[clips, :, slots].view(-1, 1, dim)
         head = self.net.mask_head
-        memory = answers.memory.flatten(0, 1)
-        of_frames = memory, head.context(memory), *answers.features.adapted
+        memory = outputs.memory.flatten(0, 1)
+        of_frames = memory, head.context(memory), *outputs.features.adapted
         # [B·T, C, h, w] -> [M·T, C, h, w]
         memory, context, *adapted = (
             x.view(-1, frames, *x.shape[1:]).index_select(0, clips).flatten(0, 1) for x in of_frames
@@ -125,14 +125,14 @@ class Trainee(nn.Module):
         masks: Tensor = pixels[:, 0]
         return masks
 
-    def tokens(self, answers: Answers) -> Tensor:
+    def tokens(self, outputs: Outputs) -> Tensor:
         """What each token says by itself, [2, B, T, num_classes + 4, h, w].
 
         Logits of the category that it shows, 0 for nothing, and of that object's box, cxcywh; once
         as the encoder gets the tokens, once as it leaves them in the memory.
         """
-        projected = answers.features.projected.view_as(answers.memory)
-        pairs = zip(self.token_heads, (projected, answers.memory), strict=True)
+        projected = outputs.features.projected.view_as(outputs.memory)
+        pairs = zip(self.token_heads, (projected, outputs.memory), strict=True)
         return torch.stack([head(x.movedim(2, -1)).movedim(-1, 2) for head, x in pairs])
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from model import LIGHT, VisTR
 from model.layout import store_channels_last
-from streamer.device import calculates_bf16, choose_device, device_errors
+from streamer.device import choose_device, device_errors, has_native_bf16
 from streamer.errors import DeviceError, SinkError, SourceError, StreamError
 from streamer.output_path import check_folder, check_unwritten, make_folder
 from training.assets import Assets
@@ -74,7 +74,7 @@ class Run:
         DeviceError: There is no such device, or it failed, or ran out of memory.
         SinkError: The folder cannot be made or written to, or another run writes it, or has since
             this one was made.
-        DivergedError: The loss became infinite or no number, or its gradient did again and again.
+        DivergedError: The loss became infinite or NaN, or its gradient did again and again.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -89,7 +89,7 @@ class Run:
         self._device = choose_device(config.device)
         is_cpu = self._device.type == "cpu"
         self._bf16 = config.precision == "bf16" or (
-            config.precision == "auto" and is_cpu and calculates_bf16(self._device)
+            config.precision == "auto" and is_cpu and has_native_bf16(self._device)
         )
         is_rounded = config.precision == "auto"  # to TF32; PyTorch does by itself in convolutions
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = is_rounded
@@ -133,7 +133,7 @@ class Run:
         Raises:
             FeedError: A process that makes the batches failed, unless the run was to stop; what was
                 learnt before is kept.
-            StreamError: As of the class. What was learnt before an error of the data or of the
+            StreamError: See the class. What was learnt before an error of the data or of the
                 device, or of diverging losses, is kept.
         """
         with alone(self.config.lock):

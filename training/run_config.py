@@ -98,8 +98,8 @@ class TrainConfig:
         evaluate_every: Steps between evaluations.
         evaluate_clips: Held-out clips of each evaluation.
         precision: Arithmetic of the network: ``bf16`` (autocast), ``fp32``, or ``auto``: bf16 on
-            CPUs that calculate in it (others imitate it, ten times slower), fp32 elsewhere, with
-            products and convolutions in TF32 on CUDA, where gradients in bf16 were no numbers now
+            CPUs that compute in it (others emulate it, ten times slower), fp32 elsewhere, with
+            products and convolutions in TF32 on CUDA, where gradients in bf16 were NaN now
             and then.
         device: Where the network runs.
         threads: Threads on the CPU; 0 leaves it to torch.

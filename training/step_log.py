@@ -40,7 +40,7 @@ def logged_steps(log: Path) -> set[float]:
     """The steps that there are lines about; none where there is no log.
 
     Raises:
-        SourceError: As of `read_log`.
+        SourceError: See `read_log`.
     """
     return {entry["step"] for entry in read_log(log)}
 
@@ -49,7 +49,7 @@ def cut(log: Path, step: int) -> None:
     """Drop the lines about later steps, which are about to be written again.
 
     Raises:
-        SourceError: As of `read_log`.
+        SourceError: See `read_log`.
         SinkError: It cannot be written.
     """
     if log.exists():

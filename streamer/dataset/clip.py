@@ -54,7 +54,7 @@ def segment_clip(
         One for each slot that has a pixel in any frame, in slot order.
 
     Raises:
-        DeviceError: The device failed, or ran out of memory, or the answers are no numbers.
+        DeviceError: The device failed, or ran out of memory, or its outputs are not finite.
         ValueError: There are no inputs, or more than a window's.
 
     Source: VisTR's ``inference.py``, which fills the window by repeating the frames cyclically.

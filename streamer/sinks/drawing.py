@@ -102,7 +102,7 @@ def draw_overlay(image: Image, instances: Sequence[Instance], shown_at: float = 
     Args:
         image: uint8 [H, W, 3], RGB; not changed.
         instances: What to draw, best first: the best get the best places for their labels.
-        shown_at: As of `render`.
+        shown_at: See `render`.
 
     Returns:
         uint8 [H, W, 3], RGB.
@@ -151,7 +151,7 @@ def _draw_label(
         canvas: uint8 [H, W, 3], RGB; drawn on.
         instance: Whose label.
         taken: left, top, width, height of the labels already drawn; this one is added.
-        shown_at: As of `render`.
+        shown_at: See `render`.
     """
     height, width = canvas.shape[:2]
     least_px = round(11 / shown_at)  # smaller letters cannot be read

@@ -112,7 +112,7 @@ class ContainerMedia:
 
     @property
     def skipped(self) -> int:
-        """As of `Media`."""
+        """See `Media.skipped`."""
         return self._demuxing.skipped
 
     def interrupt(self) -> None:

@@ -162,7 +162,7 @@ def choose_video(container: InputContainer, name: str, live: bool) -> VideoStrea
     """
     best = container.streams.best("video")
     moving = [s for s in container.streams.video if not _is_cover(s)]
-    # The largest, as of a playlist's variants; FFmpeg's choice among equals.
+    # The largest, such as of a playlist's variants; FFmpeg's choice among equals.
     stream = max(moving, key=lambda s: (_area(s), s is best), default=None)
     if stream is None:
         kinds = sorted({"cover picture" if _is_cover(s) else s.type for s in container.streams})

@@ -26,7 +26,7 @@ CLOSE_S = 1.0
 
 
 class _Counts(NamedTuple):
-    """As of `Media`."""
+    """See `Media`."""
 
     corrupt: int = 0
     skipped: int = 0
@@ -44,7 +44,7 @@ class PatientMedia:
         config: Time-outs.
 
     Attributes:
-        live: As of `Media`. No longer once a live source was opened again and is not live any more,
+        live: See `Media`. No longer once a live source was opened again and is not live any more,
             as an HLS event that is over: then there are no further pictures.
 
     Raises:
@@ -68,12 +68,12 @@ class PatientMedia:
 
     @property
     def corrupt(self) -> int:
-        """As of `Media`, over all the times that it was opened."""
+        """See `Media`; over all the times that it was opened."""
         return self._counts().corrupt
 
     @property
     def skipped(self) -> int:
-        """As of `Media`, over all the times that it was opened."""
+        """See `Media`; over all the times that it was opened."""
         return self._counts().skipped
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:

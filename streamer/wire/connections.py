@@ -67,7 +67,7 @@ class Connection:
 
     @property
     def received(self) -> int:
-        """Bytes that came over it so far; 0 where that cannot be told, as of ``ipc``."""
+        """Bytes that came over it so far; 0 where that cannot be told (``ipc``)."""
         try:
             told = self._held.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, BYTES_RECEIVED.stop)
         except (OSError, AttributeError):  # the latter where the kernel is not Linux
