@@ -14,8 +14,9 @@ from typing import Any, TypeGuard
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
 from streamer.errors import SourceError
+from streamer.frame import MAX_PIXELS
 from streamer.json_file import count_ids, read_json
-from streamer.wire.fields import MAX_FLOAT, MAX_INTEGER, MAX_PIXELS
+from streamer.wire.fields import MAX_FLOAT, MAX_INTEGER
 
 NAMING_KEYS = ("id", "video_id", "category_id")
 """What a message about an entry repeats of it."""

@@ -32,8 +32,8 @@ from benchmarks.report import show_report
 from model import Architecture, VisTR, save_vistr
 from model.initialise import random_tensors
 from streamer.argument_types import finite_number, output_file, whole_number
-from streamer.command import command
 from streamer.errors import StreamError
+from streamer.exit_codes import command
 
 FPS = 25
 SIZE = (720, 1280)

@@ -28,9 +28,9 @@ from benchmarks.machine import describe
 from benchmarks.report import show_report
 from benchmarks.rtsp_server import RtspServer
 from streamer.argument_types import output_file, whole_number
-from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
+from streamer.exit_codes import command
 from streamer.source_config import SourceConfig
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source

@@ -28,8 +28,8 @@ from benchmarks.report import (
 )
 from streamer.argument_types import whole_number
 from streamer.assembly import load
-from streamer.command import command
 from streamer.config import StreamConfig
+from streamer.exit_codes import command
 from streamer.source_config import SourceConfig
 from streamer.window_config import WindowConfig
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from streamer.errors import WireError
 from streamer.mask import Rle
-from streamer.wire.messages import WireError
 from streamer.wire.run_lengths import run_lengths
 
 NUMBER_ENDS = bytes(range(ord("0"), ord("O") + 1))

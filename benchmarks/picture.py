@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from streamer.command import command
 from streamer.errors import ConfigError, SourceError
+from streamer.exit_codes import command
 from streamer.output_path import check_apart, replacing
 
 if TYPE_CHECKING:

@@ -38,9 +38,9 @@ from benchmarks.report import (
 from streamer.argument_types import finite_number, whole_number
 from streamer.assembly import load
 from streamer.client.received import ReceivedFrame
-from streamer.command import command
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, StreamError
+from streamer.exit_codes import command
 from streamer.source_config import SourceConfig
 from streamer.stats import Summary
 from streamer.window_config import WindowConfig

@@ -32,10 +32,10 @@ from model import LIGHT, RESNET50, RESNET101, VisTR, load_vistr, save_vistr
 from model.initialise import random_tensors
 from streamer.argument_types import whole_number
 from streamer.assembly import load
-from streamer.command import command
 from streamer.config import Precision, StreamConfig
 from streamer.device import device_errors
 from streamer.errors import ConfigError
+from streamer.exit_codes import command
 from streamer.frame import Frame
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source

@@ -22,7 +22,7 @@ from benchmarks.average_precision import Figures, average_precision
 from benchmarks.report import keep_report
 from benchmarks.tracking import trackeval, tracking_figures
 from streamer.argument_types import finite_number, not_empty, output_file
-from streamer.command import command
+from streamer.exit_codes import command
 from streamer.option_check import check
 from streamer.output_path import check_apart
 from streamer.printable import printable

@@ -13,7 +13,7 @@ from model.layout import store_channels_last
 from model.vistr import VisTR
 
 
-def prepare(net: VisTR, device: torch.device, dtype: torch.dtype) -> None:
+def optimise_for_inference(net: VisTR, device: torch.device, dtype: torch.dtype) -> None:
     """Fold, lay out, move, convert and fuse a network, in place and for good: it only infers then.
 
     Args:

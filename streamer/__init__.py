@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from streamer.frame import Frame
-    from streamer.in_process import FrameStream
+    from streamer.frame_stream import FrameStream
     from streamer.output import FrameResult, Instance, StreamInfo
     from streamer.stats import Summary
     from streamer.window_config import StitchConfig
@@ -39,7 +39,7 @@ __version__ = "0.1.0"
 _MODULES = {
     "Frame": "streamer.frame",
     "FrameResult": "streamer.output",
-    "FrameStream": "streamer.in_process",
+    "FrameStream": "streamer.frame_stream",
     "Instance": "streamer.output",
     "StitchConfig": "streamer.window_config",
     "StreamInfo": "streamer.output",
@@ -49,10 +49,29 @@ _MODULES = {
 
 
 def stream(source: str | int | PathLike[str] | None = None, /, **options: Any) -> FrameStream:
-    """Finished frames of a source, in this process: see `streamer.in_process.stream`."""
+    """Finished frames of a source, in this process.
+
+    ::
+
+        with streamer.stream("video.mp4", weights="vistr_r50.pth", stride=12) as frames:
+            for result in frames:
+                for instance in result.instances:
+                    print(result.frame.index, instance.track_id, instance.mask().shape)
+
+    Args:
+        source: As on the command line; None is the clip that ships with the project. By the name
+            ``source`` a group of options may stand, too.
+        **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
+            `SourceConfig` (``live``, ``loop``, …), and whole groups such as
+            ``stitch=streamer.StitchConfig(…)`` or ``source={"loop": True}``.
+
+    Raises:
+        ConfigError: An option is unknown, of another type or out of range.
+        StreamError: A package is missing.
+    """
     share_cores()
     with whole_installation():
-        from streamer.in_process import stream as open_stream  # noqa: PLC0415 - see `_MODULES`
+        from streamer.frame_stream import stream as open_stream  # noqa: PLC0415 - see `_MODULES`
 
     return open_stream(source, **options)
 

@@ -61,11 +61,11 @@ REPEATABLE = {"publish": "ENDPOINT", "output": "[STYLE=]PATH", "results": "FILE"
 """Options that may be given several times, with their placeholders."""
 
 
-class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):  # type: ignore[misc]
+class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Shows types and defaults, and leaves the line breaks of the examples alone."""
 
 
-class ConfigAction(ActionConfigFile):  # type: ignore[misc]
+class ConfigAction(ActionConfigFile):
     """A YAML file by its path, or one that ships with the project by its name."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
@@ -81,7 +81,7 @@ class ConfigAction(ActionConfigFile):  # type: ignore[misc]
             with errors_naming(path), one_line_errors(parser):
                 check_groups(options_in(path))
                 parser.parse_path(str(path))  # alone: of values that are merged no file is known
-                super().__call__(parser, cfg, str(path), option_string)
+                super().__call__(parser, cfg, str(path), option_string)  # type: ignore[no-untyped-call]
 
 
 def find_config(name: str) -> Path:

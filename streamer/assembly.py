@@ -10,7 +10,7 @@ import torch
 
 from model import CheckpointError as ModelCheckpointError
 from model import VisTR, load_vistr
-from model.inference import prepare
+from model.inference import optimise_for_inference
 from model.postprocess import all_finite
 from streamer.category_check import folded
 from streamer.config import StreamConfig
@@ -23,7 +23,7 @@ from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import VistrPredictor
 from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
-from streamer.sources.decoder import DecoderThread
+from streamer.sources.decoder_thread import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from streamer.stitching.device_upsampling import upsampler_on
@@ -108,7 +108,7 @@ def _load_network(config: StreamConfig, device: torch.device, dtype: torch.dtype
     except ModelCheckpointError as error:
         raise CheckpointError(str(error)) from error
     with device_errors(device, "while loading the weights"):
-        prepare(net, device, dtype)
+        optimise_for_inference(net, device, dtype)
         finite = all(bool(all_finite(parameter)) for parameter in net.parameters())
     # Where an activation follows, nobody would see it later: oneDNN's ReLU turns NaN into 0.
     check_finite(finite, dtype, does="has weights of")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from streamer import cli
 from streamer.argument_types import folder_name
-from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
+from streamer.exit_codes import command
 from streamer.output_path import make_folder
 from streamer.standard_output import say
 

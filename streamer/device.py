@@ -11,6 +11,8 @@ import torch
 from streamer.config import Precision
 from streamer.errors import DeviceError
 
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
 DTYPES = {
     "fp64": torch.float64,
     "fp32": torch.float32,

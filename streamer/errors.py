@@ -32,6 +32,10 @@ class UnforeseenError(SourceError):
     """Reading failed in a way that says nothing of the input: an error of ours, or no memory."""
 
 
+class UnfitError(SourceError):
+    """Frames that the run cannot take: their size, their shape, or the region in them."""
+
+
 class CheckpointError(StreamError):
     """The weights cannot be loaded (raised by `model`, translated at its border)."""
 
@@ -42,6 +46,14 @@ class DeviceError(StreamError):
 
 class SinkError(StreamError):
     """An output cannot be opened or written."""
+
+
+class WireError(StreamError):
+    """A message, or a mask in it, is not as the wire format says."""
+
+
+class SilenceError(StreamError, TimeoutError):
+    """Nothing came from the publisher for too long, not even a heartbeat."""
 
 
 class ConfigError(StreamError):

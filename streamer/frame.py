@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from streamer.sources.lazy_image import LazyImage
+
 CaptureClock = Literal["camera", "arrival"]
 EpochReason = Literal["start", "reconnect", "size", "loop"]
+
+MAX_PIXELS = 2**27
+"""Most pixels of a frame (16,384 x 8,192), in a message as in a source: a mask of it is decoded
+into as many bytes, and a small message or file can claim more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +67,6 @@ class Epoch:
         return self.size, self.pixel_aspect
 
 
-class HeldImage(Protocol):
-    """An image that lies elsewhere, as on a device, until somebody asks for it."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(H, W, 3)."""
-        ...
-
-    def rgb(self) -> NDArray[np.uint8]:
-        """The image as uint8 [H, W, 3], RGB, upright; from any thread, fetched once."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One decoded frame.
@@ -85,8 +78,8 @@ class Frame:
         pts: Presentation timestamp as the container has it, in units of `time_base`, or None.
         time_base: Seconds per tick of `pts`.
         time_s: Presentation time in seconds since the run's first frame; strictly increasing.
-        pixels: uint8 [H, W, 3], RGB, upright, at the source's own size; or a handle of an image
-            that still lies on the device.
+        pixels: uint8 [H, W, 3], RGB, upright, at the source's own size; or the image of a frame
+            that NVDEC decoded, still on the device.
         inputs: uint8 [h, w, 3], RGB, the region scaled to the network's input size; a tensor where
             it was decoded on the network's device, and lies there.
         decoded_ns: `time.monotonic_ns` when it left the decoder, for latencies.
@@ -100,7 +93,7 @@ class Frame:
     pts: int | None
     time_base: Fraction
     time_s: float
-    pixels: NDArray[np.uint8] | HeldImage
+    pixels: NDArray[np.uint8] | LazyImage
     inputs: NDArray[np.uint8] | Tensor
     decoded_ns: int
     capture_unix_ns: int | None = None

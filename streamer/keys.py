@@ -16,8 +16,8 @@ from pathlib import Path
 from zmq.auth import create_certificates
 
 from streamer.argument_types import folder_name
-from streamer.command import command
 from streamer.errors import ConfigError, SinkError
+from streamer.exit_codes import command
 from streamer.standard_output import say
 
 DESCRIPTION = """Make a pair of CURVE keys for the publisher and for each reader. NAME.key_secret

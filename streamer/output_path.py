@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -121,11 +120,6 @@ def _place(path: str) -> object:
     return Path(path).resolve()
 
 
-def segment_path(path: Path, number: int) -> Path:
-    """A segment of an output that goes on in other files: 2 of ``out.mp4`` is ``out.2.mp4``."""
-    return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
-
-
 def open_alone(path: str, flags: int) -> int:
     """For `open`'s `opener`: the file, emptied, unless another process that does so has it open.
 
@@ -168,23 +162,6 @@ def check_unwritten(path: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SinkError(f"{path}: another run writes it") from error
-
-
-def segment_pattern(path: Path) -> re.Pattern[str]:
-    """The names of an output's numbered segments, the number as the first group."""
-    return re.compile(rf"{re.escape(path.stem)}\.([0-9]+){re.escape(path.suffix)}")
-
-
-def next_segment(path: Path) -> int:
-    """The number behind those of an output's segments that are there; 0 where there is none.
-
-    Raises:
-        SinkError: The folder cannot be listed.
-    """
-    with writing(path.parent):
-        names = [segment_pattern(path).fullmatch(other.name) for other in path.parent.iterdir()]
-    numbers = [int(name[1]) for name in names if name]
-    return max([*numbers, 0 if path.exists() else -1]) + 1
 
 
 @contextmanager

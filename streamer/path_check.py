@@ -7,8 +7,9 @@ from pathlib import Path
 
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
-from streamer.output_path import check_apart, check_folder, check_writable, segment_pattern
+from streamer.output_path import check_apart, check_folder, check_writable
 from streamer.sinks.results_sink import lines_path
+from streamer.sinks.segments import segment_pattern
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
 

@@ -11,7 +11,7 @@ from streamer.frame import Epoch
 from streamer.output import FrameResult, Gap
 from streamer.predictor import Predictor
 from streamer.scheduler import WindowScheduler
-from streamer.sources.decoder import DecoderThread
+from streamer.sources.decoder_thread import DecoderThread
 from streamer.stats import Counts, RunStats, Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher
@@ -156,7 +156,7 @@ class Pipeline:
                 yield from self._process(window)
             elif not more:  # or they go through the network together
                 started = time.perf_counter()
-                self._stages.predictor.prepare(self._stages.scheduler.waiting)
+                self._stages.predictor.encode_ahead(self._stages.scheduler.waiting)
                 self._preparing_s += time.perf_counter() - started
 
     def _process(self, window: Window) -> Generator[FrameResult]:

@@ -16,10 +16,10 @@ from torch import Tensor
 from model import FrameFeatures, VisTR, WindowState
 from model.cuda_graphs import GraphedVisTR
 from model.postprocess import FRAME_SCORE_CUT, all_finite, box_logits, slot_scores
-from streamer.colours import colour_shares, mask_colours
 from streamer.device import SMALLER_INPUT, check_finite, working_on
 from streamer.frame import Frame
 from streamer.frame_features import encode_passes, frames_per_pass
+from streamer.stitching.colour_histograms import colour_shares, mask_colours
 from streamer.window import Prediction, Window
 
 
@@ -39,7 +39,7 @@ class EncodedFrame:
 class Predictor(Protocol):
     """Says what is in a window. Windows of an epoch come in order."""
 
-    def prepare(self, waiting: Sequence[Frame]) -> None:
+    def encode_ahead(self, waiting: Sequence[Frame]) -> None:
         """Begin with frames that the next window will hold, oldest first; all so far, each time."""
         ...
 
@@ -84,7 +84,7 @@ class VistrPredictor:
         self._encoded: dict[int, EncodedFrame] = {}
 
     @torch.inference_mode()
-    def prepare(self, waiting: Sequence[Frame]) -> None:
+    def encode_ahead(self, waiting: Sequence[Frame]) -> None:
         """Compute the features of what waits, as soon as there are frames for whole passes.
 
         Raises:

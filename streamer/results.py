@@ -18,8 +18,8 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TextIO
 
-from streamer.command import command
 from streamer.errors import SourceError
+from streamer.exit_codes import command
 from streamer.output_path import check_apart, check_writable, replacing
 from streamer.result_lines import TrackLines, VideoLines, survey
 from streamer.standard_output import say

@@ -9,13 +9,13 @@ from pathlib import Path
 from av.container import InputContainer
 
 from streamer.config import StreamConfig
-from streamer.output_path import check_unwritten, next_segment, segment_path
+from streamer.output_path import check_unwritten
 from streamer.sinks.annotation_sink import AnnotationSink
 from streamer.sinks.images_sink import ImagesSink, image_format
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.preview_sink import PreviewSink
 from streamer.sinks.results_sink import ResultsSink, lines_path
-from streamer.sinks.segments import Segments
+from streamer.sinks.segments import Segments, next_segment, segment_path
 from streamer.sinks.sink import Sink, SinkThread
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.sources.container_opening import open_container

@@ -46,4 +46,4 @@ def upload(arrays: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
 
 @lru_cache
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device)

@@ -116,7 +116,7 @@ class OneObject:
         self._then = then
         self._at = at
 
-    def prepare(self, waiting: Sequence[Frame]) -> None:
+    def encode_ahead(self, waiting: Sequence[Frame]) -> None:
         self.prepared.append([frame.index for frame in waiting])
 
     def predict(self, window: Window) -> Prediction:

@@ -13,7 +13,7 @@ from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.run import Run
 from streamer.scheduler import WindowScheduler
 from streamer.sinks.sink import SinkThread
-from streamer.sources.decoder import DecoderThread, FrameSource
+from streamer.sources.decoder_thread import DecoderThread, FrameSource
 from streamer.stats import Summary
 from streamer.stitching.merger import FrameMerger
 from streamer.stitching.stitcher import Stitcher

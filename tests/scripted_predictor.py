@@ -114,7 +114,7 @@ class ScriptedPredictor:
         self._random = np.random.default_rng(seed)
         self._truth: dict[int, NDArray[np.bool_]] = {}
 
-    def prepare(self, waiting: Sequence[Frame]) -> None:
+    def encode_ahead(self, waiting: Sequence[Frame]) -> None:
         """There is nothing to prepare: the script is known."""
 
     def predict(self, window: Window) -> Prediction:

@@ -104,7 +104,7 @@ def test_a_stream_sees_the_same_with_graphs_and_without(net: VisTR) -> None:
     for index in range(11):
         window = scheduler.add(make_frame(index, epoch))
         for predictor in (plain, graphed):
-            predictor.prepare(scheduler.waiting)
+            predictor.encode_ahead(scheduler.waiting)
         if window is not None:
             expected, actual = plain.predict(window), graphed.predict(window)
             assert np.allclose(actual.scores, expected.scores, atol=1e-5)

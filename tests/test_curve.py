@@ -21,7 +21,7 @@ from streamer.sink_config import ZmqConfig
 from streamer.sinks.guard import MAX_BYTES
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.connections import Connections
-from streamer.wire.curve import REMEMBERED, Doorman
+from streamer.wire.curve import REMEMBERED, CurveAuthenticator
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
 from tests.waits import PATIENCE_S, until
@@ -202,7 +202,7 @@ def test_a_broken_key_is_passed_over_and_keeps_nobody_else_out(
     keys: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with zmq.Context() as context, context.socket(zmq.XPUB) as server:
-        doorman = Doorman(server, keys / "camera.key_secret", keys / "readers")
+        doorman = CurveAuthenticator(server, keys / "camera.key_secret", keys / "readers")
         try:
             public = (keys / "readers" / "alice.key").read_text().split('"')[1]
             (keys / "readers" / "bob.key").write_text(content)
@@ -220,7 +220,7 @@ def test_a_broken_key_is_passed_over_and_keeps_nobody_else_out(
 
 def test_refusals_are_logged_up_to_a_number(keys: Path, caplog: pytest.LogCaptureFixture) -> None:
     with zmq.Context() as context, context.socket(zmq.XPUB) as server:
-        doorman = Doorman(server, keys / "camera.key_secret", keys / "readers")
+        doorman = CurveAuthenticator(server, keys / "camera.key_secret", keys / "readers")
         try:
             for number in range(2 * REMEMBERED):
                 assert not doorman.callback("*", b"%040d" % number)

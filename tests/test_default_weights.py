@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model import FrameFeatures, VisTR, load_vistr
-from model.inference import prepare
+from model.inference import optimise_for_inference
 from model.postprocess import slot_scores
 from streamer.config import SHIPPED_CLIP
 from streamer.device import has_native_bf16
@@ -55,8 +55,8 @@ def test_people_of_the_shipped_clip_are_found_and_followed_as_recorded() -> None
 @torch.inference_mode()
 def test_masks_in_bf16_are_those_in_fp32() -> None:
     exact, rounded = load_vistr(), load_vistr()
-    prepare(exact, CPU, torch.float32)
-    prepare(rounded, CPU, torch.bfloat16)
+    optimise_for_inference(exact, CPU, torch.float32)
+    optimise_for_inference(rounded, CPU, torch.bfloat16)
     source = open_source(
         str(SHIPPED_CLIP), SourceConfig(), Selection(max_frames=exact.frames), exact.short_side
     )

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from streamer.errors import DeviceError
 from streamer.frame import Region
-from streamer.mask import CroppedMask, Mask
-from streamer.run_mask import RunMask
+from streamer.mask import CroppedMask, Mask, RunLengthMask
 from streamer.stitching import device_upsampling
 from streamer.stitching.device_upsampling import DeviceUpsampler, upsampler_on
-from streamer.stitching.identity import Identity
 from streamer.stitching.merger import FrameMerger
+from streamer.stitching.track import Identity
 from streamer.stitching.upsampling import upsample_masks
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
@@ -38,7 +37,7 @@ def test_a_mask_of_runs_is_the_cropped_one(mask: NDArray[np.bool_]) -> None:
     if crop is None:
         assert not len(borders_of(mask))
         return
-    runs = RunMask((mask.shape[0], mask.shape[1]), borders_of(mask))
+    runs = RunLengthMask((mask.shape[0], mask.shape[1]), borders_of(mask))
     # Before anything has drawn it.
     assert (runs.bbox_xywh, runs.area, runs.rle()) == (crop.bbox_xywh, crop.area, crop.rle())
     np.testing.assert_array_equal(runs.crop, crop.crop, strict=True)
@@ -53,9 +52,9 @@ def test_a_mask_of_runs_is_the_cropped_one(mask: NDArray[np.bool_]) -> None:
 def test_a_run_of_many_columns_overflows_nothing() -> None:
     mask = np.zeros((3, 1000), np.bool_)
     mask[0] = mask[2, ::2] = True
-    runs = RunMask((3, 1000), borders_of(mask))
+    runs = RunLengthMask((3, 1000), borders_of(mask))
     np.testing.assert_array_equal(runs.array(), mask)
-    np.testing.assert_array_equal(RunMask((3, 1000), np.array([0, 3000])).array(), True)
+    np.testing.assert_array_equal(RunLengthMask((3, 1000), np.array([0, 3000])).array(), True)
 
 
 def hills(count: int, shape: tuple[int, int]) -> list[NDArray[np.float32]]:

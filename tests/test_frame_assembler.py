@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from streamer.errors import DeviceError, SourceError
 from streamer.sources import frame_assembler
-from streamer.sources.device_image import DeviceImage
-from streamer.sources.device_picture import copy_picture
+from streamer.sources.lazy_image import LazyImage
 from streamer.sources.picture import Picture, RgbConverter
 from streamer.sources.selection import Selection
+from streamer.sources.yuv_planes import copy_planes
 from tests.clips import make_clip
 from tests.sources import opened, read
 
@@ -33,7 +33,7 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> Copier:
 
     def pretend(copy: Callable[..., object]) -> None:
         monkeypatch.setattr(Picture, "is_on_device", property(lambda _: True))
-        monkeypatch.setattr(frame_assembler, "copy_picture", copy)
+        monkeypatch.setattr(frame_assembler, "copy_planes", copy)
 
     return pretend
 
@@ -48,9 +48,9 @@ def test_a_device_s_frames_are_those_of_the_cpu(
 ) -> None:
     make_clip(tmp_path / "a.mp4", frames=4, size=(48, 64), rotation=rotation)
     expected = read(tmp_path / "a.mp4", Selection(roi=roi))
-    on_device(lambda frame: copy_picture(frame.reformat(format="nv12")))
+    on_device(lambda frame: copy_planes(frame.reformat(format="nv12")))
     for found, plain in zip(read(tmp_path / "a.mp4", Selection(roi=roi)), expected, strict=True):
-        assert isinstance(found.pixels, DeviceImage)
+        assert isinstance(found.pixels, LazyImage)
         assert isinstance(found.inputs, torch.Tensor)
         assert found.epoch.region == plain.epoch.region
         assert np.abs(found.image.astype(int) - plain.image).mean() < 1
@@ -73,7 +73,7 @@ def test_what_does_not_fit_is_refused_before_the_device_gives_memory(
 def test_planes_of_another_kind_are_converted_by_the_cpu(tmp_path: Path, on_device: Copier) -> None:
     make_clip(tmp_path / "a.mp4", frames=2)
     expected = read(tmp_path / "a.mp4")
-    on_device(copy_picture)  # which leaves three planes alone
+    on_device(copy_planes)  # which leaves three planes alone
     for found, plain in zip(read(tmp_path / "a.mp4"), expected, strict=True):
         assert np.array_equal(found.image, plain.image)
         assert np.array_equal(found.inputs, plain.inputs)

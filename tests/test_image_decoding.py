@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from streamer.errors import WireError
 from streamer.image_encoding import encode_jpeg, encode_png
 from streamer.wire.image_decoding import decode_jpeg, decode_png, jpeg_size
-from streamer.wire.messages import WireError
 
 
 def test_a_png_of_another_size_is_refused_before_it_is_decoded() -> None:

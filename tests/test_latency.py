@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import latency
 from benchmarks.latency import main
-from streamer.wire.messages import WireError
+from streamer.errors import WireError
 from tests.clips import make_clip
 from tests.processes import ROOT
 

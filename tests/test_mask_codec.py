@@ -9,13 +9,13 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.client import ReceivedFrame
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, WireError
 from streamer.wire.mask_codec import (
     decode_label_map,
     decode_mask,
     encode_masks,
 )
-from streamer.wire.messages import Encoding, FrameMessage, WireError
+from streamer.wire.messages import Encoding, FrameMessage
 from tests.messages import frame_message, writer
 from tests.results import box_mask, frame_result
 

@@ -10,8 +10,8 @@ import pytest
 from streamer.frame import Epoch, Region
 from streamer.mask import CroppedMask
 from streamer.output import FrameResult
-from streamer.stitching.identity import Identity
 from streamer.stitching.merger import FrameMerger, centre_weights
+from streamer.stitching.track import Identity
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame, make_frames
 

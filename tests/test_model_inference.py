@@ -8,7 +8,7 @@ import torch
 
 from model import VisTR
 from model.backbone import FrozenBatchNorm2d
-from model.inference import prepare
+from model.inference import optimise_for_inference
 from tests.tiny_vistr import tiny_vistr
 
 CPU = torch.device("cpu")
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def prepared(dtype: torch.dtype) -> VisTR:
     net = tiny_vistr()
-    prepare(net, CPU, dtype)
+    optimise_for_inference(net, CPU, dtype)
     return net
 
 

@@ -23,11 +23,10 @@ from streamer.mask import CroppedMask
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
 from streamer.sink_config import Mp4Config
 from streamer.sinks.drawing import colour_of
-from streamer.sinks.fragments import whole_fragments_end
 from streamer.sinks.mp4_file import TICKS_PER_S, Mp4File
 from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sinks.output_spec import PictureStyle
-from streamer.sinks.sealing_file import SealingFile
+from streamer.sinks.sealing_file import SealingFile, whole_fragments_end
 from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.clips import frames_of

@@ -15,8 +15,8 @@ from streamer import cli
 from streamer.config import SHIPPED_CLIP
 from streamer.output import FrameResult
 from streamer.sources import frame_assembler
-from streamer.sources.device_picture import DevicePicture, copy_picture
 from streamer.sources.picture import Picture
+from streamer.sources.yuv_planes import YuvPlanes, copy_planes
 
 SAME = 0.98
 """Mean IoU that the masks of both ways of decoding have to reach."""
@@ -62,8 +62,8 @@ def check_same(found: list[FrameResult], expected: list[FrameResult]) -> None:
     assert np.mean(instances) >= 0.95, "a score may cross the threshold, and its mask is gone"
 
 
-def decode_as_a_device_does(frame: av.VideoFrame) -> DevicePicture | None:
-    return copy_picture(frame.reformat(format="nv12"))
+def decode_as_a_device_does(frame: av.VideoFrame) -> YuvPlanes | None:
+    return copy_planes(frame.reformat(format="nv12"))
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_masks_of_planes_converted_by_pytorch(monkeypatch: pytest.MonkeyPatch) -
     """The device's way with the CPU as the device: only the decoder is another."""
     expected = results_of(device="cpu", max_frames=72)
     monkeypatch.setattr(Picture, "is_on_device", property(lambda _: True))
-    monkeypatch.setattr(frame_assembler, "copy_picture", decode_as_a_device_does)
+    monkeypatch.setattr(frame_assembler, "copy_planes", decode_as_a_device_does)
     check_same(results_of(device="cpu", max_frames=72), expected)
 
 

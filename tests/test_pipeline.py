@@ -84,7 +84,7 @@ def test_a_window_s_time_has_what_was_prepared_for_it(monkeypatch: pytest.Monkey
         now += 1
 
     monkeypatch.setattr(pipeline_module.time, "perf_counter", lambda: now)
-    monkeypatch.setattr(OneObject, "prepare", advance)
+    monkeypatch.setattr(OneObject, "encode_ahead", advance)
     whole = pipeline(FakeSource(16), OneObject(), stride=4)
     run_to_end(whole)
     # Seven frames before the first window, three before each of the two others.

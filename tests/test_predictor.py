@@ -10,15 +10,15 @@ import torch
 from numpy.typing import NDArray
 
 from model import FrameFeatures, VisTR
-from model.inference import prepare
+from model.inference import optimise_for_inference
 from model.postprocess import box_logits, slot_scores
 from model.preprocess import normalise
 from streamer import predictor as predictor_module
-from streamer.colours import colour_shares, mask_colours
 from streamer.errors import DeviceError
 from streamer.frame_features import encode_passes
 from streamer.predictor import VistrPredictor
 from streamer.scheduler import WindowScheduler
+from streamer.stitching.colour_histograms import colour_shares, mask_colours
 from streamer.window import Window
 from tests.frames import make_epoch, make_frame
 from tests.tiny_vistr import tiny_vistr
@@ -100,7 +100,7 @@ def test_frames_are_prepared_while_a_window_fills(
     monkeypatch.setattr(predictor_module, "encode_passes", counting)
     for window, outcome in zip((first, second), expected, strict=True):
         for count in range(len(window.new)):
-            prepared.prepare(window.new[:count])
+            prepared.encode_ahead(window.new[:count])
         prediction = prepared.predict(window)
         assert np.allclose(prediction.scores, outcome.scores, atol=1e-6)
         assert np.allclose(prediction.masks, outcome.masks, atol=1e-4)
@@ -111,7 +111,7 @@ def test_frames_are_prepared_while_a_window_fills(
 def test_frames_that_fill_no_pass_wait(net: VisTR) -> None:
     (window,) = windows(5)
     predictor = VistrPredictor(net, threshold=0.0)
-    predictor.prepare(window.new)  # two passes of two
+    predictor.encode_ahead(window.new)  # two passes of two
     assert set(predictor._encoded) == {0, 1, 2, 3}
     predictor.predict(window)
     assert set(predictor._encoded) == {0, 1, 2, 3, 4}
@@ -210,7 +210,7 @@ def test_cuda_agrees_with_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # as in a stream
     nets = {device: tiny_vistr(frames=6, slots=4) for device in ("cpu", "cuda")}
     for device, net in nets.items():
-        prepare(net, torch.device(device), torch.float32)
+        optimise_for_inference(net, torch.device(device), torch.float32)
     on_cpu, on_cuda = (VistrPredictor(net, 0.0) for net in nets.values())
     for window in windows(11):
         expected, actual = on_cpu.predict(window), on_cuda.predict(window)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from streamer.wire.messages import WireError
+from streamer.errors import WireError
 from streamer.wire.packet import parse
 from streamer.wire.run_lengths import MAX_RLE_CHARACTERS, check_length, check_runs, run_lengths
 from tests.messages import writer

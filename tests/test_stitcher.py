@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from streamer.frame import Epoch
-from streamer.stitching.identity import Identity
 from streamer.stitching.stitcher import Stitcher
+from streamer.stitching.track import Identity
 from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
 

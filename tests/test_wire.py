@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.client.received import ReceivedFrame
-from streamer.errors import StreamError
+from streamer.errors import StreamError, WireError
 from streamer.image_encoding import encode_jpeg
 from streamer.output import EndOfStream, Gap
 from streamer.sinks.message_writer import MessageWriter
@@ -24,7 +24,6 @@ from streamer.wire.messages import (
     HeartbeatMessage,
     HelloMessage,
     InstanceEntry,
-    WireError,
 )
 from streamer.wire.packet import MAX_HEADER_BYTES, encode, parse, topic
 from tests.messages import frame_message, writer

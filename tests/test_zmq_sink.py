@@ -125,7 +125,7 @@ def test_who_reads_another_stream_is_no_reader() -> None:
         port = server.bind_to_random_port("tcp://127.0.0.1")
         with closing(RawReader(f"tcp://127.0.0.1:{port}", prefix=topic("cam10"))):
             assert server.poll(PATIENCE_MS)
-            assert not readers.greet()
+            assert not readers.take_subscriptions()
             assert readers.subscribed == 0
 
 

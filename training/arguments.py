@@ -31,7 +31,7 @@ _MISSING = re.compile(r"(?<=the following arguments are required: )(?=\w)")
 """Where an option's dashes belong."""
 
 
-class _HelpFormatter(DefaultHelpFormatter):  # type: ignore[misc]
+class _HelpFormatter(DefaultHelpFormatter):
     """Shows types by their names, and docstrings without their markup."""
 
     def _expand_help(self, action: argparse.Action) -> str:
@@ -40,7 +40,7 @@ class _HelpFormatter(DefaultHelpFormatter):  # type: ignore[misc]
         return re.sub(", type: <function [^>]*>", "", text)
 
 
-class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
+class _ConfigAction(ActionConfigFile):
     """A YAML file, of which nothing may be lost."""
 
     def __call__(self, parser: Any, cfg: Any, values: Any, option_string: Any = None) -> None:
@@ -54,7 +54,7 @@ class _ConfigAction(ActionConfigFile):  # type: ignore[misc]
         check_config_file(Path(values))
         if not is_blank(Path(values)):
             _check_mappings(options_in(Path(values)))
-            super().__call__(parser, cfg, values, option_string)
+            super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
 
 
 def parse(arguments: Sequence[str] | None = None) -> TrainConfig:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from model.categories import YOUTUBE_VIS_2019
 from streamer.argument_types import folder_name, whole_number
-from streamer.command import command
+from streamer.exit_codes import command
 from streamer.output_path import check_folder
 from training.assets import DEFAULT_FOLDER, Assets
 from training.clip import Clip

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.argument_types import folder_name
-from streamer.command import command
 from streamer.errors import SourceError
+from streamer.exit_codes import command
 from streamer.output_path import replacing
 from training.step_log import read_log
 

@@ -27,9 +27,9 @@ from model.checkpoint import DEFAULT_WEIGHTS
 from streamer.argument_types import folder_name, whole_number
 from streamer.assembly import LIVE_STRIDE
 from streamer.category_check import check_categories
-from streamer.command import command
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import SourceError
+from streamer.exit_codes import command
 from streamer.output_path import check_folder, make_folder, write_whole
 from training.assets import DEFAULT_FOLDER, Assets
 from training.held_out import Rows, held_out_composers, tube_rows

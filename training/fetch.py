@@ -29,8 +29,8 @@ import cv2
 import numpy as np
 
 from streamer.argument_types import folder_name
-from streamer.command import command
 from streamer.errors import SourceError
+from streamer.exit_codes import command
 from streamer.output_path import make_folder, write_whole
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER
 from training.drawings import svg

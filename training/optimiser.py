@@ -42,7 +42,7 @@ def hold_taps_in_time(net: VisTR) -> None:
     """
     for layer in net.insmask_head:
         if isinstance(layer, nn.Conv3d) and layer.kernel_size[0] > 1:
-            layer.weight.register_hook(_middle_only)  # type: ignore[no-untyped-call]
+            layer.weight.register_hook(_middle_only)
 
 
 def _middle_only(gradient: Tensor) -> Tensor:

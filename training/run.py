@@ -224,7 +224,7 @@ class Run:
             total = torch.stack(list(parts.values())).sum()
             self._divergence.check_loss(float(total.detach()), self.step + 1)
             self._optimiser.zero_grad()
-            total.backward()  # type: ignore[no-untyped-call]
+            total.backward()
             norm = nn.utils.clip_grad_norm_(self._trainee.parameters(), config.clip_norm)
             if self._divergence.allows(norm, self.step + 1):
                 self._optimiser.step()

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from streamer.argument_types import output_file, whole_number
-from streamer.command import command
 from streamer.errors import CheckpointError, SourceError
+from streamer.exit_codes import command
 from streamer.installation import FOR_TRAINING, explain_missing
 from streamer.json_file import read_json
 from streamer.option_check import check

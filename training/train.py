@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from streamer.allocator import keep_memory
-from streamer.command import command
 from streamer.errors import SourceError, StreamError
+from streamer.exit_codes import command
 from streamer.installation import FOR_TRAINING, explain_missing
 from streamer.signals import handled
 

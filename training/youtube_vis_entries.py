@@ -11,8 +11,9 @@ from typing import Any
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube
 from streamer.dataset.annotations import Video
+from streamer.frame import MAX_PIXELS
 from streamer.printable import printable
-from streamer.wire.fields import MAX_INTEGER, MAX_PIXELS
+from streamer.wire.fields import MAX_INTEGER
 
 PER_FRAME_LISTS = ("segmentations", "bboxes", "areas")
 """An annotation's lists with an entry for each frame; only the first must be there."""

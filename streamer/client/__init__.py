@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from streamer.client.received import ReceivedFrame, ReceivedInstance
-from streamer.client.subscriber import MaskSubscriber, SilenceError
-from streamer.errors import ConfigError, StreamError
+from streamer.client.subscriber import MaskSubscriber
+from streamer.errors import ConfigError, SilenceError, StreamError, WireError
 from streamer.wire.curve import ReaderKeys
-from streamer.wire.messages import EosMessage, HelloMessage, WireError
+from streamer.wire.messages import EosMessage, HelloMessage
 
 __all__ = [
     "ConfigError",

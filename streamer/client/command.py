@@ -18,10 +18,9 @@ from streamer.argument_types import folder_name, whole_number
 from streamer.client.label_map_folder import LabelMapFolder
 from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
-from streamer.command import command
-from streamer.errors import ConfigError, StreamError
+from streamer.errors import ConfigError, StreamError, WireError
+from streamer.exit_codes import command
 from streamer.wire.curve import ReaderKeys
-from streamer.wire.messages import WireError
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ import zmq
 
 from streamer.client.options import PATTERNS, check_options
 from streamer.client.received import ReceivedFrame
-from streamer.errors import StreamError
+from streamer.errors import SilenceError, StreamError, WireError
 from streamer.wire.connections import CHECK_S, Connection, Connections
 from streamer.wire.curve import ReaderKeys
 from streamer.wire.endpoint import check_connectable, malformed
-from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage, WireError
+from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
 from streamer.wire.stream_name import check_stream_name
 
@@ -49,10 +49,6 @@ MALFORMED_S = 60.0
 """Malformed packets are logged at most this often: they may come without end."""
 
 log = logging.getLogger(__name__)
-
-
-class SilenceError(StreamError, TimeoutError):
-    """Nothing came from the publisher for too long, not even a heartbeat."""
 
 
 class MaskSubscriber:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from streamer.command import command
+from streamer.exit_codes import command
 from streamer.installation import whole_installation
 
 

@@ -12,9 +12,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from streamer.allocator import keep_memory
 from streamer.argument_types import not_empty, whole_number
-from streamer.command import command
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
+from streamer.exit_codes import command
 from streamer.openmp import share_cores
 from streamer.window_config import WindowConfig
 

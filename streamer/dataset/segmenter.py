@@ -21,7 +21,7 @@ from streamer.ring_buffer import RingBuffer
 from streamer.run import Run
 from streamer.sinks.results_sink import ResultsSink, lines_path
 from streamer.sinks.sink import SinkThread
-from streamer.sources.decoder import DecoderThread
+from streamer.sources.decoder_thread import DecoderThread
 
 BEST_PER_CATEGORY = 100
 """Tracks of a category that are written, the best ones. Source: YouTube-VIS's evaluation, which

@@ -73,7 +73,7 @@ class Guard:
                 may_come = not is_full and time.monotonic() >= self._shut_until
                 if may_come != is_open:  # before any are ended, who come again at once
                     is_open = may_come
-                    connections.let_in(new=is_open)
+                    connections.accept_new(is_open)
                 connections.end(unwanted)
                 ended += len(unwanted)
                 self._log(ended, LOG_S)

@@ -61,7 +61,7 @@ class MessageWriter:
         """The packets that say one output, in order."""
         if isinstance(output, StreamInfo):
             self._info = output
-            return self.greet()
+            return self.hello()
         if isinstance(output, EndOfStream):
             end = EosMessage(
                 **self._next(), reason=output.reason, frames=output.frames, dropped=output.dropped
@@ -71,11 +71,11 @@ class MessageWriter:
             epoch = output.epoch
             renewed = self._enter(epoch)
             gap = GapMessage(**self._next(), reason=epoch.reason, missing=epoch.missing)
-            return [encode(gap), *(self.greet() if renewed else [])]
-        greeting = self.greet() if self._enter(output.frame.epoch) else []
+            return [encode(gap), *(self.hello() if renewed else [])]
+        greeting = self.hello() if self._enter(output.frame.epoch) else []
         return [*greeting, encode(self._frame(output))]
 
-    def greet(self) -> list[list[bytes]]:
+    def hello(self) -> list[list[bytes]]:
         """A hello; nothing before the stream's info is known."""
         if self._info is None:
             return []

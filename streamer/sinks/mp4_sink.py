@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from streamer.errors import SourceError
 from streamer.frame import Frame
 from streamer.output import FrameResult, Output
-from streamer.output_path import check_writable, segment_path
+from streamer.output_path import check_writable
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_config import Mp4Config
 from streamer.sinks.drawing import render
 from streamer.sinks.mp4_file import Mp4File
 from streamer.sinks.output_spec import PictureStyle
-from streamer.sinks.segments import Segments
+from streamer.sinks.segments import Segments, segment_path
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import zmq
 from streamer.option_check import check
 from streamer.sink_config import ZmqConfig
 from streamer.sinks.guard import Guard
-from streamer.wire.curve import Doorman
+from streamer.wire.curve import CurveAuthenticator
 
 SUBSCRIBE, UNSUBSCRIBE = b"\x01", b"\x00"
 """First byte of what an XPUB socket reports (ZMTP 3.0, a prefix of the topic follows)."""
@@ -53,7 +53,7 @@ class Readers:
         self._server = server
         self._topic = topic
         self._subscribe = config.pattern == "pub"
-        self._doorman: Doorman | None = None
+        self._authenticator: CurveAuthenticator | None = None
         self.subscribed = 0
         server.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
         # A small buffer makes a flood slow, so that less comes until it is noticed.
@@ -66,10 +66,10 @@ class Readers:
             server.setsockopt(zmq.XPUB_VERBOSER, 1)
         key, readers = config.curve_key, config.curve_readers
         if key is not None and readers is not None:
-            self._doorman = Doorman(server, Path(key), Path(readers))
-        self._guard = Guard(server, config.max_readers, trusting=self._doorman is not None)
+            self._authenticator = CurveAuthenticator(server, Path(key), Path(readers))
+        self._guard = Guard(server, config.max_readers, trusting=self._authenticator is not None)
 
-    def greet(self) -> bool:
+    def take_subscriptions(self) -> bool:
         """Take note of subscriptions that came and went; returns whether one came."""
         if not self._subscribe:
             return False
@@ -90,5 +90,5 @@ class Readers:
     def close(self) -> None:
         """Let nobody in any more; before the socket is closed."""
         self._guard.close()
-        if self._doorman is not None:
-            self._doorman.stop()
+        if self._authenticator is not None:
+            self._authenticator.stop()

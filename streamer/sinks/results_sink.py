@@ -10,11 +10,11 @@ from typing import Any, TextIO
 from streamer.errors import SinkError
 from streamer.mask import rle_as_json
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.output_path import behind_link, check_writable, open_alone, segment_path, writing
+from streamer.output_path import behind_link, check_writable, open_alone, writing
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import write_results
 from streamer.ring_buffer import RingBuffer
-from streamer.sinks.segments import Segments
+from streamer.sinks.segments import Segments, segment_path
 
 
 def lines_path(path: str) -> str:

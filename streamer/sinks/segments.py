@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from bisect import bisect_right
+from pathlib import Path
 
 from streamer.frame import Frame
+from streamer.output_path import writing
 
 LONGEST_GAP_S = 6 * 3600.0
 """Longest time without a frame within a file, in seconds.
@@ -69,3 +72,25 @@ class Segments:
 
     def _time_segment(self, frame: Frame) -> int:
         return 0 if self._segment_s is None else int(frame.time_s // self._segment_s)
+
+
+def segment_path(path: Path, number: int) -> Path:
+    """A segment of an output that goes on in other files: 2 of ``out.mp4`` is ``out.2.mp4``."""
+    return path.with_name(f"{path.stem}.{number}{path.suffix}") if number else path
+
+
+def segment_pattern(path: Path) -> re.Pattern[str]:
+    """The names of an output's numbered segments, the number as the first group."""
+    return re.compile(rf"{re.escape(path.stem)}\.([0-9]+){re.escape(path.suffix)}")
+
+
+def next_segment(path: Path) -> int:
+    """The number behind those of an output's segments that are there; 0 where there is none.
+
+    Raises:
+        SinkError: The folder cannot be listed.
+    """
+    with writing(path.parent):
+        names = [segment_pattern(path).fullmatch(other.name) for other in path.parent.iterdir()]
+    numbers = [int(name[1]) for name in names if name]
+    return max([*numbers, 0 if path.exists() else -1]) + 1

@@ -145,8 +145,8 @@ class ZmqSink:
         """
         if self._closed_at is None and outputs.closed:
             self._closed_at = time.monotonic()
-        if self._readers.greet():
-            self._unsent.extend(self._writer.greet())
+        if self._readers.take_subscriptions():
+            self._unsent.extend(self._writer.hello())
         if not self._flush():
             return self._require_room(outputs)
         if self._ended:

@@ -13,10 +13,12 @@ import torch
 from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
+from streamer.device import CPU
 from streamer.errors import SourceError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import warn_of_hdr
+from streamer.sources.decoder_choice import DecoderChoice
 from streamer.sources.demuxing import Demuxing
 from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pace import Pace
@@ -25,7 +27,6 @@ from streamer.sources.picture import Picture
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.pixel_aspect import PixelAspect
 from streamer.sources.source_spec import SourceSpec
-from streamer.sources.video_decoding import CPU, VideoDecoding
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class ContainerMedia:
         self._pixel_aspect = PixelAspect()
         self._interrupted = Event()
         self._demuxing = Demuxing(spec, config, pipe, self._interrupted)
-        self._decoding = VideoDecoding(spec.name, config.hwaccel, device)
+        self._decoding = DecoderChoice(spec.name, config.hwaccel, device)
         with ExitStack() as undo:
             undo.callback(self._release_pipe)
             self._video = self._open()

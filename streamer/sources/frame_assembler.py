@@ -6,28 +6,19 @@ import time
 from fractions import Fraction
 
 import numpy as np
-import torch
 from av import VideoFrame
 from numpy.typing import NDArray
 from torch import Tensor
 
 from model.preprocess import network_size, resize, resize_tensor
-from streamer.device import default_stream, device_errors
-from streamer.errors import SourceError
-from streamer.frame import CaptureClock, Epoch, EpochReason, Frame, Region
+from streamer.device import CPU, CUDA, default_stream, device_errors
+from streamer.errors import UnfitError
+from streamer.frame import MAX_PIXELS, CaptureClock, Epoch, EpochReason, Frame, Region
 from streamer.source_config import MAX_ASPECT
-from streamer.sources.device_image import DeviceImage
-from streamer.sources.device_picture import copy_picture
 from streamer.sources.frame_clock import MAX_FILE_JUMP_S, FrameClock
+from streamer.sources.lazy_image import LazyImage
 from streamer.sources.picture import Orientation, Picture, RgbConverter
-from streamer.sources.video_decoding import CPU
-from streamer.wire.fields import MAX_PIXELS
-
-CUDA = torch.device("cuda")
-
-
-class UnfitError(SourceError):
-    """Frames that the run cannot take: their size, their shape, or the region in them."""
+from streamer.sources.yuv_planes import copy_planes
 
 
 class FrameAssembler:
@@ -130,15 +121,15 @@ class FrameAssembler:
         image = self._converter.convert(frame)
         return image, resize(image[region.slices], self._network_size(region))
 
-    def _hold(self, frame: VideoFrame, region: Region) -> tuple[DeviceImage, Tensor] | None:
+    def _hold(self, frame: VideoFrame, region: Region) -> tuple[LazyImage, Tensor] | None:
         """The same on the frame's device, which is not waited for; None if it has to be fetched."""
         lies_on = CUDA if frame.format.name == "cuda" else CPU
         with default_stream(lies_on), device_errors(CUDA, "on a decoded frame"):
-            picture = copy_picture(frame)
+            picture = copy_planes(frame)
             if picture is None:
                 return None
             inputs = resize_tensor(picture.rgb()[region.slices], self._network_size(region))
-            return DeviceImage(picture), inputs
+            return LazyImage(picture), inputs
 
     def _network_size(self, region: Region) -> tuple[int, int]:
         return network_size((region.height, region.width), self._short_side)

@@ -66,7 +66,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Colours:
+class ColourCoding:
     """How a picture's luma and chroma mean colours.
 
     Attributes:
@@ -78,7 +78,7 @@ class Colours:
     is_full: bool
 
     @classmethod
-    def of(cls, frame: VideoFrame) -> Colours:
+    def of(cls, frame: VideoFrame) -> ColourCoding:
         """As the frame's tags say, or as its size suggests."""
         untagged = Colorspace.ITU709 if frame.height >= HD_LINES else Colorspace.ITU601
         is_full = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
@@ -128,7 +128,7 @@ class RgbConverter:
 
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """A picture as uint8 [H, W, 3], RGB, full range, upright, contiguous."""
-        colours = Colours.of(frame)
+        colours = ColourCoding.of(frame)
         rgb = self._reformatter.reformat(
             frame,
             format="rgb24",

@@ -8,10 +8,10 @@ from dataclasses import replace
 from fractions import Fraction
 from threading import Event
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnfitError
 from streamer.frame import Frame
 from streamer.source_config import SourceConfig
-from streamer.sources.frame_assembler import FrameAssembler, UnfitError
+from streamer.sources.frame_assembler import FrameAssembler
 from streamer.sources.media import Media
 from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection, as_written, expected_frames

@@ -7,6 +7,7 @@ from threading import Event
 
 import torch
 
+from streamer.device import CPU
 from streamer.errors import ConfigError, SourceError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_media import ContainerMedia
@@ -18,7 +19,6 @@ from streamer.sources.reconnection import Reconnection
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
 from streamer.sources.source_spec import SourceSpec
-from streamer.sources.video_decoding import CPU
 
 log = logging.getLogger(__name__)
 

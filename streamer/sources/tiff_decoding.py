@@ -10,7 +10,7 @@ import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
 from streamer.errors import SourceError
-from streamer.wire.fields import MAX_PIXELS
+from streamer.frame import MAX_PIXELS
 
 MAGIC = (b"II*\0", b"MM\0*")
 """What a TIFF file begins with, by its order of bytes."""

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from streamer.device import working_on
 from streamer.frame import Region
-from streamer.mask import Mask
-from streamer.run_mask import RunMask
+from streamer.mask import Mask, RunLengthMask
 from streamer.stitching.upsampling import Upsampler, upsample_masks
 from streamer.upload import upload
 
@@ -59,7 +58,7 @@ class DeviceUpsampler:
         with working_on(self._device, doing):
             low = upload(logits, self._device)
             return [
-                RunMask(size, borders) if len(borders) else None
+                RunLengthMask(size, borders) if len(borders) else None
                 for part in torch.split(low, max(1, PIXELS // (size[0] * size[1])))
                 for borders in _borders(_upsampled(part, region, size))
             ]
@@ -77,7 +76,7 @@ def _upsampled(logits: Tensor, region: Region, size: tuple[int, int]) -> Tensor:
 
 
 def _borders(masks: Tensor) -> list[NDArray[np.int64]]:
-    """Of each mask of bool [n, H, W] what `RunMask` takes; of one without pixels nothing."""
+    """Of each mask of bool [n, H, W] what `RunLengthMask` takes; of one without pixels nothing."""
     lines = F.pad(masks.transpose(1, 2).flatten(1), (1, 1))
     found = (lines[:, 1:] != lines[:, :-1]).nonzero().cpu().numpy()
     ends = np.searchsorted(found[:, 0], np.arange(len(masks)), side="right")

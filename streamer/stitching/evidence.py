@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.stitching.identity import Identity
+from streamer.stitching.track import Identity
 from streamer.window import Prediction
 
 

@@ -14,8 +14,8 @@ from streamer.frame import Frame
 from streamer.mask import Mask
 from streamer.output import FrameResult, Instance
 from streamer.stitching.evidence import Evidence, accumulate
-from streamer.stitching.identity import Identity
 from streamer.stitching.interpolation import KeyFrame, interpolate
+from streamer.stitching.track import Identity
 from streamer.stitching.upsampling import Upsampler, fill_box, upsample_masks
 from streamer.window import Prediction, Window
 

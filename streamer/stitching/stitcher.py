@@ -16,9 +16,8 @@ from streamer.stitching.affinity import (
     memory_affinity,
     motion,
 )
-from streamer.stitching.identity import Identity
 from streamer.stitching.overlap import OverlapMasks, soft_masks, visibility
-from streamer.stitching.track import Sighting, Track, sightings_in
+from streamer.stitching.track import Identity, Sighting, Track, sightings_in
 from streamer.window import Prediction, Window
 
 SEEN_TOGETHER = 2.0

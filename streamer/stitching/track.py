@@ -31,6 +31,19 @@ WHOLE_QUANTILE = 0.75
 largest: a few boxes may be another object's, by mistake."""
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a slot is.
+
+    Attributes:
+        track_id: Unique for the run, never reused.
+        category_id: What the track is taken for so far.
+    """
+
+    track_id: int
+    category_id: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
     """What one window says of one object.

@@ -142,15 +142,15 @@ class Connections:
                 del self._open[descriptor]
                 connection.end()
 
-    def let_in(self, *, new: bool) -> None:
-        """Whether new connections are let in; those who ask meanwhile go on asking, in seconds.
+    def accept_new(self, accepts: bool) -> None:
+        """Say whether new connections are accepted; who asks meanwhile asks again, in seconds.
 
-        They are, where the kernel has no filters (as in some sandboxes).
+        Without socket filters (some sandboxes have none) they always are.
         """
         program = struct.pack("HP", 1, ctypes.addressof(DROP_ALL))
         for listener in self._listeners:
             with suppress(OSError):
-                if new:
+                if accepts:
                     listener.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
                 else:
                     listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)

@@ -58,7 +58,7 @@ class ReaderKeys:
             raise ConfigError(f"{self.publisher}: is no public key: {error}") from error
 
 
-class Doorman:
+class CurveAuthenticator:
     """Lets in the readers of a publisher whose public keys lie in a folder.
 
     The folder is looked at for each connection: a key that is put there or taken away counts from

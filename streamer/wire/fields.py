@@ -6,15 +6,13 @@ import json
 import sys
 from typing import Any, NoReturn, TypeVar
 
-from streamer.wire.messages import WireError
+from streamer.errors import WireError
+from streamer.frame import MAX_PIXELS
 
 MAX_INTEGER = 2**63 - 1
 MAX_FLOAT = sys.float_info.max
 MAX_SIDE = 65_535
 """Most pixels a side: what 16 bits and every image format here can hold."""
-MAX_PIXELS = 2**27
-"""Most pixels of a frame (16,384 x 8,192), in a message as in a source: a mask of it is decoded
-into as many bytes, and a small message or file can claim more."""
 MAX_TEXT = 1_000
 """Most characters of a name."""
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.wire.messages import WireError
+from streamer.errors import WireError
 
 PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 """Signature of a PNG file with the length and the name of its first chunk."""

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, WireError
 from streamer.image_encoding import encode_png
 from streamer.mask import Mask, label_map
 from streamer.wire.image_decoding import decode_png
-from streamer.wire.messages import Encoding, FrameMessage, WireError
+from streamer.wire.messages import Encoding, FrameMessage
 from streamer.wire.run_lengths import check_runs, run_lengths
 
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from streamer.errors import StreamError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
 
 Encoding = Literal["coco_rle", "labelmap_png", "labelmap_zstd"]
-
-
-class WireError(StreamError):
-    """A message, or a mask in it, is not as the wire format says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, Final, cast, get_args
 
-from streamer.errors import ConfigError
+from streamer.errors import ConfigError, WireError
 from streamer.frame import CaptureClock, EpochReason
 from streamer.output import EndReason
 from streamer.wire.fields import MAX_SIDE, Fields
@@ -28,7 +28,6 @@ from streamer.wire.messages import (
     HelloMessage,
     InstanceEntry,
     Message,
-    WireError,
 )
 from streamer.wire.run_lengths import check_length, check_runs, run_lengths
 

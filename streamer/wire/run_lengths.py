@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.wire.messages import WireError
+from streamer.errors import WireError
 
 RLE_DIGITS = 7
 """Most characters of one number in a COCO run length: 5 bits each, and lengths fit 32 bits."""

@@ -1,4 +1,4 @@
-"""`streamer.colours`: histograms by hand, and masks that look alike or do not."""
+"""Colour histograms, by hand, and masks that look alike or do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streamer.colours import BINS, CHROMA_RANGE, LIGHT_RANGE, colour_shares, mask_colours
+from streamer.stitching.colour_histograms import (
+    BINS,
+    CHROMA_RANGE,
+    INTENSITY_RANGE,
+    colour_shares,
+    mask_colours,
+)
 
 RED, BLUE, GREY = (200, 40, 40), (40, 40, 200), (120, 120, 120)
 
@@ -36,7 +42,7 @@ def by_hand(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         for left in (0, 2):
             red, green, blue = pixels[top : top + 2, left : left + 2].mean(axis=(0, 1)) / 255
             values = (red + green + blue) / 3, (red - green) / 2, (blue - (red + green) / 2) / 2
-            ranges = LIGHT_RANGE, CHROMA_RANGE, CHROMA_RANGE
+            ranges = INTENSITY_RANGE, CHROMA_RANGE, CHROMA_RANGE
             for channel, (value, (low, high)) in enumerate(zip(values, ranges, strict=True)):
                 position = min(max((value - low) / (high - low), 0), 1) * (BINS - 1)
                 lower = min(int(position), BINS - 2)

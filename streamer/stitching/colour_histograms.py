@@ -17,7 +17,7 @@ from torch import Tensor
 BINS = 8
 """Bins of each channel; a value counts in the two that it lies between."""
 
-LIGHT_RANGE = 0.05, 0.95
+INTENSITY_RANGE = 0.05, 0.95
 """Light of the first and last bin, in shares of white."""
 
 CHROMA_RANGE = -0.16, 0.16
@@ -25,7 +25,7 @@ CHROMA_RANGE = -0.16, 0.16
 those."""
 
 CHANNELS = (
-    ((1 / 3, 1 / 3, 1 / 3), LIGHT_RANGE),
+    ((1 / 3, 1 / 3, 1 / 3), INTENSITY_RANGE),
     ((1 / 2, -1 / 2, 0), CHROMA_RANGE),
     ((-1 / 4, -1 / 4, 1 / 2), CHROMA_RANGE),
 )

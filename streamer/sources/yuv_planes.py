@@ -10,7 +10,7 @@ from av.video.reformatter import Colorspace
 from torch import Tensor
 from torch.utils.dlpack import from_dlpack
 
-from streamer.sources.picture import Colours, Orientation
+from streamer.sources.picture import ColourCoding, Orientation
 
 _WEIGHTS = {
     Colorspace.ITU709: (0.2126, 0.0722),
@@ -26,7 +26,7 @@ Source: ITU-T H.273, table 4: ITU-R BT.709, FCC title 47, ITU-R BT.601, SMPTE ST
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DevicePicture:
+class YuvPlanes:
     """A picture of 4:2:0 samples, stored in half the memory of RGB.
 
     Attributes:
@@ -38,7 +38,7 @@ class DevicePicture:
 
     luma: Tensor
     chroma: Tensor
-    colours: Colours
+    colours: ColourCoding
     orientation: Orientation
 
     @property
@@ -84,7 +84,7 @@ def _doubled(samples: Tensor, height: int, width: int) -> Tensor:
     return samples[rows[:, None], columns]
 
 
-def copy_picture(frame: VideoFrame) -> DevicePicture | None:
+def copy_planes(frame: VideoFrame) -> YuvPlanes | None:
     """A decoded picture of its own memory, where the frame's is: the decoder has little of it.
 
     On a device the copy is made in the order of the calling thread's stream, and not waited for.
@@ -103,4 +103,4 @@ def copy_picture(frame: VideoFrame) -> DevicePicture | None:
     if len(views) != 2 or views[1].shape != (frame.height // 2, frame.width // 2, 2):
         return None
     luma, chroma = (view.clone(memory_format=torch.contiguous_format) for view in views)
-    return DevicePicture(luma, chroma, Colours.of(frame), Orientation.of(frame))
+    return YuvPlanes(luma, chroma, ColourCoding.of(frame), Orientation.of(frame))

@@ -172,25 +172,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
 
 
 def stream(source: str | int | os.PathLike[str] | None = None, /, **options: Any) -> FrameStream:
-    """Finished frames of a source, in this process.
-
-    ::
-
-        with streamer.stream("video.mp4", weights="vistr_r50.pth", stride=12) as frames:
-            for result in frames:
-                for instance in result.instances:
-                    print(result.frame.index, instance.track_id, instance.mask().shape)
-
-    Args:
-        source: As on the command line; None is the clip that ships with the project. By the name
-            ``source`` a group of options may stand, too.
-        **options: Fields of `StreamConfig`, `WindowConfig` (``stride``, ``emit_delay``, …) and
-            `SourceConfig` (``live``, ``loop``, …), and whole groups such as
-            ``stitch=streamer.StitchConfig(…)`` or ``source={"loop": True}``.
-
-    Raises:
-        ConfigError: An option is unknown, of another type or out of range.
-    """
+    """See `streamer.stream`, which calls it."""
     groups = {"window": WindowConfig, "source": SourceConfig}
     names = {group: {field.name for field in fields(kind)} for group, kind in groups.items()}
     known = {field.name for field in fields(StreamConfig)} - {"input", *NOT_HERE}

@@ -7,7 +7,7 @@ import pytest
 from streamer.errors import DeviceError, SourceError
 from streamer.ring_buffer import RingBuffer
 from streamer.source_config import SourceConfig
-from streamer.sources.decoder import DecoderThread
+from streamer.sources.decoder_thread import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.clips import make_clip, truncate

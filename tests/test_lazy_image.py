@@ -1,4 +1,4 @@
-"""`streamer.sources.device_image`: an image is fetched once, and only if it is asked for."""
+"""`streamer.sources.lazy_image`: an image is fetched once, and only if it is asked for."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import pytest
 import torch
 
 from streamer.errors import DeviceError
-from streamer.sources.device_image import DeviceImage
-from streamer.sources.device_picture import DevicePicture, copy_picture
+from streamer.sources.lazy_image import LazyImage
+from streamer.sources.yuv_planes import YuvPlanes, copy_planes
 from tests.clips import draw
 from tests.waits import PATIENCE_S
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 
 
-def picture_on(device: str, index: int = 0) -> DevicePicture:
+def picture_on(device: str, index: int = 0) -> YuvPlanes:
     frame = av.VideoFrame.from_ndarray(draw(index, (96, 128)), "rgb24").reformat(format="nv12")
-    picture = copy_picture(frame)
+    picture = copy_planes(frame)
     assert picture is not None
     luma, chroma = picture.luma.to(device), picture.chroma.to(device)
-    return DevicePicture(luma, chroma, picture.colours, picture.orientation)
+    return YuvPlanes(luma, chroma, picture.colours, picture.orientation)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_threads_get_one_and_the_same_array(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     converted = []
-    convert = DevicePicture.rgb
+    convert = YuvPlanes.rgb
 
-    def counted(picture: DevicePicture) -> torch.Tensor:
+    def counted(picture: YuvPlanes) -> torch.Tensor:
         converted.append(picture)
         return convert(picture)
 
-    monkeypatch.setattr(DevicePicture, "rgb", counted)
-    image = DeviceImage(picture_on(device))
+    monkeypatch.setattr(YuvPlanes, "rgb", counted)
+    image = LazyImage(picture_on(device))
     assert image.shape == (96, 128, 3)
     assert converted == []
     together = Barrier(4)
@@ -63,7 +63,7 @@ def test_an_image_fetched_while_the_network_s_stream_is_busy_is_the_right_one() 
         picture = picture_on("cuda", index)
         expected.append(picture.rgb())
         busy = (busy @ busy).clamp(0, 1)
-        images.append(DeviceImage(picture))
+        images.append(LazyImage(picture))
         del picture
     with ThreadPoolExecutor(3) as threads:
         fetched = list(threads.map(lambda image: image.rgb(), images))
@@ -72,13 +72,13 @@ def test_an_image_fetched_while_the_network_s_stream_is_busy_is_the_right_one() 
 
 
 def test_a_device_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    image = DeviceImage(picture_on("cpu"))
+    image = LazyImage(picture_on("cpu"))
 
-    def broken(_: DevicePicture) -> torch.Tensor:
+    def broken(_: YuvPlanes) -> torch.Tensor:
         raise RuntimeError("CUDA error: an illegal memory access\nmore")
 
     with monkeypatch.context() as patched:
-        patched.setattr(DevicePicture, "rgb", broken)
+        patched.setattr(YuvPlanes, "rgb", broken)
         expected = "cpu failed while fetching a frame's image: CUDA error: an illegal memory access"
         with pytest.raises(DeviceError, match=expected):
             image.rgb()

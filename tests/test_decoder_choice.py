@@ -1,4 +1,4 @@
-"""`streamer.sources.video_decoding`: NVDEC where it is to be had, the CPU otherwise, and why."""
+"""`streamer.sources.decoder_choice`: NVDEC where it is to be had, the CPU otherwise, and why."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from streamer.config import SHIPPED_CLIP
 from streamer.errors import ConfigError, DeviceError
 from streamer.frame import Frame
 from streamer.source_config import SourceConfig
-from streamer.sources import video_decoding
+from streamer.sources import decoder_choice
 from streamer.sources.container_media import ContainerMedia
-from streamer.sources.device_picture import copy_picture
+from streamer.sources.decoder_choice import DecoderChoice
 from streamer.sources.selection import Selection
 from streamer.sources.source_spec import SourceSpec
-from streamer.sources.video_decoding import VideoDecoding
+from streamer.sources.yuv_planes import copy_planes
 from tests.clips import make_clip, make_images, truncate
 from tests.sources import opened, read, read_broken
 
@@ -48,7 +48,7 @@ def test_without_the_network_on_cuda_it_is_out_of_the_question(
 ) -> None:
     caplog.set_level(logging.INFO, "streamer")
     for wanted, device in (("auto", torch.device("cpu")), ("none", CUDA)):
-        decoding = VideoDecoding("clip", wanted, device)
+        decoding = DecoderChoice("clip", wanted, device)
         assert decoding.hwaccel() is None
         decoding.check(False, codec)
     assert caplog.text == ""
@@ -58,7 +58,7 @@ def test_each_change_is_logged_once(
     codec: VideoCodecContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "streamer")
-    decoding = VideoDecoding("clip", "auto", CUDA)
+    decoding = DecoderChoice("clip", "auto", CUDA)
     for on_device in (True, True, False, False, True):
         decoding.check(on_device, codec)
     assert caplog.messages == [
@@ -69,7 +69,7 @@ def test_each_change_is_logged_once(
 
 
 def test_what_must_be_nvdec_may_not_become_anything_else(codec: VideoCodecContext) -> None:
-    decoding = VideoDecoding("clip", "cuda", CUDA)
+    decoding = DecoderChoice("clip", "cuda", CUDA)
     decoding.check(True, codec)
     message = r"clip: source.hwaccel is 'cuda', but NVDEC cannot decode: .*; allowed: auto, none"
     for _ in range(2):  # again after a reconnect
@@ -78,16 +78,16 @@ def test_what_must_be_nvdec_may_not_become_anything_else(codec: VideoCodecContex
 
 
 def test_an_ffmpeg_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(video_decoding, "hwdevices_available", lambda: ["drm"])
-    assert VideoDecoding("clip", "auto", CUDA).hwaccel() is None
+    monkeypatch.setattr(decoder_choice, "hwdevices_available", lambda: ["drm"])
+    assert DecoderChoice("clip", "auto", CUDA).hwaccel() is None
     with pytest.raises(DeviceError, match=r"\(it was built without CUDA\).*allowed: auto, none"):
-        VideoDecoding("clip", "cuda", CUDA).hwaccel()
+        DecoderChoice("clip", "cuda", CUDA).hwaccel()
 
 
 @without_cuda
 @pytest.mark.usefixtures("no_driver")
 def test_without_a_driver_the_cpu_decodes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, video_decoding.__name__)
+    caplog.set_level(logging.INFO, decoder_choice.__name__)
     make_clip(tmp_path / "a.mp4", frames=12)
     frames = read(tmp_path / "a.mp4", device="cuda")
     assert len(frames) == 12
@@ -143,7 +143,7 @@ def test_nvdec_is_really_used(caplog: pytest.LogCaptureFixture) -> None:
         pictures = list(islice(media.pictures(Fraction(0)), 5))
         assert media._video.stream.codec_context.is_hwaccel
         assert all(picture.is_on_device for picture in pictures)
-        copied = copy_picture(pictures[0].frame)
+        copied = copy_planes(pictures[0].frame)
         assert copied is not None
         assert copied.luma.is_cuda
         media.close()
@@ -203,7 +203,7 @@ def test_kinds_of_video(tmp_path: Path, options: dict[str, object]) -> None:
 def test_what_nvdec_cannot_the_cpu_decodes(
     tmp_path: Path, options: dict[str, object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, video_decoding.__name__)
+    caplog.set_level(logging.INFO, decoder_choice.__name__)
     path = tmp_path / "a.mkv"
     make_clip(path, **{"frames": 12, "size": (192, 256), **options})  # type: ignore[arg-type]
     found = read(path, device="cuda")

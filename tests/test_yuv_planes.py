@@ -1,4 +1,4 @@
-"""`streamer.sources.device_picture`: a decoder's planes become the RGB that the CPU's way gives."""
+"""`streamer.sources.yuv_planes`: a decoder's planes become the RGB that the CPU's way gives."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
 from streamer.config import SHIPPED_CLIP
-from streamer.sources.device_picture import copy_picture
 from streamer.sources.picture import Orientation, RgbConverter
+from streamer.sources.yuv_planes import copy_planes
 from tests.clips import Image, draw, frames_of, make_clip
 
 
 def difference(frame: av.VideoFrame, kind: str = "nv12") -> np.ndarray:
     """The same samples as a decoder of a GPU gives them, against the software's way."""
-    picture = copy_picture(frame.reformat(format=kind))
+    picture = copy_planes(frame.reformat(format=kind))
     assert picture is not None
     image = picture.rgb().numpy()
     expected = RgbConverter().convert(frame)
@@ -61,7 +61,7 @@ def test_every_matrix_and_range_gives_swscales_colours(
     # swscale is a level off with ten bits, and blends the chroma of neighbours
     deep = encoded(image, "yuv420p10le", matrix, color_range)
     assert difference(deep, "p010le").mean() < 1.6
-    picture = copy_picture(deep.reformat(format="p010le"))
+    picture = copy_planes(deep.reformat(format="p010le"))
     assert picture is not None
     assert np.abs(picture.rgb().numpy().astype(int) - image).mean() < 0.8
 
@@ -71,7 +71,7 @@ def test_every_matrix_and_range_gives_swscales_colours(
 def test_black_and_white_stay_so_in_every_range(kind: str, color_range: ColorRange) -> None:
     for level in (0, 255):
         image = np.full((48, 64, 3), level, np.uint8)
-        picture = copy_picture(encoded(image, kind, Colorspace.ITU709, color_range))
+        picture = copy_planes(encoded(image, kind, Colorspace.ITU709, color_range))
         assert picture is not None
         assert np.abs(picture.rgb().numpy().astype(int) - level).max() <= 1
 
@@ -109,12 +109,12 @@ def test_odd_sizes_borrow_their_neighbours_chroma(size: tuple[int, int]) -> None
 @pytest.mark.parametrize("kind", ["yuv420p", "yuv444p", "nv16", "nv24", "rgb24", "gray", "yuyv422"])
 def test_other_planes_are_left_to_the_software(kind: str) -> None:
     frame = av.VideoFrame.from_ndarray(draw(0, (48, 64)), "rgb24").reformat(format=kind)
-    assert copy_picture(frame) is None
+    assert copy_planes(frame) is None
 
 
 def test_the_copy_outlives_the_frame() -> None:
     frame = encoded(draw(0, (48, 64)), "nv12", Colorspace.ITU601, ColorRange.MPEG)
-    picture = copy_picture(frame)
+    picture = copy_planes(frame)
     assert picture is not None
     before = picture.rgb()
     planes = [np.frombuffer(plane, np.uint8) for plane in frame.planes]

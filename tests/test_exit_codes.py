@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.command import command
 from streamer.errors import ConfigError, SourceError
+from streamer.exit_codes import command
 from tests.processes import ROOT, STREAM
 
 
@@ -81,7 +81,7 @@ def test_what_the_system_refuses_is_one_line(capsys: pytest.CaptureFixture[str])
 
 
 PRINTS = """import sys
-from streamer.command import command
+from streamer.exit_codes import command
 @command
 def main(arguments):
     print("some text")

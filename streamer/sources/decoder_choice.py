@@ -12,12 +12,10 @@ from av.video.codeccontext import VideoCodecContext
 
 from streamer.errors import DeviceError
 
-CPU = torch.device("cpu")
-
 log = logging.getLogger(__name__)
 
 
-class VideoDecoding:
+class DecoderChoice:
     """Chooses the decoder whenever a container is opened, and says which it became.
 
     FFmpeg decodes on the CPU what NVDEC refuses, even in the middle of a video, so that every frame

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.device import device_errors
-from streamer.sources.device_picture import DevicePicture
+from streamer.sources.yuv_planes import YuvPlanes
 
 
-class DeviceImage:
+class LazyImage:
     """Holds a picture on its device, and brings it to the host when it is first asked for.
 
     Most frames are never asked for: results need masks alone.
@@ -22,14 +22,14 @@ class DeviceImage:
         picture: Complete in the order of the calling thread's stream.
     """
 
-    def __init__(self, picture: DevicePicture) -> None:
+    def __init__(self, picture: YuvPlanes) -> None:
         self._shape = (*picture.size, 3)
         self._device = picture.luma.device
-        self._held: DevicePicture | NDArray[np.uint8] = picture
+        self._held: YuvPlanes | NDArray[np.uint8] = picture
         self._lock = Lock()
         self._written: torch.cuda.Event | None = None
         if self._device.type == "cuda":
-            self._written = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            self._written = torch.cuda.Event()
             self._written.record()
 
     @property
@@ -44,12 +44,12 @@ class DeviceImage:
             DeviceError: The device failed, or ran out of memory.
         """
         with self._lock:
-            if isinstance(self._held, DevicePicture):
+            if isinstance(self._held, YuvPlanes):
                 with device_errors(self._device, "while fetching a frame's image"):
                     self._held = self._fetch(self._held)
             return self._held
 
-    def _fetch(self, picture: DevicePicture) -> NDArray[np.uint8]:
+    def _fetch(self, picture: YuvPlanes) -> NDArray[np.uint8]:
         if self._written is None:
             return np.asarray(picture.rgb().numpy(), np.uint8)
         # On the default stream a sink would wait for all that the network was given before.
@@ -62,4 +62,4 @@ class DeviceImage:
 @lru_cache
 def _fetching_stream(device: torch.device) -> torch.cuda.Stream:
     """One for all images of a device: memory is kept for each stream."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return torch.cuda.Stream(device)
