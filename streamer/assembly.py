@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from streamer.cpu_quota import choose_threads
 from streamer.device import check_finite, choose_device, choose_dtype, device_errors
 from streamer.errors import CheckpointError, ConfigError
 from streamer.option_check import check
+from streamer.other_thread import on_another_thread
 from streamer.output import StreamInfo
 from streamer.pipeline import Pipeline, Stages
 from streamer.predictor import VistrPredictor
@@ -25,6 +27,7 @@ from streamer.ring_buffer import Overflow, RingBuffer
 from streamer.scheduler import WindowScheduler
 from streamer.sources.decoder_thread import DecoderThread
 from streamer.sources.selection import Selection
+from streamer.sources.source import Source
 from streamer.sources.source_opening import open_source
 from streamer.stitching.device_upsampling import upsampler_on
 from streamer.stitching.merger import FrameMerger
@@ -116,7 +119,7 @@ def _load_network(config: StreamConfig, device: torch.device, dtype: torch.dtype
 
 
 def assemble(config: StreamConfig, net: VisTR, run_id: str) -> Assembly:
-    """Open the source and put the stages behind it.
+    """Open the source and put the stages behind it; Ctrl-C is heard while it opens.
 
     Args:
         config: What the user asked for.
@@ -128,14 +131,34 @@ def assemble(config: StreamConfig, net: VisTR, run_id: str) -> Assembly:
         DeviceError: What must decode it cannot.
         ConfigError: An option does not fit the source or the device.
     """
+    with ExitStack() as undo:
+        source = _open_source(config, net.short_side, next(net.parameters()).device)
+        undo.callback(source.close)
+        assembly = _assemble_around(source, config, net, run_id)
+        undo.pop_all()
+    return assembly
+
+
+def _open_source(config: StreamConfig, short_side: int, device: torch.device) -> Source:
+    """Open the source, while Ctrl-C is heard; interrupted, its opening may stay behind.
+
+    The network must not stay behind with it: PyTorch aborts a process that ends while another
+    thread lets go of tensors.
+    """
     selection = Selection(config.start, config.duration, config.max_frames, config.region())
-    source = open_source(
-        config.input_or_shipped(),
-        config.source,
-        selection,
-        config.short_side or net.short_side,
-        device=next(net.parameters()).device,
+    return on_another_thread(
+        lambda: open_source(
+            config.input_or_shipped(),
+            config.source,
+            selection,
+            config.short_side or short_side,
+            device=device,
+        ),
+        discard=lambda late: late.close(),
     )
+
+
+def _assemble_around(source: Source, config: StreamConfig, net: VisTR, run_id: str) -> Assembly:
     stages = make_stages(config, net, live=source.live)
     info = StreamInfo(
         stream=config.stream,

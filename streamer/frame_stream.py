@@ -18,7 +18,6 @@ from streamer.config import StreamConfig
 from streamer.config_file import MAX_DEPTH
 from streamer.errors import ConfigError, StreamError
 from streamer.option_check import check
-from streamer.other_thread import on_another_thread
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_config import SourceConfig
 from streamer.stats import Summary
@@ -72,10 +71,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         with ExitStack() as kept:
             kept.enter_context(SETTINGS.kept())
             net = load(self._config)
-            self._assembly = on_another_thread(
-                lambda: assemble(self._config, net, str(uuid.uuid4())),
-                discard=lambda assembly: assembly.pipeline.close(),
-            )
+            self._assembly = assemble(self._config, net, str(uuid.uuid4()))
             self._settings, self._thread = kept.pop_all(), threading.get_ident()
         self._undo.callback(self._assembly.pipeline.close)
         self._undo.callback(self._assembly.pipeline.stop)

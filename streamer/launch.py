@@ -12,7 +12,6 @@ from streamer.assembly import assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.metrics import Metrics
-from streamer.other_thread import on_another_thread
 from streamer.output import EndOfStream
 from streamer.pipeline import Pipeline
 from streamer.progress import Progress
@@ -45,10 +44,7 @@ def launch(config: StreamConfig) -> int:
         sinks = [_start(sink, opened) for sink in publishers(config, run_id)]
         with deferred():
             net = load(config)
-        assembly = on_another_thread(
-            lambda: assemble(config, net, run_id),
-            discard=lambda late: late.pipeline.close(),
-        )
+        assembly = assemble(config, net, run_id)
         opened.callback(assembly.pipeline.close)
         log.info("reading %s", assembly.source_name)
         sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import signal
+import threading
+import weakref
 from contextlib import closing
 from copy import copy
 from pathlib import Path
@@ -11,6 +15,7 @@ import pytest
 import torch
 
 from model import VisTR, save_vistr
+from streamer import assembly as assembly_module
 from streamer.assembly import assemble, load, make_stages
 from streamer.config import StreamConfig
 from streamer.errors import CheckpointError, DeviceError
@@ -23,7 +28,7 @@ from tests.clips import make_clip
 from tests.frames import make_epoch, make_frame
 from tests.results import RUN
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
-from tests.waits import until
+from tests.waits import PATIENCE_S, until
 
 ENDLESS = "lavfi:testsrc2=size=64x48:rate=25"
 
@@ -164,3 +169,29 @@ def test_no_memory_for_the_weights_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(VisTR, "to", exhausted)
     with pytest.raises(DeviceError, match="cpu failed while loading the weights: out of memory"):
         loaded(None)
+
+
+def test_an_opening_that_is_left_behind_does_not_hold_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """PyTorch aborts a process that ends while another thread lets go of tensors."""
+    go = threading.Event()
+    main = threading.main_thread().ident
+
+    def wait(*_: object, **__: object) -> None:
+        assert main is not None
+        signal.pthread_kill(main, signal.SIGINT)
+        assert go.wait(PATIENCE_S)
+
+    monkeypatch.setattr(assembly_module, "open_source", wait)
+    net = tiny_vistr()
+    held = weakref.ref(net)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            assemble(StreamConfig(), net, RUN)
+        del net
+        gc.collect()
+        assert held() is None
+    finally:
+        go.set()
+        until(lambda: all(thread.name != "open" for thread in threading.enumerate()))
