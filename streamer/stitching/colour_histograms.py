@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 BINS = 8
-"""Bins of each channel; a value counts in the two that it lies between."""
+"""Bins per channel; a value is shared linearly between the two nearest."""
 
 INTENSITY_RANGE = 0.05, 0.95
-"""Light of the first and last bin, in shares of white."""
+"""Intensity of the first and last bin, in shares of white."""
 
 CHROMA_RANGE = -0.16, 0.16
 """Chroma of the first and last bin: clothes in the open seldom have more, and what has, counts in
@@ -29,17 +29,18 @@ CHANNELS = (
     ((1 / 2, -1 / 2, 0), CHROMA_RANGE),
     ((-1 / 4, -1 / 4, 1 / 2), CHROMA_RANGE),
 )
-"""Weights of red, green and blue, and the range: light, red against green, blue against yellow."""
+"""Weights of red, green and blue, and the range: intensity, red against green, blue against
+yellow."""
 
 SURELY_INSIDE = 1.0
-"""Mask logit from which a cell counts: at the borders is background."""
+"""Mask logit from which a cell counts: cells at a mask's border also cover background."""
 
 FEWEST_CELLS = 3
-"""Cells under a mask that say something."""
+"""Fewest cells under a mask that make a histogram."""
 
 LEAST_COLOURED = 0.01
 """Share of a frame's pixels with a chroma beyond the middle bins, which noise does not reach. With
-less the picture is grey, as at night, and light alone tells people badly apart."""
+less the picture is grey, as at night, and intensity alone tells people badly apart."""
 
 
 @torch.inference_mode()
