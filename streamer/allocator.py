@@ -34,9 +34,9 @@ def keep_memory() -> None:
 
 
 def keep_little() -> None:
-    """Let glibc do as it does by itself in such a program: undoes `keep_memory`.
+    """Undo `keep_memory`: set what glibc's dynamic thresholds reach by themselves.
 
-    By itself, its thresholds rise to these values with the blocks that are given back.
+    Source: mallopt(3).
     """
     _set({M_MMAP_MAX: 65_536, M_MMAP_THRESHOLD: 2**25, M_TRIM_THRESHOLD: 2**26})
     give_memory_back()

@@ -12,7 +12,7 @@ from streamer.errors import SourceError
 
 
 def count_ids(entries: Iterable[object]) -> Counter[str]:
-    """How many objects of a list have each ``id``, by how Python writes it."""
+    """How many objects of a list have each ``id``, by its repr, as 1, 1.0 and true are equal."""
     return Counter(repr(entry.get("id")) for entry in entries if isinstance(entry, dict))
 
 

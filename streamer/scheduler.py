@@ -73,7 +73,7 @@ class WindowScheduler:
         if key:
             self._indices.append(frame.index)
             self._new.append(frame)
-        # At others, too: a window that was put off is due once nothing waits any more.
+        # Also at frames in between: a window that `more` put off is due once nothing waits.
         if len(self._new) < self._due or (more and len(self._new) < self.longest_stride):
             return None
         return self._window(closing=False)
