@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
 BACKGROUND = "background"
 """Name of id 0, which no object has in the published data."""
 
@@ -14,9 +17,29 @@ YOUTUBE_VIS_2019 = (
 )
 """Names of the ids 1 to 40. Source: the data set's annotations, VisTR's ``inference.py``."""
 
+MAX_NAME = 1_000
+"""Most characters of a name, as in the published masks (`streamer.wire`)."""
+
+HALF_OF_A_PAIR = "[\ud800-\udfff]"
+"""What JSON can hold and no encoding can."""
+
 
 def default_names(count: int) -> tuple[str, ...]:
     """Names of the ids 1 to `count` where nobody gave any."""
     if count == len(YOUTUBE_VIS_2019):
         return YOUTUBE_VIS_2019
     return tuple(f"class_{category_id}" for category_id in range(1, count + 1))
+
+
+def check_names(names: Iterable[object]) -> None:
+    """See that those who read the results can take the names.
+
+    Raises:
+        ValueError: One is no text, too long, or has half of a surrogate pair.
+    """
+    for name in names:
+        if not isinstance(name, str) or len(name) > MAX_NAME or re.search(HALF_OF_A_PAIR, name):
+            raise ValueError(
+                f"categories has {name!r:.50}, expected names: texts of at most {MAX_NAME} "
+                "characters"
+            )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -12,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, check_memory
 from model.stored import StoredWeights, read_weights
 from model.stored_architecture import agreed, read_architecture
 from model.vistr import VisTR
@@ -48,9 +50,13 @@ def load_vistr(
 
     Raises:
         CheckpointError: The weights cannot be read, are not a VisTR's, or contradict a request; or
-            a request is no whole number, or no file of categories.
+            a request is no whole number, or no names of categories.
     """
     frames, slots = _whole("frames", frames), _whole("slots", slots)
+    url = re.match(r"([A-Za-z][\w+.-]+):/", str(path))  # of whose two slashes a Path leaves one
+    if url and not Path(str(path)).exists():
+        # Nothing more of it: there may be a password.
+        raise CheckpointError(f"weights are at a URL ({url[1]}://…), expected a file")
     stored = read_weights(DEFAULT_WEIGHTS if path is None else Path(path))
     architecture = read_architecture(stored, frames, slots)
     if backbone not in (None, architecture.backbone):
@@ -75,7 +81,7 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
 
     Args:
         net: Any precision, which is the file's, any device.
-        path: File to write, ending in ``.safetensors``.
+        path: File to write, ending in ``.safetensors``. A link stays: what it leads to is replaced.
 
     Raises:
         ValueError: `path` has another ending, or batch norms of the network are folded.
@@ -97,13 +103,14 @@ def save_vistr(net: VisTR, path: str | Path) -> None:
         "facts": dict(net.facts),
     }
     tensors = {key: tensor.contiguous() for key, tensor in net.state_dict().items()}
-    Path(path).touch()
-    mode = Path(path).stat().st_mode  # any file's, while `save_file` lets its owner alone read
+    target = Path(os.path.realpath(path))  # `save_file` would replace a link
+    target.touch()
+    mode = target.stat().st_mode  # any file's, while `save_file` lets its owner alone read
     try:
-        save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
+        save_file(tensors, target, {key: json.dumps(value) for key, value in metadata.items()})
     except SafetensorError as error:
         raise OSError(f"{path}: cannot be written: {error}") from error
-    Path(path).chmod(mode)
+    target.chmod(mode)
 
 
 def _checked(stored: StoredWeights, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -137,7 +144,9 @@ def _as_float32(name: str, key: str, tensor: Tensor) -> Tensor:
             )
         exact = tensor.to(torch.float32)
         is_finite = bool(exact.isfinite().all())
-    except (RuntimeError, TypeError) as error:  # sparse, without data, of a type that has no sums
+    except (RuntimeError, TypeError, MemoryError) as error:
+        check_memory(name, error)
+        # Else: sparse, without data, or of a type that has no sums.
         raise CheckpointError(f"{name}: key {key!r} is no tensor of numbers in memory") from error
     if not is_finite:
         raise CheckpointError(f"{name}: key {key!r} has NaN or infinite values in float32")
@@ -157,11 +166,12 @@ def _names(categories: Sequence[str] | str | Path | None) -> tuple[str, ...] | N
         return None
     if not isinstance(categories, str | Path):
         return tuple(categories)
+    name = f"categories file {str(categories)!r}"
     try:
         lines = Path(categories).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise CheckpointError(f"categories file {categories}: not UTF-8 text") from error
+        raise CheckpointError(f"{name}: not UTF-8 text") from error
     except (OSError, ValueError) as error:  # the latter: no name that a file can have
         reason = error.strerror if isinstance(error, OSError) else error
-        raise CheckpointError(f"categories file {categories}: {reason}") from error
+        raise CheckpointError(f"{name}: {reason}") from error
     return tuple(line.strip() for line in lines if line.strip())

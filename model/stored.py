@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from model.errors import CheckpointError
+from model.errors import CheckpointError, check_memory
 
 _unpickling = threading.Lock()
 """What PyTorch may load and what it warns of are settings of the whole process."""
@@ -27,6 +27,9 @@ _NAMESPACE = (Namespace, "argparse.Namespace")
 
 _PLACE = re.compile(r"^\[enforce fail at [^\]]*\][ .]*")
 """Of a check in PyTorch's source, before what was wrong."""
+
+PARALLEL = "module."
+"""What `torch.nn.DataParallel` puts before every key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,8 +88,10 @@ def _read_safetensors(path: Path) -> StoredWeights:
     try:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
-            tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+            # Copies: what it gives is a mapping of the file, and would change with it.
+            tensors = {key: stored.get_tensor(key).clone() for key in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, RuntimeError, MemoryError) as error:
+        check_memory(path, error)
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"{path}: truncated, damaged or not a safetensors file ({reason})"
@@ -140,7 +145,7 @@ def _is_names(value: object) -> bool:
 
 
 def _read_torch(path: Path) -> StoredWeights:
-    content = _content(path)
+    content = read_pickled(path)
     if isinstance(content, Mapping) and "trainee" in content:
         raise CheckpointError(
             f"{path}: is the checkpoint of a training run; `python -m training.ship` makes weights "
@@ -159,7 +164,10 @@ def _read_torch(path: Path) -> StoredWeights:
     arguments = vars(arguments) if isinstance(arguments, Namespace) else arguments
     if not isinstance(arguments, Mapping | None):
         raise CheckpointError(f"{path}: 'args' is {type(arguments).__name__}, expected a Namespace")
-    return StoredWeights(str(path), dict(content["model"]), **_said(path, arguments or {}))
+    tensors = dict(content["model"])
+    if all(key.startswith(PARALLEL) for key in tensors):
+        tensors = {key.removeprefix(PARALLEL): tensor for key, tensor in tensors.items()}
+    return StoredWeights(str(path), tensors, **_said(path, arguments or {}))
 
 
 def _said(path: Path, arguments: Mapping[Any, Any]) -> dict[str, Any]:
@@ -194,32 +202,33 @@ def _shown(value: object) -> str:
     return " ".join(repr(value).split())[:80]
 
 
-def unpickle(path: Path) -> Any:
+def read_pickled(path: Path) -> Any:
     """What `torch.save` wrote, on the CPU, without running any code that it may hold.
 
-    An `argparse.Namespace`, which the published weights hold, is allowed. What a damaged file
-    raises is PyTorch's, pickle's, the file system's.
+    An `argparse.Namespace`, which the published weights hold, is allowed.
+
+    Raises:
+        CheckpointError: It cannot be read, is damaged or something else, or would run code.
     """
     allowed = torch.serialization.safe_globals([_NAMESPACE])
-    with _unpickling, allowed, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of old pickle protocols
-        return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _content(path: Path) -> Any:
     try:
-        return unpickle(path)
+        with _unpickling, allowed, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of old pickle protocols
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}") from error
     except pickle.UnpicklingError as error:
         refused = re.search(r"(?:GLOBAL|Unsupported class:) (\S+)", str(error))
         reason = (
             f"holds {refused[1]}, which may run code; expected tensors, numbers, text and an "
             "argparse.Namespace"
             if refused
-            else "not a checkpoint, or damaged; expected a .pth file, or safetensors with that "
-            "ending"
+            else "not a checkpoint, or damaged; expected what torch.save writes, or safetensors "
+            "with that ending"
         )
         raise CheckpointError(f"{path}: {reason}") from error
     except Exception as error:  # a damaged file can fail anywhere within torch.load
+        check_memory(path, error)
         said = _PLACE.sub("", (str(error).splitlines() or [""])[0]).split(". ")[0].strip()
         reason = ": ".join(filter(None, (type(error).__name__, said)))
         raise CheckpointError(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from model.architecture import Architecture
-from model.categories import BACKGROUND, default_names
+from model.categories import BACKGROUND, check_names, default_names
 from model.detector import Detector
 from model.features import FrameFeatures, VisTROutput, WindowState
 from model.mask_head import BoxAttention, MaskHead, build_instance_head, chunk_pixels
@@ -40,7 +40,7 @@ class VisTR(nn.Module):
             what they were trained on, how, and what they are worth.
 
     Raises:
-        ValueError: The number of names is not that of the categories.
+        ValueError: The number of names is not that of the categories, or one is unfit.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class VisTR(nn.Module):
         names = default_names(count) if categories is None else tuple(categories)
         if len(names) != count:
             raise ValueError(f"categories has {len(names)} names; the weights have {count} classes")
+        check_names(names)
         self.architecture = architecture
         self.categories = (BACKGROUND, *names)
         self.trained = trained

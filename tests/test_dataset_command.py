@@ -21,6 +21,7 @@ from pycocotools import mask as coco_mask
 from streamer.dataset import images as images_module
 from streamer.dataset.annotations import Video
 from streamer.dataset.command import main
+from streamer.dataset.lock import only_job
 from streamer.dataset.segmenter import VideoSegmenter
 from tests.datasets import Dataset, assert_equal_results, damage, jpeg, make_dataset, pictures
 from tests.golden_case import golden_case
@@ -97,6 +98,20 @@ def test_every_video_whole_and_in_order(
     assert "28/28" in err
     assert "4/4 videos" in err
     assert not dataset.parts.exists()
+
+
+def test_a_link_is_the_results_file_that_it_leads_to(
+    dataset: Dataset, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = dataset.save_path.with_name("place.json")
+    dataset.save_path.symlink_to(place)
+    with only_job(str(place)):
+        last = fails(capsys, 1, *dataset.arguments(weights))
+        assert last.endswith("place.json: another job is at work on it")
+    assert main(dataset.arguments(weights)) == 0
+    assert dataset.save_path.is_symlink()
+    assert len(dataset.results()) > len(VIDEOS)
+    assert not place.with_name("place.json.parts").exists()
 
 
 def test_results_do_not_depend_on_how_many_run_at_once(dataset: Dataset, weights: Path) -> None:

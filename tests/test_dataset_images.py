@@ -43,6 +43,7 @@ def with_thumbnail() -> bytes:
         jpeg(IMAGE, optimize=True, restart_marker_blocks=2),
         jpeg(IMAGE.convert("L")),
         jpeg(IMAGE.convert("CMYK")),
+        jpeg(IMAGE.convert("CMYK"), subsampling="4:2:2"),  # for which FFmpeg has no decoder
         jpeg(IMAGE) + b"and some more",
         rotated(),
         with_thumbnail(),
@@ -76,6 +77,18 @@ def test_more_bits_of_grey_are_refused(tmp_path: Path, grey: np.generic) -> None
     Image.fromarray(np.full((6, 8), grey)).save(tmp_path / "a.tiff")
     with pytest.raises(SourceError, match=r"a\.tiff: is grey of 32 bits, expected 8 or 16"):
         read_image(tmp_path / "a.tiff", (6, 8))
+
+
+def test_a_header_that_says_what_ffmpeg_cannot_decode_is_damaged_unless_it_is_cmyk(
+    tmp_path: Path,
+) -> None:
+    data = bytearray(jpeg(IMAGE, subsampling="4:2:0"))
+    sampling = data.index(b"\xff\xc0") + 11  # of luma. Source: ITU-T T.81, B.2.2
+    assert data[sampling] == 0x22
+    data[sampling] = 0x32
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.jpg: damaged JPEG data$"):
+        read_image(tmp_path / "a.jpg", SIZE)
 
 
 def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:
@@ -123,6 +136,9 @@ def test_files_that_are_no_such_image(tmp_path: Path) -> None:
         read_image(tmp_path / "b.png", SIZE)
     with pytest.raises(SourceError, match=r"cannot be read as an image: .*null"):
         check_header(Path("a\0b.jpg"), SIZE)
+    with pytest.raises(SourceError, match=r"^…x{195}b\.jpg: ") as caught:
+        check_header(Path("x" * 5000 + "b.jpg"), SIZE)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_sequence_gives_frames_at_the_networks_size(tmp_path: Path) -> None:

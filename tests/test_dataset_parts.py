@@ -125,7 +125,24 @@ def test_a_folder_that_cannot_be_removed_is_no_failure(
 OTHERS = json.dumps([entry(8), entry(9)])
 
 
-@pytest.mark.parametrize("damaged", ["", "[{", "5", "[1, null]", '[{"score": 1}]', OTHERS])
+UNFIT: list[dict[str, Any]] = [
+    {"score": float("nan")},
+    {"score": float("inf")},
+    {"score": 10**400},
+    {"score": True},
+    {"category_id": 1.0},
+    {"segmentations": "none"},
+]
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        *("", "[{", "5", "[1, null]", '[{"score": 1}]', OTHERS, '[{"video_id": 8}]'),
+        json.dumps([entry(8)]).replace("0.5", "1e400"),
+        *(json.dumps([entry(8) | fields]) for fields in UNFIT),
+    ],
+)
 def test_damaged_results_are_made_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damaged: str
 ) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import re
+import subprocess
 import sys
 import threading
 import warnings
@@ -25,6 +27,7 @@ from model.checkpoint import DEFAULT_WEIGHTS
 from model.folding import fold_batch_norms
 from model.initialise import random_tensors
 from tests.checkpoints import TINY_RESNET, assert_same_weights, refusal, save_published
+from tests.processes import ROOT
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 
 
@@ -47,6 +50,23 @@ def test_half_precision_files_load_as_float32(tmp_path: Path) -> None:
     net = load_vistr(tmp_path / "half.safetensors")
     assert {parameter.dtype for parameter in net.parameters()} == {torch.float32}
     assert not net.trained
+
+
+def test_a_network_does_not_follow_later_changes_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    saved = save_tiny_vistr(path)
+    net = load_vistr(path)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert_same_weights(net, saved.state_dict())
+
+
+def test_a_link_that_is_saved_to_stays(tmp_path: Path) -> None:
+    link, target = tmp_path / "latest.safetensors", tmp_path / "a.safetensors"
+    link.symlink_to(target.name)
+    saved = save_tiny_vistr(link)
+    assert link.is_symlink()
+    assert_same_weights(load_vistr(target), saved.state_dict())
 
 
 def test_a_saved_file_has_the_mode_of_any_other(tmp_path: Path) -> None:
@@ -164,6 +184,15 @@ def test_step_counters_of_batch_norm_are_ignored(tmp_path: Path) -> None:
     assert_same_weights(net, tensors)
 
 
+def test_weights_of_a_parallel_wrapper_are_known_without_its_prefix(tmp_path: Path) -> None:
+    tensors = random_tensors(TINY_RESNET, 0)
+    wrapped = {f"module.{key}": tensor for key, tensor in tensors.items()}
+    path = save_published(tmp_path / "net.pth", wrapped)
+    assert_same_weights(load_vistr(path), tensors)
+    wrapped["extra.weight"] = torch.zeros(1)
+    assert refusal(save_published(path, wrapped)).startswith("key 'vistr.query_embed.weight' is m")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -266,13 +295,28 @@ def test_categories_come_from_whoever_knows_them(tmp_path: Path) -> None:
     for name in ("a\0", "\ud800"):  # no file can have these
         with pytest.raises(CheckpointError, match=r"categories file .*: \S"):
             load_vistr(categories=name)
-    with pytest.raises(CheckpointError, match=r"categories file .*absent.txt: No such file"):
+    with pytest.raises(CheckpointError, match=r"categories file '.*absent.txt': No such file"):
         load_vistr(path, categories=tmp_path / "absent.txt")
+    with pytest.raises(CheckpointError, match=r"categories file '': Is a directory"):
+        load_vistr(path, categories="")
     listing.write_text("cat\ndog\nred panda\neel\nowl\n", encoding="utf-8-sig")
     assert load_vistr(path, categories=listing).categories == ("background", *names)
     listing.write_bytes(b"\xff\xfe")
     with pytest.raises(CheckpointError, match=r"categories file .*: not UTF-8 text"):
         load_vistr(path, categories=listing)
+
+
+@pytest.mark.parametrize("name", [1, b"cat", "\ud800", "x" * 1001])
+def test_what_no_reader_takes_for_a_categorys_name_is_refused(tmp_path: Path, name: Any) -> None:
+    names = ["cat", "dog", "red panda", "eel", name]
+    path = save_published(tmp_path / "net.pth", random_tensors(TINY_RESNET, 0))
+    expected = f"categories has {name!r:.50}, expected names: texts of at most 1000 characters"
+    assert refusal(path, categories=names) == expected
+    if not isinstance(name, str):
+        return
+    path = tmp_path / "net.safetensors"
+    save_file(tiny_vistr().state_dict(), path, {"frames": "4", "categories": json.dumps(names)})
+    assert refusal(path) == expected
 
 
 def test_the_default_ships_with_the_project_and_says_what_it_is() -> None:
@@ -324,6 +368,51 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "absent.pth") == "no such file"
     assert refusal(tmp_path).startswith("is not a file")
     assert refusal(tmp_path / ("x" * 999)) == "File name too long"
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_url_is_called_so_without_what_may_be_secret_in_it(kind: type[str] | type[Path]) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        load_vistr(kind("https://user:password@host/vistr_r50.pth?token=1"))
+    assert str(caught.value) == "weights are at a URL (https://…), expected a file"
+
+
+LOAD_WITH_LITTLE_MEMORY = """
+import resource, sys, torch
+from model import CheckpointError, load_vistr
+
+torch.set_num_threads(1)  # a new thread takes address space, too
+path, more = sys.argv[1], int(sys.argv[2])
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + more,) * 2)
+try:
+    load_vistr(path)
+except CheckpointError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("net.pth", 10e6),  # which is read
+        ("net.pth", 60e6),  # and then converted
+        ("net.safetensors", 10e6),  # which is mapped by Safetensors
+        ("net.safetensors", 50e6),  # and by PyTorch
+    ],
+)
+def test_no_memory_is_no_damage(tmp_path: Path, name: str, more: float) -> None:
+    tensors = random_tensors(replace(TINY_RESNET, slots=10_000), 0)
+    key = "vistr.query_embed.weight"
+    tensors[key] = tensors[key].half()  # 35 MB, of which float32 makes 69
+    path = tmp_path / name
+    if name.endswith(".pth"):
+        save_published(path, tensors)
+    else:
+        save_file(tensors, path)
+    program = [sys.executable, "-c", LOAD_WITH_LITTLE_MEMORY, str(path), str(int(more))]
+    done = subprocess.run(program, check=False, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == f"{path}: there is not enough memory to load it\n", done.stderr
 
 
 @pytest.mark.parametrize("name", ["net.pth", "net.safetensors"])

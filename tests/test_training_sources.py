@@ -139,13 +139,13 @@ def test_many_category_ids_are_cut_short(tmp_path: Path) -> None:
     assert len(str(refused.value)) < len(str(path)) + 150
 
 
-@pytest.mark.parametrize("name", ["", None, 3, "dog", "hot\ndog"])
+@pytest.mark.parametrize("name", ["", None, 3, "dog", "hot\ndog", "d" * 1_001])
 def test_a_category_has_a_name_of_its_own(tmp_path: Path, name: object) -> None:
     categories = [{"id": 1, "name": "dog"}, {"id": 2, "name": name}]
     (tmp_path / "a.json").write_text(json.dumps({"categories": categories}))
     with pytest.raises(SourceError, match="the name of category 2 is ") as refused:
         category_names(tmp_path / "a.json")
-    assert repr(name) in str(refused.value)
+    assert repr(name)[:60] in str(refused.value)
 
 
 def test_without_a_file_to_evaluate_on_some_videos_are_held_out(tmp_path: Path) -> None:

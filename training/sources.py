@@ -10,7 +10,7 @@ from typing import cast
 
 import numpy as np
 
-from model.categories import YOUTUBE_VIS_2019
+from model.categories import MAX_NAME, YOUTUBE_VIS_2019
 from streamer.errors import ConfigError, SourceError
 from streamer.json_file import read_json
 from training.assets import Assets
@@ -141,10 +141,15 @@ def category_names(annotations: Path) -> tuple[str, ...]:
     found: list[str] = []
     for category_id in expected:
         name = names[category_id]
-        if not isinstance(name, str) or not name or not name.isprintable() or name in found:
+        if (
+            not isinstance(name, str)
+            or not 0 < len(name) <= MAX_NAME
+            or not name.isprintable()
+            or name in found
+        ):
             raise SourceError(
                 f"{annotations}: the name of category {category_id} is {name!r:.60}, expected a "
-                "printable text, and another one for each"
+                f"printable text of up to {MAX_NAME} characters, and another one for each"
             )
         found.append(name)
     return tuple(found)

@@ -16,7 +16,7 @@ from model import LIGHT, Architecture, VisTR, load_vistr, save_vistr
 from model import CheckpointError as ModelCheckpointError
 from model.checkpoint import DEFAULT_WEIGHTS
 from model.initialise import random_tensors
-from model.stored import unpickle
+from model.stored import read_pickled
 from streamer.category_check import folded
 from streamer.errors import CheckpointError
 from streamer.output_path import replacing
@@ -194,14 +194,9 @@ def read_tensors(path: Path) -> dict[str, Any]:
         CheckpointError: It cannot be read, or is none.
     """
     try:
-        content = unpickle(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}") from error
-    except Exception as error:  # pickle and zip raise all sorts
-        reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
-        raise CheckpointError(
-            f"{path}: truncated, damaged or not a checkpoint ({reason})"
-        ) from error
+        content = read_pickled(path)
+    except ModelCheckpointError as error:
+        raise CheckpointError(str(error)) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds {type(content).__name__}, expected a dict")
     return content

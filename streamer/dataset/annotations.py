@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from streamer.dataset.images import check_header
+from streamer.dataset.images import check_header, shortened
 from streamer.errors import SourceError
 from streamer.json_file import count_ids, read_json
 from streamer.source_config import MAX_ASPECT
@@ -111,7 +111,8 @@ def _relative(name: object) -> str:
         raise SourceError(f"file_names has {name!r:.50}, expected names of files")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise SourceError(f"file_names has {name!r}, which is absolute or has '..'")
+        found = shortened(repr(name))
+        raise SourceError(f"file_names has {found}, which is absolute or has '..'")
     return name
 
 

@@ -15,6 +15,7 @@ from streamer.argument_types import not_empty, whole_number
 from streamer.config import Precision, StreamConfig
 from streamer.dataset.options import DatasetOptions
 from streamer.exit_codes import command
+from streamer.installation import whole_installation
 from streamer.openmp import share_cores
 from streamer.window_config import WindowConfig
 
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     keep_memory()
     with logging_redirect_tqdm():
         # Imported late: it brings PyTorch, which --help and a mistyped option need not wait for
-        from streamer.dataset.launch import launch  # noqa: PLC0415
+        with whole_installation():
+            from streamer.dataset.launch import launch  # noqa: PLC0415
 
         return launch(options)
 

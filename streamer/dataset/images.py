@@ -6,7 +6,7 @@ import hashlib
 import io
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,6 +26,9 @@ DEEP_FORMATS = ("PNG", "PPM")
 JPEG_FORMATS = ("JPEG", "MPO")
 """What PIL calls JPEG files; the second is what some cameras write."""
 
+LONGEST = 200
+"""Characters of a text that a message repeats: the last ones, which tell paths apart."""
+
 
 def fingerprint(paths: Iterable[Path]) -> str:
     """What differs once images were changed: the SHA-256 of their sizes and times of change.
@@ -40,6 +43,11 @@ def fingerprint(paths: Iterable[Path]) -> str:
         except OSError:
             digest.update(b"none\n")
     return digest.hexdigest()
+
+
+def shortened(text: str) -> str:
+    """A text as messages repeat it."""
+    return text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"
 
 
 def check_header(path: Path, size: tuple[int, int]) -> None:
@@ -76,7 +84,7 @@ def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, size)
             if image.format in JPEG_FORMATS:
-                _check_jpeg(data)
+                _check_jpeg(data, image.mode)
             if image.mode == "F" or (image.mode == "I" and image.format not in DEEP_FORMATS):
                 raise SourceError("is grey of 32 bits, expected 8 or 16")
             if image.mode.startswith("I"):  # 16-bit grey, which PIL would clip and not scale
@@ -154,7 +162,7 @@ class ImageSequence:
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
     """Raise whatever goes wrong with a file as a `SourceError` that names it."""
-    name = printable(path)
+    name = shortened(printable(path))
     try:
         yield
     except SourceError as error:
@@ -168,7 +176,8 @@ def _named(path: Path) -> Iterator[None]:
     except UnidentifiedImageError as error:  # which names where PIL keeps the data
         raise SourceError(f"{name}: cannot be read as an image: of no known format") from error
     except Exception as error:  # PIL's plug-ins raise what they like
-        raise SourceError(f"{name}: cannot be read as an image: {error}") from error
+        reason = getattr(error, "strerror", None) or error  # the system's without the path
+        raise SourceError(f"{name}: cannot be read as an image: {reason}") from error
 
 
 def _check_size(image: Image.Image, size: tuple[int, int]) -> None:
@@ -178,18 +187,20 @@ def _check_size(image: Image.Image, size: tuple[int, int]) -> None:
         raise SourceError(f"is {found}, expected {width}x{height} as its video")
 
 
-def _check_jpeg(data: bytes) -> None:
+def _check_jpeg(data: bytes, mode: str) -> None:
     """Decode a JPEG strictly.
 
     PIL raises for one that is cut off, but goes on over damage in the middle and gives grey or
     shifted pixels. FFmpeg's decoder can be told not to. It finds blocks of a disk that were lost;
-    neither sees a few flipped bits that happen to make valid code.
+    neither sees a few flipped bits that happen to make valid code. JPEGs in CMYK of a kind that
+    FFmpeg does not decode pass unchecked.
 
     Raises:
         av.FFmpegError: It is damaged.
     """
     strict = {"err_detect": "explode"}
-    with av.open(io.BytesIO(data), "r", format="mjpeg", options=strict) as container:
+    unknown = suppress(av.PatchWelcomeError) if mode == "CMYK" else nullcontext()
+    with unknown, av.open(io.BytesIO(data), "r", format="mjpeg", options=strict) as container:
         stream = container.streams.video[0]
         stream.codec_context.options = strict
         next(container.decode(stream), None)

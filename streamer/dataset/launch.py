@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from streamer.dataset.parts import PartsFolder
 from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
 from streamer.errors import CheckpointError, ConfigError, SourceError, StreamError
-from streamer.output_path import check_apart, check_writable
+from streamer.output_path import behind_link, check_apart, check_writable
 from streamer.signals import deferred, handled
 from streamer.standard_output import say
 
@@ -51,6 +52,8 @@ def launch(options: DatasetOptions) -> int:
         KeyboardInterrupt: A signal (the argument) came before the first video.
     """
     _check_paths(options)
+    # One name for the lock, the parts and the file, whichever link leads there.
+    options = replace(options, save_path=str(behind_link(Path(options.save_path))))
     with only_job(options.save_path):
         return _launch(options)
 

@@ -10,18 +10,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 
-from streamer.dataset.images import fingerprint
+from streamer.dataset.images import fingerprint, shortened
 from streamer.errors import ConfigError, SinkError, SourceError
 from streamer.json_file import read_json
 from streamer.output_path import replacing, write_whole, writing
+from streamer.wire.fields import MAX_FLOAT
 
 RECORD = "run.json"
 
 OWN_FILES = re.compile(r"(run|-?\d+)\.(json|jsonl|images)(\.part)?")
 """The names that this job gives to files in its folder; a kill leaves those that end in .part."""
-
-LONGEST = 200
-"""Characters of a value that a message repeats: the last ones, which tell paths apart."""
 
 log = logging.getLogger(__name__)
 
@@ -201,10 +199,21 @@ def _read_entries(path: Path) -> list[Mapping[str, Any]]:
     if not isinstance(entries, list):
         raise SourceError(f"{path}: is no list")
     for entry in entries:
-        # By what Python writes, as true equals 1 and 1.0 does.
-        if not isinstance(entry, dict) or repr(entry.get("video_id")) != path.stem:
+        if not _is_entry(entry, path.stem):
             raise SourceError(f"{path}: has {entry!r:.50}, which is no entry of its video")
     return entries
+
+
+def _is_entry(entry: object, video_id: str) -> bool:
+    return (
+        isinstance(entry, dict)
+        # By its repr, as true equals 1 and 1.0 does.
+        and repr(entry.get("video_id")) == video_id
+        and type(entry.get("category_id")) is int
+        and type(entry.get("score")) in (int, float)
+        and abs(entry["score"]) <= MAX_FLOAT  # which NaN and 1e400 are not
+        and isinstance(entry.get("segmentations"), list)
+    )
 
 
 def _difference(name: str, value: object, before: object) -> str:
@@ -213,11 +222,7 @@ def _difference(name: str, value: object, before: object) -> str:
         for place, (now, then) in enumerate(zip_longest(value, before)):
             if now != then:
                 return _difference(f"{name}[{place}]", now, then)
-    shown = [
-        text if len(text := repr(each)) <= LONGEST else f"…{text[-LONGEST:]}"
-        for each in (value, before)
-    ]
-    return f"{name} is {shown[0]}, but {shown[1]}"
+    return f"{name} is {shortened(repr(value))}, but {shortened(repr(before))}"
 
 
 def _dump(entries: Iterable[Mapping[str, Any]], file: TextIO) -> int:
