@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
+import errno
+import os
 from fractions import Fraction
 from pathlib import Path
+from typing import NoReturn
+from unittest.mock import Mock
 
 import av
 import numpy as np
 import pytest
 from av.stream import Disposition
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnforeseenError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.container_opening import choose_video
@@ -188,6 +193,26 @@ def test_isolated_damage_is_counted_and_passed(tmp_path: Path, noisy: list[Image
     assert error == ""
     assert 0 < media.corrupt < MAX_FAILURES
     assert 30 <= count < 60
+
+
+def test_no_memory_for_the_decoder_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Starved:
+        codec_context = Mock()
+
+        def decode(self, _: object) -> NoReturn:
+            raise av.error.MemoryError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    make_clip(tmp_path / "a.mp4")
+    media = media_of(tmp_path / "a.mp4")
+    pictures = media.pictures(Fraction(0))
+    next(pictures)
+    monkeypatch.setattr(media, "_video", dataclasses.replace(media._video, stream=Starved()))
+    with pytest.raises(UnforeseenError, match=rf"a\.mp4: {os.strerror(errno.ENOMEM)}$"):
+        next(pictures)
+    assert media.corrupt == 0
+    media.close()
 
 
 def test_damage_that_the_decoder_conceals_is_counted_of_what_is_live(

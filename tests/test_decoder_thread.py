@@ -73,6 +73,41 @@ def test_a_device_that_does_not_return_is_left_behind() -> None:
     assert decoder.stop(PATIENCE_S)
 
 
+def test_a_thread_that_begins_after_the_stop_leaves_the_source_alone() -> None:
+    """As where Ctrl-C comes while it is started."""
+    source = StuckSource()
+    decoder = DecoderThread(source, RingBuffer(4))
+    assert decoder.stop(PATIENCE_S)
+    source.closed.clear()
+    decoder.start()
+    assert decoder.stop(PATIENCE_S)
+    assert not source.reading.is_set()
+    assert not source.closed.is_set()
+
+
+class Unclosable(StuckSource):
+    def close(self) -> None:
+        super().close()
+        raise OSError("the device is gone")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [(None, "stuck: OSError: the device is gone"), (SourceError("no picture"), "no picture")],
+)
+def test_an_error_while_closing_counts_unless_another_came_first(
+    error: Exception | None, text: str
+) -> None:
+    source = Unclosable(error)
+    source.unplugged.set()
+    decoder = DecoderThread(source, RingBuffer(4))
+    decoder.start()
+    with pytest.raises(SourceError, match=text):
+        decoder.frames.get(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)
+    assert source.closed.is_set()
+
+
 def test_an_unforeseen_error_becomes_a_source_error() -> None:
     decoder = DecoderThread(StuckSource(ZeroDivisionError("odd")), RingBuffer(4))
     decoder.start()

@@ -10,10 +10,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import torch
 
 import streamer
 from streamer.errors import ConfigError, SourceError
+from streamer.frame_stream import FrameStream
 from streamer.output import FrameResult
 from streamer.window_config import StitchConfig, WindowConfig
 from tests.camera import Camera
@@ -318,6 +320,53 @@ def test_the_last_of_several_streams_gives_the_settings_back(
         first.close()
         assert (torch.get_num_threads(), cudnn.allow_tf32) == (before + 2, False)
     assert (torch.get_num_threads(), cudnn.allow_tf32) == (before, True)
+
+
+def test_an_interrupt_anywhere_in_the_opening_leaves_nothing_open(
+    weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources: list[FakeSource] = []
+
+    def open_source(*_: object, **__: object) -> FakeSource:
+        sources.append(FakeSource(6))
+        return sources[-1]
+
+    monkeypatch.setattr("streamer.assembly.open_source", open_source)
+    before = torch.get_num_threads()
+    stream = streamer.stream("camera", weights=weights, stride=3, threads=before + 1)
+    line = 0
+    try:
+        while True:
+            line += 1
+            with pytest.raises(KeyboardInterrupt), at_line(line, FrameStream.__enter__.__code__):
+                stream.__enter__()
+            assert torch.get_num_threads() == before, line
+            assert all(source.closed.is_set() for source in sources), line
+    except pytest.fail.Exception:  # that was the last line: it is open
+        stream.__exit__()
+    assert len(sources) > 2
+
+
+@contextmanager
+def at_line(number: int, code: CodeType) -> Iterator[None]:
+    """Let an interrupt come before a line of a function that is called inside."""
+    lines = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if frame.f_code is not code:
+            return None
+        lines += event == "line"
+        if event == "line" and lines == number:
+            raise KeyboardInterrupt
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(former)
 
 
 def test_a_whole_group_is_an_option() -> None:

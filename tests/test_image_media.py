@@ -1,17 +1,38 @@
 from __future__ import annotations
 
+import errno
+import os
 import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnforeseenError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.image_media import ImageMedia, list_images
 from tests.clips import draw, make_images, truncate, write_image
 from tests.users import nobody, open_folder
+
+ANIMATED = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "red")]}
+
+
+@contextmanager
+def no_descriptors_left() -> Iterator[None]:
+    free = os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_natural_order_and_endings(tmp_path: Path) -> None:
@@ -155,3 +176,74 @@ def test_a_start_between_two_images_begins_with_the_later(tmp_path: Path) -> Non
     make_images(tmp_path, frames=3)
     shown = [picture.pts for picture in ImageMedia(str(tmp_path), 10).pictures(Fraction(1, 20))]
     assert shown == [1, 2]
+
+
+def test_what_the_process_lacks_is_no_damage_of_an_image(tmp_path: Path) -> None:
+    make_images(tmp_path, frames=3)
+    media = ImageMedia(str(tmp_path), fps=5)
+    pictures = media.pictures(Fraction(0))
+    next(pictures)
+    expected = rf"^{tmp_path}/2\.png: {os.strerror(errno.EMFILE)}$"
+    with no_descriptors_left(), pytest.raises(UnforeseenError, match=expected):
+        next(pictures)
+    assert media.corrupt == 0
+
+
+def test_a_disk_that_fails_is_no_damage_of_an_image(tmp_path: Path) -> None:
+    (tmp_path / "1.png").symlink_to("/proc/self/mem")  # of which no byte can be read
+    media = ImageMedia(str(tmp_path), fps=5)
+    with pytest.raises(UnforeseenError, match=rf"1\.png: {os.strerror(errno.EIO)}$"):
+        next(media.pictures(Fraction(0)))
+    assert media.corrupt == 0
+
+
+def test_no_memory_for_ffmpeg_is_no_damage_of_an_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(*_: object, **__: object) -> None:
+        raise av.error.MemoryError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    make_images(tmp_path, frames=1)
+    media = ImageMedia(str(tmp_path), fps=5)
+    monkeypatch.setattr(av, "open", starved)
+    with pytest.raises(UnforeseenError, match=rf"png: {os.strerror(errno.ENOMEM)}$"):
+        next(media.pictures(Fraction(0)))
+    assert media.corrupt == 0
+
+
+def test_one_image_that_cannot_be_read_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.png").write_text("no image")
+    with pytest.raises(SourceError, match=r"^\S*a\.png: cannot be read$"):
+        next(ImageMedia(str(tmp_path / "a.png"), fps=5).pictures(Fraction(0)))
+    assert caplog.messages == []
+
+
+def test_an_animated_webp_is_refused_for_what_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "1.webp"
+    Image.new("RGB", (64, 48)).save(path, **ANIMATED)
+    with pytest.raises(SourceError, match=r"1\.webp: an animated WebP cannot be read by FFmpeg$"):
+        next(ImageMedia(str(path), fps=5).pictures(Fraction(0)))
+    write_image(tmp_path / "2.webp", draw(0, (48, 64)))
+    media = ImageMedia(str(tmp_path), fps=5)
+    assert [picture.pts for picture in media.pictures(Fraction(0))] == [1]
+    assert caplog.messages == [f"{path}: an animated WebP cannot be read by FFmpeg and is left out"]
+
+
+@pytest.mark.parametrize("name", ["2.tif", "2.png"])
+def test_an_image_of_several_pictures_is_told_of_once(
+    tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_image(tmp_path / f"1{name[1:]}", draw(0, (48, 64)))
+    Image.new("RGB", (64, 48)).save(tmp_path / name, **ANIMATED)
+    media = ImageMedia(str(tmp_path), fps=5)
+    for _ in range(2):
+        pixels = [picture.frame.to_ndarray() for picture in media.pictures(Fraction(0))]
+        assert len(pixels) == 2
+        assert pixels[1][..., :3].max() == 0
+    assert caplog.messages == [
+        f"{tmp_path / name} holds several pictures; only the first of a file is read"
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.sources.lag import BEHIND_S, Lag
+from streamer.sources.lag import BEHIND_S, Lag, Skipped
 
 FPS = 25
 
@@ -24,7 +24,8 @@ class Reading:
         self.count = 0
         self.skipped: list[int] = []
         self.delays_s: list[float] = []
-        self.told: list[tuple[int, float]] = []
+        self.told: list[Skipped] = []
+        self.is_skipping = False
 
     def read(self, packets: int) -> None:
         for _ in range(packets):
@@ -34,12 +35,15 @@ class Reading:
             waited_s = max(taken_s - self.now_s, self.network_s - self.now_s, 0.0002)
             self.now_s += waited_s
             is_key = self.count % self.gop == 0
-            if self.lag.skips(self.stamp_s, self.now_s, waited_s, is_key=is_key):
+            step = self.lag.step(self.stamp_s, self.now_s, waited_s, is_key=is_key)
+            assert step.is_first == (step.is_skipped and not self.is_skipping)
+            self.is_skipping = step.is_skipped
+            if step.is_skipped:
                 self.skipped.append(self.count)
                 continue
-            if told := self.lag.caught_up():
+            if step.skipped:
                 assert is_key
-                self.told.append(told)
+                self.told.append(step.skipped)
             self.delays_s.append(self.now_s - taken_s)
             self.now_s += self.busy_s
 
@@ -108,7 +112,7 @@ def test_time_stamps_that_leap_begin_anew(leap_s: float) -> None:
 def test_packets_without_a_time_say_nothing() -> None:
     lag = Lag()
     for _ in range(100):
-        assert not lag.skips(None, 0, 0, is_key=True)
+        assert lag.step(None, 0, 0, is_key=True) == (False, False, None)
 
 
 def test_what_is_skipped_is_told_once_and_whole() -> None:
@@ -124,14 +128,13 @@ def test_a_packet_without_a_time_is_skipped_with_the_others() -> None:
     reading = Reading(0.08, gop=10**9)
     while not reading.skipped:
         reading.read(1)
-    assert reading.lag.skips(None, 0, 0, is_key=True)
+    assert reading.lag.step(None, 0, 0, is_key=True) == (True, False, None)
 
 
 def test_what_is_being_skipped_at_the_end_is_told_too() -> None:
     reading = Reading(0.08, gop=10**9)
     while len(reading.skipped) < 10:
         reading.read(1)
-    assert reading.lag.caught_up() is None
-    count, _ = reading.lag.caught_up(ended=True) or (0, 0)
+    count, _ = reading.lag.take_skipped() or (0, 0)
     assert count == 10
-    assert reading.lag.caught_up(ended=True) is None
+    assert reading.lag.take_skipped() is None

@@ -255,3 +255,17 @@ def test_nothing_is_opened_that_nobody_waits_for_any_more() -> None:
     assert done.wait(PATIENCE_S)
     assert [isinstance(error, SourceError) for error in errors] == [True, False]
     assert str(errors[1]) == "the opening was interrupted"
+
+
+def test_a_source_is_closed_whose_reader_cannot_begin(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(_: threading.Thread) -> NoReturn:
+        raise RuntimeError("can't start new thread")
+
+    media = PatientMedia(room.open, SLOW)
+    monkeypatch.setattr(threading.Thread, "start", exhausted)
+    with pytest.raises(RuntimeError):
+        next(media.pictures(Fraction(0)))
+    media.close()
+    assert room.opened[0].closed_by is threading.current_thread()

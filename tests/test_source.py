@@ -9,8 +9,9 @@ from threading import Event, Thread
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnforeseenError
 from streamer.frame import Frame, Region
 from streamer.source_config import SourceConfig
 from streamer.sources.picture import Picture
@@ -275,3 +276,29 @@ def test_realtime_keeps_the_pace(tmp_path: Path) -> None:
     frames = read(tmp_path / "a.mkv", realtime=True)
     # no frame may come early; how late depends on the machine
     assert frames[-1].decoded_ns - frames[0].decoded_ns >= 0.149e9
+
+
+def test_an_error_of_the_process_stays_one(tmp_path: Path) -> None:
+    make_images(tmp_path, frames=2)
+    (tmp_path / "3.png").symlink_to("/proc/self/mem")  # of which no byte can be read
+    with pytest.raises(UnforeseenError, match=r"3\.png: Input/output error after 2 of 3 frames$"):
+        read(tmp_path)
+
+
+def test_a_moving_png_is_read_by_its_own_times(tmp_path: Path) -> None:
+    images = [Image.fromarray(draw(index, (48, 64))) for index in range(5)]
+    images[0].save(tmp_path / "a.png", save_all=True, append_images=images[1:], duration=200)
+    frames = read(tmp_path / "a.png")
+    assert [frame.time_s for frame in frames] == [0, 0.2, 0.4, 0.6, 0.8]
+    for frame, image in zip(frames, images, strict=True):
+        assert np.array_equal(frame.image, np.asarray(image))
+
+
+def test_recordings_of_two_sizes_follow_each_other_in_time(tmp_path: Path) -> None:
+    make_clip(tmp_path / "a.ts", frames=10)
+    make_clip(tmp_path / "b.ts", frames=10, size=(64, 48))
+    with (tmp_path / "a.ts").open("ab") as joined:
+        joined.write((tmp_path / "b.ts").read_bytes())
+    frames = read(tmp_path / "a.ts")
+    assert {frame.epoch.index for frame in frames} == {0, 1}
+    assert [frame.time_s for frame in frames] == pytest.approx([i / 10 for i in range(20)])

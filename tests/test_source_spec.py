@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from streamer.errors import ConfigError, SourceError
 from streamer.source_config import SourceConfig
@@ -70,6 +71,32 @@ def test_a_webcam_is_asked_for_what_it_shall_give() -> None:
     assert webcam_options(SourceConfig()) == {}
     with pytest.raises(ConfigError, match=r"webcam_size is '1280x720'; allowed: nothing where"):
         SourceSpec.parse("a.mp4", config)
+
+
+def test_images_alone_are_shown_at_a_rate(tmp_path: Path) -> None:
+    config = SourceConfig(fps=5)
+    make_images(tmp_path, frames=1)
+    (tmp_path / "a.mp4").touch()
+    for spec in (tmp_path, tmp_path / "1.png", tmp_path / "%d.png", tmp_path / "missing"):
+        SourceSpec.parse(str(spec), config)  # what is missing may be a folder
+    for spec in (str(tmp_path / "a.mp4"), f"file:{tmp_path}/a.mp4", "rtsp://cam/1", "0", "-"):
+        with pytest.raises(ConfigError, match=r"^source\.fps is 5; allowed: nothing unless"):
+            SourceSpec.parse(spec, config)
+        SourceSpec.parse(spec, SourceConfig())
+
+
+def test_an_animated_png_is_a_video(tmp_path: Path) -> None:
+    image = Image.new("RGB", (64, 48))
+    image.save(tmp_path / "a.png", save_all=True, append_images=[Image.new("RGB", (64, 48), "red")])
+    assert SourceSpec.parse(str(tmp_path / "a.png"), SourceConfig()).kind == "file"
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89PNG\r\n\x1a\n", b"\x89PNG\r\n\x1a\n\xff\xff\xff\xffIHDR"]
+)
+def test_what_is_no_whole_png_is_not_animated(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.png").write_bytes(content)
+    assert SourceSpec.parse(str(tmp_path / "a.png"), SourceConfig()).kind == "images"
 
 
 def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> None:

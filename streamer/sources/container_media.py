@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
+from errno import ENOMEM
 from fractions import Fraction
+from os import strerror
 from threading import Event
 
 import av
@@ -14,7 +16,7 @@ from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
 from streamer.device import CPU
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnforeseenError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import warn_of_hdr
@@ -65,6 +67,7 @@ class ContainerMedia:
         self._pipe = pipe
         self._is_fresh = True
         self._has_told = False
+        self._failures = 0  # in a row
         self._first_pts = 0  # of a stream that does not say where it begins
         self._times: PacketTimes | None = None
         self._pixel_aspect = PixelAspect()
@@ -86,6 +89,7 @@ class ContainerMedia:
 
         Raises:
             SourceError: The video breaks off, or cannot be decoded any more.
+            UnforeseenError: There is no memory to decode it.
             DeviceError: It must be decoded by NVDEC, and is not.
         """
         if not self._is_fresh:
@@ -184,36 +188,41 @@ class ContainerMedia:
         """Decode from where the container is, to its end."""
         extent = ContainerExtent(self._video.stream, self._promise)
         self._times = PacketTimes() if self._video.is_avi else None
-        limit = MAX_LIVE_FAILURES if self.live else MAX_FAILURES
-        failures = 0
-        broken: SourceError | None = None
+        self._failures = 0
         try:
-            for packet in self._demuxing.packets(self._video):
-                if packet is None:
-                    yield from self._decode(None) or ()
-                    self._video.stream.codec_context.flush_buffers()
-                    continue
-                extent.add(packet)
-                if not packet.size:
-                    continue  # the frame before is shown on; the decoder would end
-                decoded = self._decode(packet)
-                failures = failures + 1 if decoded is None else 0
-                yield from decoded or ()
-                if failures == limit:
-                    raise SourceError(f"{self.name}: {limit} packets in a row cannot be decoded")
-        except SourceError as error:
-            broken = error
+            yield from self._frames_of_packets(extent)
+        except SourceError:
+            yield from self._decode(None) or ()
+            raise
         rest = self._decode(None)
-        failures = failures + 1 if rest is None else failures
         yield from rest or ()
-        if broken is None and not self.live:
-            if extent.falls_short():
-                broken = SourceError(f"{self.name}: the video breaks off")
-            elif failures:
-                broken = SourceError(f"{self.name}: the end of the video cannot be decoded")
-        if broken is not None:
-            raise broken
-        if extent.missing and not (self.live or self._interrupted.is_set() or self._has_told):
+        if not self.live:
+            self._check_end(extent, is_decoded=rest is not None and not self._failures)
+
+    def _frames_of_packets(self, extent: ContainerExtent) -> Iterator[VideoFrame]:
+        """What the packets complete as they come; some frames then wait in the decoder."""
+        limit = MAX_LIVE_FAILURES if self.live else MAX_FAILURES
+        for packet in self._demuxing.packets(self._video):
+            if packet is None:
+                yield from self._decode(None) or ()
+                self._video.stream.codec_context.flush_buffers()
+                continue
+            extent.add(packet)
+            if not packet.size:
+                continue  # the frame before is shown on; the decoder would end
+            frames = self._decode(packet)
+            self._failures = self._failures + 1 if frames is None else 0
+            yield from frames or ()
+            if self._failures == limit:
+                raise SourceError(f"{self.name}: {limit} packets in a row cannot be decoded")
+
+    def _check_end(self, extent: ContainerExtent, *, is_decoded: bool) -> None:
+        """Look whether a file held what it promised, up to an end that could be decoded."""
+        if extent.falls_short():
+            raise SourceError(f"{self.name}: the video breaks off")
+        if not is_decoded:
+            raise SourceError(f"{self.name}: the end of the video cannot be decoded")
+        if extent.missing and not (self._interrupted.is_set() or self._has_told):
             self._has_told = True  # a looped file comes here again and again
             extent.warn_of_losses(self.name)
 
@@ -226,6 +235,8 @@ class ContainerMedia:
             frames = None if is_half else self._video.stream.decode(packet)
         except av.EOFError:
             frames = []
+        except MemoryError as error:  # FFmpeg's: no fault of the packet
+            raise UnforeseenError(f"{self.name}: {strerror(ENOMEM)}") from error
         except av.FFmpegError:
             frames = None
         if damaged or frames is None:

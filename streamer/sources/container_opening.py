@@ -37,6 +37,14 @@ FFmpeg's own time-out ends a silent one, and gives what its parser holds; PyAV's
 that, comes later.
 """
 
+_REASONS: tuple[tuple[type[av.FFmpegError] | tuple[type[av.FFmpegError], ...], str], ...] = (
+    ((av.ExitError, av.TimeoutError), "no answer in time"),
+    (av.InvalidDataError, "not a video that can be read"),
+    (av.EOFError, "ends before the video begins"),
+    (av.FileNotFoundError, "no such file or device"),
+)
+"""What FFmpeg's errors mean; those of others in its own words."""
+
 
 def open_container(
     spec: SourceSpec,
@@ -202,32 +210,30 @@ def translate(
 ) -> SourceError:
     """FFmpeg's error in one line; takes the URL, which may hold credentials, out of `error`."""
     error.args = error.args[:2]
-    if isinstance(error, (av.ExitError, av.TimeoutError)):
-        text = "no answer in time"
-    elif spec.kind == "url" and (isinstance(error, av.InvalidDataError) or error.errno == EIO):
-        # what FFmpeg says after an RTSP or UDP time-out, too
-        text = "no answer in time, or not a video"
-        if is_open and isinstance(error, av.InvalidDataError):
-            text = "something came that is not video"
-        elif is_open:
-            text = "the connection broke off, or no answer in time"
-        elif config.tls_ca is not None:  # only then it looks at certificates
-            text = "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
-        elif error.errno == EIO and (host := _unknown_host(spec.target)):
-            text = f"no host {host} is known"
-    elif isinstance(error, av.InvalidDataError):
-        text = "not a video that can be read"
-    elif isinstance(error, av.EOFError):
-        text = "ends before the video begins"
-    elif isinstance(error, av.HTTPUnauthorizedError):
+    known = (text for kinds, text in _REASONS if isinstance(error, kinds))
+    text = _network_reason(spec, config, error, is_open=is_open) or next(known, error.strerror)
+    return SourceError(f"{spec.name}: {text or type(error).__name__}")
+
+
+def _network_reason(
+    spec: SourceSpec, config: SourceConfig, error: av.FFmpegError, *, is_open: bool
+) -> str | None:
+    """What an error means if it comes from a network, and there alone."""
+    if isinstance(error, av.HTTPUnauthorizedError):
         known = config.credentials is not None or shows_password(spec.target)
         text = "401, wrong user or password" if known else "401, it asks for a user and a password"
-        text += " (source.credentials)"
-    elif isinstance(error, av.FileNotFoundError):
-        text = "no such file or device"
-    else:
-        text = error.strerror or type(error).__name__
-    return SourceError(f"{spec.name}: {text}")
+        return f"{text} (source.credentials)"
+    is_invalid = isinstance(error, av.InvalidDataError)
+    # FFmpeg says either after an RTSP or UDP time-out, too.
+    if spec.kind != "url" or not (is_invalid or error.errno == EIO):
+        return None
+    if is_open:
+        broken = "the connection broke off, or no answer in time"
+        return "something came that is not video" if is_invalid else broken
+    if config.tls_ca is not None:  # only then it looks at certificates
+        return "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
+    host = None if is_invalid else _unknown_host(spec.target)
+    return f"no host {host} is known" if host else "no answer in time, or not a video"
 
 
 def _unknown_host(url: str) -> str | None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from threading import Thread
+from collections.abc import Callable, Iterator
+from threading import Lock, Thread
 from typing import Protocol
 
 from streamer.errors import StreamError, UnforeseenError
@@ -74,6 +74,7 @@ class DecoderThread:
         self.frames = frames
         self.decoded = 0
         self.refused = 0
+        self._claim = Lock()  # who takes it first closes the source: the thread, or `stop`
         # a daemon, because a device may never return from a read
         self._thread = Thread(target=self._run, name="decoder", daemon=True)
 
@@ -93,14 +94,21 @@ class DecoderThread:
         """
         self.frames.close()
         self.source.interrupt()
-        if self._thread.ident is None:
+        if self._claim.acquire(blocking=False):
             self.source.close()
             return True
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        error: StreamError | None = None
+        if not self._claim.acquire(blocking=False):
+            return  # stopped while it was being started
+        error = self._error_of(self._read)
+        late = self._error_of(self.source.close)
+        self.frames.close(error or late)
+
+    def _read(self) -> None:
         try:
             for frame in self.source:
                 if frame is None:
@@ -110,13 +118,15 @@ class DecoderThread:
                     self.frames.put(frame)
         except Closed:
             self.refused += 1
+
+    def _error_of(self, step: Callable[[], None]) -> StreamError | None:
+        """Take a step; returns what it failed with, as an error of this package."""
+        try:
+            step()
         except StreamError as known:
-            error = known
-        except Exception as unknown:
+            return known
+        except BaseException as unknown:  # whatever it is, the buffer has to be closed
             error = UnforeseenError(f"{self.source.name}: {type(unknown).__name__}: {unknown}")
             error.__cause__ = unknown
-        finally:
-            try:
-                self.source.close()
-            finally:
-                self.frames.close(error)
+            return error
+        return None

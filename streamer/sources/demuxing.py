@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from streamer.errors import SourceError
 from streamer.source_config import SourceConfig
 from streamer.sources.container_opening import translate
-from streamer.sources.lag import Lag
+from streamer.sources.lag import Lag, Skipped
 from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
@@ -81,7 +81,7 @@ class Demuxing:
             raise translate(self._spec, self._config, error, is_open=True) from error
         finally:
             if lag is not None:
-                self._tell(lag.caught_up(ended=True))
+                self._tell(lag.take_skipped())
         if self._pipe is not None and self._pipe.failure is not None:
             raise self._pipe.failure
 
@@ -105,23 +105,21 @@ class Demuxing:
         if lag is not None:
             ticks = packet.pts if packet.dts is None else packet.dts
             stamp_s = None if ticks is None else float(ticks * packet.time_base)
-            was_skipping = lag.is_skipping
-            if lag.skips(stamp_s, now_s, waited_s, is_key=packet.is_keyframe):
-                if not was_skipping:
-                    yield None
+            step = lag.step(stamp_s, now_s, waited_s, is_key=packet.is_keyframe)
+            if step.is_first:
+                yield None
+            if step.is_skipped:
                 self.skipped += 1
                 return
-            self._tell(lag.caught_up())
+            self._tell(step.skipped)
         yield packet
 
-    def _tell(self, caught_up: tuple[int, float] | None) -> None:
-        if caught_up is not None:
-            count, behind_s = caught_up
-            self._skipped_before += count
+    def _tell(self, skipped: Skipped | None) -> None:
+        if skipped is not None:
+            self._skipped_before += skipped.packets
             log.warning(
                 "%s: decoding is slower than the camera; %d frames skipped to catch up "
                 "(%.0f s behind)",
                 self._spec.name,
-                count,
-                behind_s,
+                *skipped,
             )

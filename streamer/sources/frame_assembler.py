@@ -68,6 +68,8 @@ class FrameAssembler:
     def next_time_s(self, picture: Picture) -> Fraction:
         """Time of the next picture since the run's first; to be asked once for each."""
         stamp_s = None if picture.pts is None else picture.pts * picture.time_base
+        if stamp_s is not None and self._clock.lies_behind(stamp_s) and self._is_reshaped(picture):
+            self._clock.restart()  # another recording, joined to the one before
         return self._clock.next(stamp_s, time.monotonic_ns())
 
     def assemble(self, picture: Picture, time_s: Fraction, end_s: Fraction | None = None) -> Frame:
@@ -91,10 +93,7 @@ class FrameAssembler:
             raise UnfitError(
                 f"{self._name}: frames of {width}x{height}; allowed: up to {MAX_PIXELS} pixels"
             )
-        orientation, aspect = Orientation.of(picture.frame), picture.pixel_aspect
-        epoch = self._epoch_of(
-            orientation.size(height, width), 1 / aspect if orientation.is_transposed else aspect
-        )
+        epoch = self._epoch_of(picture)
         held = self._hold(picture.frame, epoch.region) if picture.is_on_device else None
         pixels, inputs = held or self._convert(picture.frame, epoch.region)
         frame = Frame(
@@ -134,14 +133,19 @@ class FrameAssembler:
     def _network_size(self, region: Region) -> tuple[int, int]:
         return network_size((region.height, region.width), self._short_side)
 
-    def _epoch_of(self, size: tuple[int, int], pixel_aspect: Fraction) -> Epoch:
-        reason = self._pending_reason
+    def _is_reshaped(self, picture: Picture) -> bool:
+        """Whether a picture, or its pixels, are of another shape than the frame before."""
         now = self._epoch
-        if reason is None and now and (now.size, now.pixel_aspect) != (size, pixel_aspect):
+        return now is not None and (now.size, now.pixel_aspect) != _shape(picture)
+
+    def _epoch_of(self, picture: Picture) -> Epoch:
+        reason = self._pending_reason
+        if reason is None and self._is_reshaped(picture):
             reason = "size"
         if reason is not None or self._epoch is None:
             index = 0 if self._epoch is None else self._epoch.index + 1
             missing = None if reason == "reconnect" else 0
+            size, pixel_aspect = _shape(picture)
             region = self._region(size)
             self._epoch = Epoch(index, reason or "start", size, region, missing, pixel_aspect)
             self._pending_reason = None
@@ -171,6 +175,14 @@ class FrameAssembler:
         if picture.camera_unix_ns is not None and picture.camera_unix_ns > 0:
             return picture.camera_unix_ns, "camera"
         return time.time_ns(), "arrival"
+
+
+def _shape(picture: Picture) -> tuple[tuple[int, int], Fraction]:
+    """Height and width, and the aspect of pixels, once it is upright."""
+    frame, aspect = picture.frame, picture.pixel_aspect
+    orientation = Orientation.of(frame)
+    size = orientation.size(frame.height, frame.width)
+    return size, 1 / aspect if orientation.is_transposed else aspect
 
 
 def _duration_s(picture: Picture, time_s: Fraction, end_s: Fraction | None) -> float | None:

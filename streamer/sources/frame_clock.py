@@ -49,6 +49,11 @@ class FrameClock:
         self._zero_s = None
         self._behind = 0
 
+    def lies_behind(self, stamp_s: Fraction) -> bool:
+        """Whether a timestamp is no later than that of the latest frame."""
+        zero_s, last_s = self._zero_s, self._last_s
+        return zero_s is not None and last_s is not None and stamp_s - zero_s <= last_s
+
     def next(self, stamp_s: Fraction | None, arrival_ns: int) -> Fraction:
         """Time of the next frame, in seconds since the run's first.
 

@@ -5,21 +5,27 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from errno import EIO, EMFILE, ENFILE, ENOMEM
 from fractions import Fraction
 from math import ceil
+from os import strerror
 from pathlib import Path
 
 import av
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, UnforeseenError
 from streamer.printable import printable
 from streamer.sources import tiff_decoding
+from streamer.sources.animated_images import is_animated_webp
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.picture import Picture
 from streamer.sources.selection import as_written
 from streamer.sources.source_spec import IMAGE_SUFFIXES, is_pattern
 
 log = logging.getLogger(__name__)
+
+_NO_FAULT_OF_THE_IMAGE = {EMFILE, ENFILE, EIO, ENOMEM}
+"""No descriptors, no memory, a disk that fails: the image may be as good as the others."""
 
 
 class ImageMedia:
@@ -41,21 +47,26 @@ class ImageMedia:
         self.frames: int | None = len(self._paths)
         self.corrupt = self.skipped = 0
         self._time_base = 1 / self.rate
+        self._has_told = False  # of images that hold several pictures
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The images from `start_s` seconds on; what is no image is counted and passed over.
 
         Raises:
             SourceError: The last ones, or too many in a row, cannot be read, or one is too large.
+            UnforeseenError: One cannot be read now, which is not its own fault.
         """
         failures = 0
         for index in range(ceil(start_s / self._time_base), len(self._paths)):
             try:
-                frame = _decode(self._paths[index])
-            except (av.FFmpegError, OSError, StopIteration, IndexError):
-                name = printable(self._paths[index])
-                log.warning("%s: cannot be read and is left out", name)
+                frame = self._decode(self._paths[index])
+            except (av.FFmpegError, OSError, MemoryError, StopIteration, IndexError) as error:
+                why = _why(self._paths[index], error)
                 self.corrupt += 1
+                name = printable(self._paths[index])
+                if len(self._paths) == 1:
+                    raise SourceError(f"{name}: {why}") from error
+                log.warning("%s: %s and is left out", name, why)
                 failures += 1
                 if failures == MAX_FAILURES:
                     break
@@ -74,21 +85,40 @@ class ImageMedia:
     def close(self) -> None:
         """Nothing to do: no image stays open."""
 
+    def _decode(self, path: Path) -> av.VideoFrame:
+        # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
+        with path.open("rb") as file:
+            is_tiff = file.read(4) in tiff_decoding.MAGIC
+            file.seek(0)
+            if is_tiff:
+                frame, holds_more = tiff_decoding.decode_tiff(path, file)
+                self._tell_of_more(path, holds_more)
+                if frame is not None:
+                    return frame
+            file.seek(0)
+            with av.open(file, "r") as container:
+                self._tell_of_more(path, container.format.name == "apng")
+                stream = container.streams.video[0]
+                if stream.codec_context.name == "mjpeg":
+                    # Its decoder would make up what is missing.
+                    stream.codec_context.options = {"err_detect": "explode"}
+                return next(container.decode(stream))
 
-def _decode(path: Path) -> av.VideoFrame:
-    # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
-    with path.open("rb") as file:
-        is_tiff = file.read(4) in tiff_decoding.MAGIC
-        file.seek(0)
-        if is_tiff and (frame := tiff_decoding.decode_tiff(path, file)) is not None:
-            return frame
-        file.seek(0)
-        with av.open(file, "r") as container:
-            stream = container.streams.video[0]
-            if stream.codec_context.name == "mjpeg":
-                # Its decoder would make up what is missing.
-                stream.codec_context.options = {"err_detect": "explode"}
-            return next(container.decode(stream))
+    def _tell_of_more(self, path: Path, holds_more: bool) -> None:
+        if holds_more and not self._has_told:
+            self._has_told = True
+            name = printable(path)
+            log.warning("%s holds several pictures; only the first of a file is read", name)
+
+
+def _why(path: Path, error: Exception) -> str:
+    """What is wrong with an image; raises an UnforeseenError where the fault is not its own."""
+    number = getattr(error, "errno", None)
+    if isinstance(error, MemoryError) or number in _NO_FAULT_OF_THE_IMAGE:
+        raise UnforeseenError(f"{printable(path)}: {strerror(number or ENOMEM)}") from error
+    if is_animated_webp(path):
+        return "an animated WebP cannot be read by FFmpeg"
+    return "cannot be read"
 
 
 def list_images(target: str) -> list[Path]:

@@ -2,80 +2,95 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 BEHIND_S = 5.0
-"""So far behind, packets are skipped."""
+"""Seconds behind the camera from which packets are skipped."""
 
 CLOSE_S = 1.0
-"""So little behind, it may be the network's unrest."""
+"""Seconds behind that network jitter explains."""
 
-WAITING = 0.1
-"""Share of the time spent in reads from which on it is the camera or the network that is slow: who
-keeps up may spend most of it decoding."""
+WAITING_SHARE = 0.1
+"""If reads took at least this share of the time since the lag began, the camera or the network is
+slow, not the decoder, which may be busy most of the time and keep up."""
 
 BACK_S = 1.0
-"""Time stamps that go back further begin anew; those of reordered pictures go back by less."""
+"""Timestamps that go back by more seconds begin anew; those of reordered pictures by less."""
 
 DRIFT = 2e-4
-"""How fast a camera's clock and ours may part."""
+"""Seconds per second by which the camera's clock may drift from ours."""
 
 JUDGED_S = 1.0
-"""Length of video, in seconds, in which it shows whether it comes as it happens."""
+"""Seconds over which packets are watched, to tell whether they arrive live."""
 
-AS_IT_HAPPENS = 1.25
-"""Most seconds of video a second if it does; what has been waiting comes faster."""
+LIVE_RATE = 1.25
+"""Seconds of video per second up to which packets arrive live; a backlog arrives faster."""
+
+
+class Skipped(NamedTuple):
+    """How many packets were skipped, and how many seconds it was behind when that began."""
+
+    packets: int
+    behind_s: float
+
+
+class Step(NamedTuple):
+    """What to do about a packet.
+
+    Attributes:
+        is_skipped: Whether to leave it out.
+        is_first: Whether it is the first of those that are left out.
+        skipped: Those right before it, if it is the first that is not left out.
+    """
+
+    is_skipped: bool
+    is_first: bool
+    skipped: Skipped | None
 
 
 class Lag:
     """Tells by the times of packets which of them to skip, so that what is shown stays live.
 
-    From time stamp to arrival takes least where no packet waits to be read, and longer and longer
-    where reading is too slow. So it does where the camera's clock is slow or the network stood
-    still, but then reads wait; where packets are waiting, reads return at once.
+    The delay from timestamp to arrival is smallest while no packet waits to be read. It grows when
+    decoding is too slow, and also when the camera's clock runs slow or the network stalls; but then
+    reads block, while with a backlog they return at once.
     """
 
     def __init__(self) -> None:
-        self._least_s: float | None = None  # from time stamp to arrival
+        self._least_s: float | None = None  # from timestamp to arrival
         self._stamp_s = self._now_s = 0.0  # of the packet before
         self._since_s = self._waited_s = 0.0  # since when it lags, and what reads took since
-        self._mark_s = 0.0, 0.0  # time stamp and arrival, from which the speed is judged
+        self._mark_s = 0.0, 0.0  # timestamp and arrival, from which the speed is judged
         self._is_skipping = self._has_caught_up = False
         self._skipped = 0
         self._behind_s = 0.0
 
-    @property
-    def is_skipping(self) -> bool:
-        """Whether the packet that was asked for last is skipped."""
-        return self._is_skipping
-
-    def skips(self, stamp_s: float | None, now_s: float, waited_s: float, *, is_key: bool) -> bool:
+    def step(self, stamp_s: float | None, now_s: float, waited_s: float, *, is_key: bool) -> Step:
         """Whether to skip a packet; to be asked once for each.
 
         Args:
-            stamp_s: Its time stamp in seconds, from any origin; None tells nothing.
+            stamp_s: Its timestamp in seconds, from any origin; None tells nothing.
             now_s: When it arrived, by a monotonic clock.
             waited_s: How long its read took.
             is_key: Whether decoding may begin with it.
         """
+        was_skipping = self._is_skipping
         if stamp_s is not None:
             behind_s = self._measure(stamp_s, now_s, waited_s)
-            if self._is_skipping:
+            if was_skipping:
                 self._judge(stamp_s, now_s)
                 self._is_skipping = not (is_key and self._has_caught_up)
             elif behind_s > BEHIND_S:
                 self._look_why(stamp_s, now_s, behind_s)
-        self._skipped += self._is_skipping
-        return self._is_skipping
+        if self._is_skipping:
+            self._skipped += 1
+            return Step(True, not was_skipping, None)
+        return Step(False, False, self.take_skipped())
 
-    def caught_up(self, *, ended: bool = False) -> tuple[int, float] | None:
-        """How many packets were skipped, and how many seconds it was behind; once, afterwards.
-
-        Args:
-            ended: Whether there are no further packets.
-        """
-        if not self._skipped or (self._is_skipping and not ended):
-            return None
-        skipped, self._skipped = self._skipped, 0
-        return skipped, self._behind_s
+    def take_skipped(self) -> Skipped | None:
+        """What was skipped since this was asked last; for the end, where no packet follows."""
+        count, self._skipped = self._skipped, 0
+        return Skipped(count, self._behind_s) if count else None
 
     def _measure(self, stamp_s: float, now_s: float, waited_s: float) -> float:
         """Seconds behind, if reading is what is slow."""
@@ -94,18 +109,18 @@ class Lag:
 
     def _look_why(self, stamp_s: float, now_s: float, behind_s: float) -> None:
         """Skip from now on, if it is reading that is slow."""
-        if self._waited_s >= WAITING * (now_s - self._since_s):
+        if self._waited_s >= WAITING_SHARE * (now_s - self._since_s):
             self._least_s = now_s - stamp_s  # this is no lag, but growing further is
             return
         self._is_skipping, self._has_caught_up = True, False
         self._behind_s, self._mark_s = behind_s, (stamp_s, now_s)
 
     def _judge(self, stamp_s: float, now_s: float) -> None:
-        """Look whether packets come as they happen, and no longer out of what has been waiting."""
+        """Look whether packets arrive live, and no longer out of a backlog."""
         video_s, took_s = stamp_s - self._mark_s[0], now_s - self._mark_s[1]
         if video_s < JUDGED_S and took_s < JUDGED_S:
             return
         self._mark_s = stamp_s, now_s
-        if video_s <= AS_IT_HAPPENS * took_s:
+        if video_s <= LIVE_RATE * took_s:
             self._has_caught_up = True
             self._least_s = now_s - stamp_s

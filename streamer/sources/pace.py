@@ -7,17 +7,18 @@ from collections import deque
 from threading import Event
 
 LATE_S = 2.0
-"""Pictures that are late by no more are caught up with; otherwise the others come as much later."""
+"""Seconds by which a picture may be late for the next ones to catch up; if it is later than that,
+they are delayed as much."""
 
 JUMP_S = 0.5
-"""A longer step from picture to picture is a jump, unless the pictures always come far apart.
+"""Seconds from picture to picture beyond which it is a jump, unless they always come far apart.
 
-Shorter than the segments of a playlist: those that expire before they are read leave a step, and
-who waits that out lets as many more expire.
+It is shorter than a segment of a playlist: where segments expire before they are read, there is
+such a step, and waiting for that long would let as many more expire.
 """
 
-UNUSUAL = 1.5
-"""Of pictures that come far apart, a step that is so many times the usual one is a jump."""
+JUMP_RATIO = 1.5
+"""Where pictures always come far apart, a step of more than this many times the usual is a jump."""
 
 
 class Pace:
@@ -70,7 +71,7 @@ class Pace:
         # Of the last two steps the shorter: a jump is not usual yet.
         usual_s = min(self._steps_s, default=0.0)
         self._steps_s.append(abs(step_s))
-        if abs(step_s) <= max(JUMP_S, UNUSUAL * usual_s):
+        if abs(step_s) <= max(JUMP_S, JUMP_RATIO * usual_s):
             return False
         self._jumped_s = min(max(0.0, self._jumped_s + step_s), LATE_S)
         return True

@@ -90,8 +90,9 @@ class PatientMedia:
         self._readers.append(reader)  # before the look: an interruption from now on finds it
         if self._interrupted:
             return
-        media, self._unread = self._unread, None
+        media = self._unread
         reader.begin(self._open if media is None else lambda: media)
+        self._unread = None  # not before the thread that closes it runs
         self._counted = self._counts(), reader  # at once: who asks for the count never sees it fall
         patience_s = self._config.read_timeout_s + GRACE_S
         # What is no camera may be decoded for long up to where it is to begin, and its reads end.

@@ -124,21 +124,7 @@ class Source:
         self._media.close()
 
     def _read(self) -> Generator[Frame | None]:
-        while True:
-            try:
-                is_complete = yield from self._passes()
-                if is_complete or self._interrupted.is_set():
-                    return
-                lost = self._end()
-            except SourceError as error:
-                if self._interrupted.is_set():
-                    return
-                if isinstance(error, UnfitError) and not self._assembler.count:
-                    raise  # they never fitted; later, a camera may come back to its size
-                lost = SourceError(f"{error}{self._progress()}")
-                lost.__cause__ = error.__cause__
-            if lost is None:
-                return
+        while (lost := (yield from self._attempt())) is not None:
             if self._may_end or not (self._assembler.count or self._waits):
                 raise lost
             yield None
@@ -149,6 +135,20 @@ class Source:
             if self._assembler.count:
                 self._assembler.pass_over(self._media.skipped)
                 self._assembler.begin_epoch("reconnect")
+
+    def _attempt(self) -> Generator[Frame, None, SourceError | None]:
+        """The frames up to the input's end; returns why it was lost, if it was."""
+        try:
+            is_complete = yield from self._passes()
+        except SourceError as error:
+            if self._interrupted.is_set():
+                return None
+            if isinstance(error, UnfitError) and not self._assembler.count:
+                raise  # they never fitted; later, a camera may come back to its size
+            lost = type(error)(f"{error}{self._progress()}")
+            lost.__cause__ = error.__cause__
+            return lost
+        return None if is_complete or self._interrupted.is_set() else self._end()
 
     def _end(self) -> SourceError | None:
         """What is wrong with the input's end, if anything."""

@@ -15,6 +15,7 @@ from streamer.errors import SourceError
 from streamer.option_check import check
 from streamer.printable import printable
 from streamer.source_config import SourceConfig
+from streamer.sources.animated_images import is_animated_png
 from streamer.sources.credentials import hide_credentials, with_credentials
 
 Kind = Literal["file", "url", "webcam", "images", "lavfi", "stdin"]
@@ -47,11 +48,11 @@ class SourceSpec:
 
     @classmethod
     def parse(cls, spec: str, config: SourceConfig) -> SourceSpec:
-        """Tell the kinds apart; looks at the file system for folders, opens nothing of the source.
+        """Tell the kinds apart; looks at the file system, but opens only a PNG, which may move.
 
         Raises:
             ConfigError: There are credentials, but no URL that lacks them, or settings of a webcam
-                for something else.
+                or of images for something else.
             SourceError: The file with the credentials cannot be read, or is none.
         """
         kind = _kind(spec, config)
@@ -59,6 +60,11 @@ class SourceSpec:
             value = getattr(config, name)
             fits = kind == "webcam" or value is None
             check(fits, f"source.{name}", value, "nothing where the source is no webcam")
+        # What is missing may be meant to be a folder, and is missed later.
+        is_missing = kind == "file" and not os.path.lexists(spec.removeprefix("file:"))
+        fits = kind == "images" or is_missing or config.fps == SourceConfig.fps
+        allowed = "nothing unless the source is a still image, or a folder or pattern of images"
+        check(fits, "source.fps", config.fps, allowed)
         target, live = spec, False
         if kind == "lavfi":
             target = spec.removeprefix("lavfi:")
@@ -147,7 +153,9 @@ def _is_images(spec: str) -> bool:
     path = Path(spec)
     is_image = path.suffix.lower() in IMAGE_SUFFIXES
     try:
-        return path.is_dir() or (is_image and (path.is_file() or is_pattern(spec)))
+        if is_image and path.is_file() and not is_pattern(spec):
+            return not is_animated_png(path)
+        return path.is_dir() or (is_image and is_pattern(spec))
     except OSError:  # what is wrong with it shows when it is looked for
         return False
 
