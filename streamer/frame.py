@@ -50,7 +50,8 @@ class Epoch:
             their pixels, changed), ``loop``.
         size: (height, width) of its frames, upright, in pixels.
         region: The part of the frame that the network sees; the whole frame unless the user asked.
-        missing: Frames lost between the epoch before and this one; None where unknown.
+        missing: Frames lost between the epoch before and this one, beside those that the indices
+            show: 0 after ``size`` and ``loop``, None (unknown) after ``reconnect``.
         pixel_aspect: Width of a pixel by its height, as the source says; also of the upright frame.
     """
 
@@ -72,8 +73,8 @@ class Frame:
     """One decoded frame.
 
     Attributes:
-        index: Counts every decoded frame of the run from 0, dropped ones too, so a hole in the
-            indices is a loss.
+        index: Counts the run's frames from 0, also those that were dropped, or left undecoded to
+            catch up, so a hole in the indices is a loss.
         epoch: The stretch that it belongs to.
         pts: Presentation timestamp as the container has it, in units of `time_base`, or None.
         time_base: Seconds per tick of `pts`.

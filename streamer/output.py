@@ -51,7 +51,8 @@ class FrameResult:
         instances: What is in it, best score first.
         interpolated: Whether the frame was left out of the windows and its masks come from its
             neighbours.
-        dropped: Frames that were decoded and dropped between the result before and this one.
+        dropped: The source's frames without a result between the result before and this one: what
+            was decoded and dropped, and what was left undecoded to catch up.
     """
 
     frame: Frame
@@ -82,7 +83,7 @@ class EndOfStream:
     Attributes:
         reason: ``end`` (the source ended), ``stopped`` (somebody asked), ``failed``.
         frames: Results that were handed to the sinks.
-        dropped: Decoded frames without a result.
+        dropped: The source's frames without a result, decoded or not.
     """
 
     reason: EndReason

@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import Any
 
-from streamer.errors import SourceError
+from streamer.errors import SourceError, WireError
+from streamer.frame import MAX_PIXELS
+from streamer.wire.fields import MAX_SIDE, Fields
+from streamer.wire.run_lengths import MAX_RLE_CHARACTERS, check_runs, run_lengths
 
 SCHEMA = "vistr-results"
 VERSION = 1
@@ -27,7 +30,7 @@ _log = logging.getLogger(__name__)
 class VideoLines:
     """A video entry: its frame size, whether it has masks, its run, and how many frames it has."""
 
-    size: list[int]
+    size: tuple[int, int]
     masks: bool = True
     run: str | None = None
     frames: int = 0
@@ -72,7 +75,9 @@ class Line:
     record: dict[str, Any]
 
 
-def survey(lines: BufferedReader, name: str) -> tuple[dict[int, VideoLines], list[TrackLines]]:
+def survey(
+    lines: BufferedReader, name: str, *, are_own: bool = True
+) -> tuple[dict[int, VideoLines], list[TrackLines]]:
     """Every video entry by its id, and every track, in the order of their first lines.
 
     A torn last line, as a kill may leave, is passed over with a warning.
@@ -80,6 +85,7 @@ def survey(lines: BufferedReader, name: str) -> tuple[dict[int, VideoLines], lis
     Args:
         lines: The file, at its beginning.
         name: Of the file, for messages.
+        are_own: Whether this process wrote them: their run lengths are taken as they are.
 
     Raises:
         SourceError: A line is malformed; the message has its number.
@@ -88,65 +94,94 @@ def survey(lines: BufferedReader, name: str) -> tuple[dict[int, VideoLines], lis
     tracks: dict[tuple[int, int], TrackLines] = {}
     for line in _read(lines, name):
         try:
-            match line.record["type"]:
-                case "video":
-                    _survey_video(line, videos)
-                case "frame":
-                    _survey_frame(line, videos, tracks)
-                case "gap" | "end":
-                    pass
-                case other:
-                    raise ValueError(f"type {other!r}; known: video, frame, gap, end")
-        except KeyError as error:
-            raise SourceError(f"{name}: line {line.number}: no key {error}") from error
-        except (TypeError, ValueError, OverflowError) as error:
+            kind = Fields(line.record, "message").choice("type", ("video", "frame", "gap", "end"))
+            fields = Fields(line.record, kind)
+            if kind == "video":
+                _survey_video(fields, line, videos)
+            elif kind == "frame":
+                _survey_frame(fields, line, videos, tracks)
+                if not are_own:
+                    _check_run_lengths(line.record, videos)
+        except (WireError, ValueError) as error:
             raise SourceError(f"{name}: line {line.number}: {error}") from error
     return videos, list(tracks.values())
 
 
-def _survey_video(line: Line, videos: dict[int, VideoLines]) -> None:
-    schema = (line.record["schema"], line.record["version"])
-    if schema != (SCHEMA, VERSION):
-        raise ValueError(f"schema {schema}; known: {(SCHEMA, VERSION)}")
-    video_id = line.record["video_id"]
+def _survey_video(fields: Fields, line: Line, videos: dict[int, VideoLines]) -> None:
+    fields.choice("schema", (SCHEMA,))
+    if fields.integer("version") != VERSION:
+        raise ValueError(f"version is {line.record['version']}; allowed: {VERSION}")
+    video_id = _video_id(fields)
     if video_id in videos:
         raise ValueError(f"video_id {video_id!r} is announced twice: these are lines of two runs")
     run = line.record.get("run")
     first = next(iter(videos.values()), None)
     if first is not None and run != first.run:
         raise ValueError(f"run {run!r} comes after run {first.run!r}; allowed: lines of one")
-    videos[video_id] = VideoLines(line.record["size"], line.record.get("masks", True), run)
+    has_masks = "masks" not in line.record or fields.flag("masks")
+    videos[video_id] = VideoLines(_size(fields), has_masks, run)
 
 
 def _survey_frame(
-    line: Line, videos: dict[int, VideoLines], tracks: dict[tuple[int, int], TrackLines]
+    fields: Fields,
+    line: Line,
+    videos: dict[int, VideoLines],
+    tracks: dict[tuple[int, int], TrackLines],
 ) -> None:
-    video_id = line.record["video_id"]
+    video_id = _video_id(fields)
     if video_id not in videos:
         raise ValueError(f"video_id {video_id!r} was not announced")
     video = videos[video_id]
-    for instance in line.record["instances"]:
-        key = (video_id, instance["track_id"])
+    for position, instance in enumerate(fields.objects("instances", most=MAX_SIDE)):
+        key = (video_id, instance.integer("track_id"))
         track = tracks.get(key)
         if track is None:
             track = tracks[key] = TrackLines(*key, first_frame=video.frames, begin=line.begin)
         if track.last_frame == video.frames:
             raise ValueError(f"track_id {track.track_id} appears twice")
-        segmentation = instance["segmentation"]
         if not video.masks:
-            if not _is_box(instance["bbox"]):
-                raise ValueError(f"track_id {track.track_id}: bbox is {instance['bbox']!r}")
-        elif segmentation["size"] != video.size or not isinstance(segmentation["counts"], str):
-            raise ValueError(f"track_id {track.track_id}: not an RLE of size {video.size}")
+            _check_box(line.record["instances"][position].get("bbox"), position)
+        elif (size := _size(instance.member("segmentation"))) != video.size:
+            raise ValueError(f"instance {position}: a mask of {size} in a video of {video.size}")
         track.last_frame = video.frames
         track.end = line.end
-        score = float(instance["score"])
-        if not math.isfinite(track.scores + score):
-            raise ValueError(f"track_id {track.track_id}: score is {score}")
-        track.scores += score
+        track.scores += instance.number("score", low=0, high=1)
         track.appearances += 1
-        track.categories[int(instance["category_id"])] += 1
+        track.categories[instance.integer("category_id")] += 1
     video.frames += 1
+
+
+def _video_id(fields: Fields) -> int:
+    """Of a data set's video it is that of its annotations: any whole number of 64 bits."""
+    return fields.integer("video_id", -(2**63), 2**63 - 1)
+
+
+def _size(fields: Fields) -> tuple[int, int]:
+    """(height, width), also of frames that no message would take."""
+    height, width = fields.integers("size", count=2, low=1)
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"size is {[height, width]}; allowed: at most {MAX_PIXELS} pixels")
+    return height, width
+
+
+def _check_box(box: object, position: int) -> None:
+    if (
+        not isinstance(box, list)
+        or len(box) != 4
+        or not all(type(each) in {int, float} and math.isfinite(each) for each in box)
+    ):
+        raise ValueError(f"instances[{position}]: bbox is {box!r:.60}; allowed: four numbers")
+
+
+def _check_run_lengths(record: dict[str, Any], videos: dict[int, VideoLines]) -> None:
+    """Refuse masks of a frame that COCO's tools would read, or write, beyond it."""
+    video = videos[record["video_id"]]
+    if not video.masks:
+        return
+    for position, instance in enumerate(record["instances"]):
+        mask = Fields(instance["segmentation"], f"instance {position}")
+        counts = mask.text("counts", most=MAX_RLE_CHARACTERS)
+        check_runs(run_lengths(counts.encode()), video.size, position)
 
 
 def _read(lines: BufferedReader, name: str) -> Iterator[Line]:
@@ -164,14 +199,6 @@ def _read(lines: BufferedReader, name: str) -> Iterator[Line]:
             _log.warning("%s: the last line, %d, is torn and left out", name, number)
             return
         yield Line(number, begin, end, record)
-
-
-def _is_box(box: Any) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(type(n) in (int, float) and math.isfinite(n) for n in box)
-    )
 
 
 def _refuse(constant: str) -> None:

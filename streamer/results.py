@@ -18,7 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import TextIO
 
-from streamer.errors import SourceError
+from streamer.errors import SinkError, SourceError
 from streamer.exit_codes import command
 from streamer.output_path import check_apart, check_writable, replacing
 from streamer.result_lines import TrackLines, VideoLines, survey
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_results(
-    lines_path: str, results_path: str, *, best: int | None = None, may_be_empty: bool = True
+    lines_path: str, results_path: str, *, best: int | None = None, are_own: bool = True
 ) -> int:
     """Write the YouTube-VIS results of a run: one entry per track and video entry.
 
@@ -45,7 +45,8 @@ def write_results(
         results_path: The file to write; replaced if it exists.
         best: Write only so many tracks of each category in each video entry, those of the best
             score, and log how many were left out; None writes all.
-        may_be_empty: Whether the lines may announce no video, as those of a run without a frame.
+        are_own: Whether this process wrote the lines: they may announce no video, as those of a run
+            without a frame, and their run lengths are taken as they are.
 
     Returns:
         How many entries were written.
@@ -65,8 +66,8 @@ def write_results(
     with lines:
         if not lines.seekable():
             raise SourceError(f"{lines_path}: is a pipe or the like; allowed: a file")
-        videos, tracks = survey(lines, lines_path)
-        if not (videos or may_be_empty):
+        videos, tracks = survey(lines, lines_path, are_own=are_own)
+        if not (videos or are_own):
             raise SourceError(f"{lines_path}: holds no video; expected the JSON lines of a run")
         kept = tracks if best is None else _best(tracks, best)
         if len(kept) < len(tracks):
@@ -147,7 +148,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("lines", help="JSON lines that a run wrote, such as r.jsonl")
     parser.add_argument("results", help="results file to write, such as r.json")
     asked = parser.parse_args(arguments)
-    entries = write_results(asked.lines, asked.results, may_be_empty=False)
+    if asked.results == "-":
+        raise SinkError("-: results do not go to standard output; name a file")
+    entries = write_results(asked.lines, asked.results, are_own=False)
     say(f"{asked.results}: {entries} tracks")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from streamer.keys import main as keys_main
 from streamer.keys import make_keys
 from streamer.output import EndOfStream
 from streamer.sink_config import ZmqConfig
+from streamer.sinks import readers
 from streamer.sinks.guard import MAX_BYTES
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.connections import Connections
@@ -334,3 +336,16 @@ def test_what_is_no_path_of_a_key_is_named(name: str) -> None:
     paths: dict[str, Any] = {"secret": "a.key_secret", "publisher": "b.key", name: None}
     with pytest.raises(ConfigError, match=f"keys.{name} is None; allowed: the path of a key file"):
         ReaderKeys(**paths)
+
+
+def test_a_publisher_that_cannot_open_leaves_no_thread(
+    keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    before = threading.active_count()
+    monkeypatch.setattr(readers, "Guard", fail)
+    with pytest.raises(RuntimeError):
+        ZmqSink("tcp://127.0.0.1:*", "default", RUN, secured(keys))
+    until(lambda: threading.active_count() <= before)

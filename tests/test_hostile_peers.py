@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from streamer.wire.connections import Connection, Connections
 from streamer.wire.messages import FrameMessage, HelloMessage
 from tests import zmtp
 from tests.descriptors import open_descriptors
+from tests.processes import ROOT
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
 from tests.waits import PATIENCE_S, until
@@ -253,6 +256,44 @@ def test_a_publisher_whose_message_never_ends_is_left(
         thread.join(PATIENCE_S)
     assert len(ended) == 2
     assert "a message without end" in caplog.text
+
+
+def test_an_error_while_looking_keeps_nobody_from_guarding_or_closing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    greedy, failed = guard.Guard._greedy, threading.Event()
+
+    def failing(each: guard.Guard, now: float) -> set[Connection]:
+        if not failed.is_set():
+            failed.set()
+            raise MemoryError("no room")
+        return greedy(each, now)
+
+    monkeypatch.setattr(guard.Guard, "_greedy", failing)
+    with Publisher(BUSY) as publisher:
+        publisher.reader().read()
+        assert failed.is_set()
+        with zmtp.connect(publisher.endpoint) as stranger:
+            sent_until_ended(stranger, ENDLESS["parts"]())
+        assert publisher.end() is None
+    assert caplog.text.count("MemoryError: no room") == 1
+
+
+def test_a_guard_that_has_died_can_be_closed() -> None:
+    """In a process of its own, which would hang in libzmq with Python's lock held."""
+    program = (
+        "import threading, zmq\n"
+        "from streamer.sinks.guard import Guard\n"
+        "from streamer.wire.connections import Connections\n"
+        "Connections.update = lambda *_: 1 / 0\n"
+        "context = zmq.Context()\n"
+        "server = context.socket(zmq.XPUB)\n"
+        "guard = Guard(server, 10, trusting=False)\n"
+        "guard._thread.join()\n"
+        "guard.close()\n"
+        "context.destroy(linger=0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=PATIENCE_S)
 
 
 def test_more_readers_than_descriptors_are_refused() -> None:

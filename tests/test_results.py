@@ -165,6 +165,11 @@ def test_a_whole_last_line_needs_no_newline(
     assert caplog.messages == []
 
 
+NO_IDS = [None, True, 1.0, "1", [1]]
+NO_COUNTS = ["", "H1", "\ud800", "ä", "o", "05000003"]
+"""Run lengths that COCO's tools would read, and write, beyond the frame, or that are none."""
+
+
 def spoiled(**fields: Any) -> dict[str, Any]:
     return frame(instance(1) | fields)
 
@@ -172,18 +177,35 @@ def spoiled(**fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("record", "reason"),
     [
-        ({"type": "frame", "instances": []}, "no key 'video_id'"),
-        ({"kind": "frame"}, "no key 'type'"),
-        ({"type": "picture"}, "type 'picture'; known: video, frame, gap, end"),
-        (video() | {"version": 2}, r"schema \('vistr-results', 2\); known: .*1"),
+        ({"type": "frame", "instances": []}, "frame lacks 'video_id'"),
+        ({"kind": "frame"}, "message lacks 'type'"),
+        ({"type": "picture"}, "type is 'picture'; allowed: video or frame or gap or end"),
+        (video() | {"version": 2}, "version is 2; allowed: 1"),
+        (video() | {"schema": "vistr-masks"}, "schema is 'vistr-masks'; allowed: vistr-results"),
+        *((video(2) | {"size": size}, "size is") for size in ([4], [0, 6], [2**15, 2**15], "4x6")),
+        (video(2) | {"masks": None}, "masks is None; allowed: true or false"),
+        *((video() | {"video_id": odd}, "video_id is") for odd in NO_IDS),
+        *((frame() | {"video_id": odd}, "video_id is") for odd in NO_IDS),
+        *((spoiled(track_id=odd), "track_id is") for odd in NO_IDS),
+        *((spoiled(category_id=odd), "category_id is") for odd in NO_IDS),
         (frame(video_id=5), "video_id 5 was not announced"),
         (video(), "video_id 1 is announced twice"),
         (frame(instance(1), instance(1)), "track_id 1 appears twice"),
-        (spoiled(score="high"), "could not convert string to float: 'high'"),
-        (spoiled(segmentation={"size": [9, 9], "counts": "0"}), r"not an RLE of size \[4, 6\]"),
-        (spoiled(segmentation={"size": SIZE, "counts": [24]}), r"not an RLE of size \[4, 6\]"),
-        (spoiled(score=10**400), "int too large to convert to float"),
-        (frame() | {"instances": None}, "'NoneType' object is not iterable"),
+        (spoiled(score="high"), "score is 'high'; allowed: a number from 0 to 1"),
+        (spoiled(score=True), "score is True"),
+        (spoiled(score=10**400), "score is 1000"),
+        (spoiled(score=1e308), r"score is 1e\+308"),
+        (spoiled(segmentation=None), "segmentation is None; allowed: an object"),
+        (
+            spoiled(segmentation={"size": [9, 9], "counts": "0"}),
+            r"instance 0: a mask of \(9, 9\) in a video of \(4, 6\)",
+        ),
+        (spoiled(segmentation={"size": SIZE, "counts": [24]}), r"counts is \[24\]; allowed: text"),
+        *(
+            (spoiled(segmentation={"size": SIZE, "counts": odd}), "run lengths|counts is")
+            for odd in NO_COUNTS
+        ),
+        (frame() | {"instances": None}, "instances is None; allowed: a list of"),
         (spoiled(score=float("nan")), "is not JSON: NaN is not a number"),
     ],
 )
@@ -192,29 +214,23 @@ def test_a_malformed_line_is_named_by_its_number(
 ) -> None:
     lines, results = write(tmp_path, [video(), frame(), record, frame()])
     with pytest.raises(SourceError, match=rf"r\.jsonl: line 3:? {reason}|line 3: .*{reason}"):
-        write_results(lines, results)
+        write_results(lines, results, are_own=False)
     assert [path.name for path in tmp_path.iterdir()] == ["r.jsonl"]
 
 
 @pytest.mark.parametrize(
     ("number", "reason"),
     [
-        ("0.125", "track_id 1: score is inf"),
-        ("77", "cannot convert float infinity to integer"),
-        ("88", r"track_id 1: bbox is \[inf, 0, 1, 1\]"),
+        ("0.125", "score is inf"),
+        ("77", "category_id is inf"),
+        ("88", r"bbox is \[inf, 0, 1, 1\]"),
     ],
 )
 def test_a_number_too_large_is_named(tmp_path: Path, number: str, reason: str) -> None:
     one = instance(1, 0.125, 77) | {"bbox": [88, 0, 1, 1]}
     lines, results = write(tmp_path, [video() | {"masks": False}, frame(one), frame()])
     Path(lines).write_text(Path(lines).read_text().replace(number, "1e999"))
-    with pytest.raises(SourceError, match=f"line 2: {reason}"):
-        write_results(lines, results)
-
-
-def test_scores_whose_sum_is_too_large_are_named(tmp_path: Path) -> None:
-    lines, results = write(tmp_path, [video(), *[frame(instance(1, score=1e308))] * 2])
-    with pytest.raises(SourceError, match=r"line 3: track_id 1: score is 1e\+308"):
+    with pytest.raises(SourceError, match=rf"line 2: instances\[0\]: {reason}"):
         write_results(lines, results)
 
 
@@ -309,6 +325,9 @@ def test_the_command_counts_tracks_and_ends_in_its_exit_code(
     assert main([str(tmp_path / "gone.jsonl"), results]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path}/gone.jsonl: No such file or directory\n"
     assert main([lines, lines]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {lines} is also")
+    assert main([lines, "-"]) == 1
+    assert capsys.readouterr().err.startswith("error: -: results do not go to standard output")
     with pytest.raises(SystemExit) as exit_:
         main([lines])
     assert exit_.value.code == 2

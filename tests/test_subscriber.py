@@ -17,8 +17,10 @@ import zmq
 
 from streamer.client import ConfigError, MaskSubscriber, SilenceError, StreamError
 from streamer.client import subscriber as subscriber_module
+from streamer.client.reading_socket import MAX_PART_BYTES
 from streamer.output import EndOfStream, Gap
 from streamer.sink_config import ZmqConfig
+from streamer.sinks.message_writer import MessageWriter
 from tests.messages import OTHER_RUN, writer
 from tests.processes import ROOT
 from tests.publisher import PATIENCE_MS, Publisher
@@ -151,9 +153,58 @@ def test_after_the_end_a_further_iteration_follows_the_next_run(sender: Sender) 
     sender.send(*new.write(frame_result(7)), *new.write(EndOfStream("stopped", 1, 0)))
     with pull(sender) as subscriber:
         assert [frame.frame for frame in subscriber] == [0]
-        assert [frame.frame for frame in subscriber] == [7]
         assert subscriber.end is not None
+        assert subscriber.end.reason == "end"
+        following = iter(subscriber)
+        assert next(following).frame == 7
+        assert subscriber.end is None
+        assert list(following) == []
+        assert subscriber.end is not None  # type: ignore[unreachable]
         assert subscriber.end.reason == "stopped"
+
+
+def test_what_is_known_of_a_run_is_no_other_s(sender: Sender) -> None:
+    old, new = MessageWriter("default", RUN, "coco_rle", with_jpeg=False), writer(run=OTHER_RUN)
+    sender.send(*old.write(stream_info()), *old.write(frame_result(0)))
+    sender.send(new.write(frame_result(7))[-1], *new.hello(), *new.write(END))
+    with pull(sender) as subscriber:
+        frames = iter(subscriber)
+        next(frames)
+        assert subscriber.hello is not None
+        assert subscriber.hello.run == RUN
+        next(frames)
+        assert subscriber.hello is None
+        assert list(frames) == []
+        assert subscriber.hello is not None  # type: ignore[unreachable]
+        assert subscriber.hello.run == OTHER_RUN
+
+
+def test_no_room_for_a_socket_is_an_error_of_the_stream() -> None:
+    """In a process of its own: who else needs a descriptor meanwhile would fail."""
+    program = (
+        "import os, resource\n"
+        "from streamer.client import MaskSubscriber, StreamError\n"
+        "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "opened = len(os.listdir('/proc/self/fd')) - 1\n"
+        "for more in range(30, 2, -1):\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (opened + more, most))\n"
+        "    try:\n"
+        "        MaskSubscriber('tcp://127.0.0.1:5555').close()\n"
+        "    except StreamError as error:\n"
+        "        print(error)\n"
+        "        break\n"
+        "print(len(os.listdir('/proc/self/fd')) - 1 - opened)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        timeout=PATIENCE_S,
+    )
+    refused = "tcp://127.0.0.1:5555: no socket can be opened: Too many open files"
+    assert done.stdout.splitlines() == [refused, "0"]
 
 
 def test_malformed_packets_are_counted_and_passed_over(
@@ -356,7 +407,7 @@ def test_what_waits_and_how_large_it_is_has_limits(connected: list[zmq.Socket[by
     with MaskSubscriber("tcp://127.0.0.1:5555", hwm=7):
         reading = next(each for each in connected if each.type == zmq.SUB)
         assert reading.getsockopt(zmq.RCVHWM) == 7
-        assert reading.getsockopt(zmq.MAXMSGSIZE) == subscriber_module.MAX_PART_BYTES
+        assert reading.getsockopt(zmq.MAXMSGSIZE) == MAX_PART_BYTES
         assert reading.getsockopt(zmq.TCP_KEEPALIVE) == 1  # nothing else tells of a dead machine
 
 

@@ -478,6 +478,22 @@ def test_a_heartbeat_waits_for_no_reader_that_has_just_left(
     assert "no reader took the last 2 messages" in str(error)  # the heartbeat and the end
 
 
+def test_a_failure_while_readers_are_let_go_still_frees_the_endpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    close = Readers.close
+
+    def close_and_fail(readers: Readers) -> None:
+        close(readers)
+        raise MemoryError
+
+    sink = ZmqSink("tcp://127.0.0.1:*", "default", RUN, ZmqConfig())
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Readers, "close", close_and_fail)
+        sink.close()
+    ZmqSink(sink.endpoint, "default", RUN, ZmqConfig()).close()
+
+
 def test_a_port_in_use_fails_at_once() -> None:
     with (
         Publisher(ZmqConfig()) as publisher,

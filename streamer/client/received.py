@@ -70,7 +70,8 @@ class ReceivedFrame(FrameMessage):
 
     Attributes:
         instances: What is in it, best score first.
-        lost: Messages of the stream that did not arrive between the frame before and this one.
+        lost: Messages of the stream that did not arrive, or were malformed, between the frame
+            before and this one.
         received_unix_ns: When it arrived, nanoseconds since 1970.
     """
 

@@ -11,34 +11,23 @@ from typing import Literal, Self
 
 import zmq
 
-from streamer.client.options import PATTERNS, check_options
+from streamer.client.options import check_options
+from streamer.client.reading_socket import MAX_PART_BYTES, connect
 from streamer.client.received import ReceivedFrame
 from streamer.errors import SilenceError, StreamError, WireError
-from streamer.wire.connections import CHECK_S, Connection, Connections
+from streamer.wire.connections import CHECK_S, Connection
 from streamer.wire.curve import ReaderKeys
-from streamer.wire.endpoint import check_connectable, malformed
+from streamer.wire.endpoint import check_connectable
 from streamer.wire.messages import AnyMessage, EosMessage, FrameMessage, HelloMessage
 from streamer.wire.packet import TOPIC_ROOT, parse, topic
 from streamer.wire.stream_name import check_stream_name
-
-MAX_PART_BYTES = 2**26
-"""Most bytes of one part that is accepted: beyond it ZeroMQ drops the connection."""
 
 MAX_MESSAGE_BYTES = 3 * MAX_PART_BYTES
 """Most bytes that are waited for without a message being whole: more than a frame with the largest
 masks and image needs."""
 
-KEEPALIVE = {
-    zmq.TCP_KEEPALIVE: 1,
-    zmq.TCP_KEEPALIVE_IDLE: 30,
-    zmq.TCP_KEEPALIVE_INTVL: 10,
-    zmq.TCP_KEEPALIVE_CNT: 3,
-}
-"""A reader sends nothing, so that only these probes tell it that the publisher's machine is gone.
-After a minute without an answer (times in seconds) ZeroMQ connects anew."""
-
 HINT_S = 10.0
-"""From a silence that long on, before anything came, what may be wrong is said."""
+"""Seconds without a first message after which a hint at the cause is logged."""
 
 NOTHING_YET = "is the publisher there, and are pattern, stream and keys its own?"
 
@@ -65,18 +54,20 @@ class MaskSubscriber:
         keys: For a publisher with ``zmq.curve_key``; without the right ones nothing comes.
 
     Attributes:
-        lost: Messages missed since this reader's first, counted when the next one shows the gap.
-            Losses at the very end, even of the `EosMessage`, are not counted. With several ``pull``
-            readers each takes a part, and the others' parts are counted as lost.
+        lost: Messages missed since this reader's first, malformed ones too, counted when the next
+            one shows the gap. Losses at the very end, even of the `EosMessage`, and between two
+            runs are not counted. With several ``pull`` readers each takes a part, and the others'
+            parts are counted as lost.
         malformed: Packets that were not as the wire format says; they are passed over, and
             logged once a minute at most. One without an end ends its connection, too; ZeroMQ makes
             another.
-        hello: The latest hello.
-        end: What the publisher said last, once the iteration has ended.
+        hello: The latest hello of the run that the latest message is of; None if none came yet.
+        end: What the publisher said last, once the iteration has ended by that; None otherwise.
 
     Raises:
         ConfigError: The endpoint is malformed, an option out of range, the name one that no stream
             can have, or a key cannot be read.
+        StreamError: The process may have no more descriptors.
     """
 
     def __init__(  # noqa: PLR0913 - options, and what they are of
@@ -109,13 +100,8 @@ class MaskSubscriber:
         self._in_use = RLock()
         self._has_others = False  # whether another stream's messages came
         self._connected_s = time.monotonic()
-        self._context = zmq.Context()
-        self._socket = self._context.socket(PATTERNS[pattern])
-        self._connections = Connections(self._socket)
         self._before: dict[Connection, int] = {}  # what had come when none was whole
-        if pattern == "sub":
-            self._socket.setsockopt(zmq.SUBSCRIBE, self._prefix)
-        self._connect(int(hwm), keys)
+        self._socket, self._connections = connect(endpoint, pattern, self._prefix, int(hwm), keys)
 
     def __enter__(self) -> Self:
         return self
@@ -133,7 +119,7 @@ class MaskSubscriber:
             if not self._socket.closed:
                 self._socket.disable_monitor()
             self._connections.close()
-            self._context.destroy(linger=0)
+            self._socket.context.destroy(linger=0)
 
     def __iter__(self) -> Iterator[ReceivedFrame]:
         """Frames as they come, until the stream ends.
@@ -142,6 +128,7 @@ class MaskSubscriber:
             SilenceError: Nothing of the stream came for `timeout_s`.
             StreamError: The reader is closed.
         """
+        self.end = None
         while True:
             message = self._next()
             received_unix_ns = time.time_ns()
@@ -159,27 +146,9 @@ class MaskSubscriber:
             try:
                 return self._receive()
             except zmq.ZMQError as error:
-                if not self._is_closing:
-                    raise
-                # by a handler of a signal, on this thread
-                raise StreamError(f"{self.endpoint}: this reader is closed") from error
-
-    def _connect(self, hwm: int, keys: ReaderKeys | None) -> None:
-        self._socket.setsockopt(zmq.RCVHWM, hwm)
-        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PART_BYTES)
-        # Only where it is asked for: ZeroMQ would take a name such as localhost for that alone.
-        self._socket.setsockopt(zmq.IPV6, self.endpoint.startswith("tcp://["))
-        for option, value in KEEPALIVE.items():
-            self._socket.setsockopt(option, value)
-        try:
-            if keys is not None:
-                keys.apply(self._socket)
-            self._socket.connect(self.endpoint)
-        except BaseException as error:
-            self.close()
-            if isinstance(error, zmq.ZMQError):
-                raise malformed(self.endpoint) from error
-            raise
+                # Closed meanwhile: by a handler of a signal, on this thread.
+                reason = "this reader is closed" if self._is_closing else str(error)
+                raise StreamError(f"{self.endpoint}: {reason}") from error
 
     def _receive(self) -> AnyMessage:
         """The stream's next message.
@@ -222,7 +191,7 @@ class MaskSubscriber:
                 name = message.stream
                 log.warning("%s: the stream %r comes here, and goes to waste", self.endpoint, name)
             return None
-        self._count_lost(message)
+        self._note_run(message)
         return message
 
     def _tell_silence(self, began_s: float, end_s: float) -> None:
@@ -249,12 +218,14 @@ class MaskSubscriber:
             self._socket.disconnect(self.endpoint)
             self._socket.connect(self.endpoint)
 
-    def _count_lost(self, message: AnyMessage) -> None:
+    def _note_run(self, message: AnyMessage) -> None:
         # What was published before this reader joined, or before a new run's first message came,
         # was not meant for it.
         if message.run == self._run:
             missed = max(0, message.seq - self._expected_seq)
             self.lost += missed
             self._unreported += missed
+        else:
+            self.hello = None
         self._run = message.run
         self._expected_seq = message.seq + 1

@@ -50,6 +50,8 @@ class Guard:
         self._most = most
         self._connections = Connections(server)
         self._trusting = trusting
+        self._is_open = True
+        self._ended = 0
         self._checked_at = 0.0
         self._shut_until = 0.0
         self._counted: tuple[float, int] = 0.0, 0  # (end of the interval, brief bytes at its start)
@@ -61,25 +63,35 @@ class Guard:
         """Let nobody in any more; before the socket is closed, on its thread."""
         self._server.disable_monitor()
         self._thread.join()
+        # Not by the thread, which may have failed: libzmq tells the end of the monitor, and would
+        # wait for ever, with Python's lock held, where nobody can hear it.
+        self._connections.close()
 
     def _watch(self) -> None:
-        connections, is_open, ended = self._connections, True, 0
-        try:
-            while connections.update(CHECK_S if connections or not is_open else None):
-                unwanted = {*list(connections)[self._most :]}
-                if not self._trusting:
-                    unwanted |= self._greedy(time.monotonic())
-                is_full = len(connections) >= self._most
-                may_come = not is_full and time.monotonic() >= self._shut_until
-                if may_come != is_open:  # before any are ended, who come again at once
-                    is_open = may_come
-                    connections.accept_new(is_open)
-                connections.end(unwanted)
-                ended += len(unwanted)
-                self._log(ended, LOG_S)
-            self._log(ended, 0.0)
-        finally:
-            connections.close()
+        connections, has_failed = self._connections, False
+        while connections.update(CHECK_S if connections or not self._is_open else None):
+            try:
+                self._look()
+            except Exception:
+                if not has_failed:  # it may fail again at each look
+                    log.exception("the connections cannot be checked; trying again")
+                has_failed = True
+        self._log(0.0)
+
+    def _look(self) -> None:
+        """End the connections that are not wanted, and say whether new ones are."""
+        connections = self._connections
+        unwanted = {*list(connections)[self._most :]}
+        if not self._trusting:
+            unwanted |= self._greedy(time.monotonic())
+        is_full = len(connections) >= self._most
+        may_come = not is_full and time.monotonic() >= self._shut_until
+        if may_come != self._is_open:  # before any are ended, who come again at once
+            self._is_open = may_come
+            connections.accept_new(may_come)
+        connections.end(unwanted)
+        self._ended += len(unwanted)
+        self._log(LOG_S)
 
     def _greedy(self, now: float) -> set[Connection]:
         """Connections that brought too much, if it is time to look; a flood shuts the door."""
@@ -97,10 +109,10 @@ class Guard:
             self._shut_until = now + SHUT_S
         return flooding | {each for each, count in received.items() if count > MAX_BYTES}
 
-    def _log(self, ended: int, at_least_s: float) -> None:
+    def _log(self, at_least_s: float) -> None:
         now = time.monotonic()
         for what, count in (
-            ("ended so far that sent too much, or were too many", ended),
+            ("ended so far that sent too much, or were too many", self._ended),
             ("without an allowed key so far", self._connections.failed if self._trusting else 0),
         ):
             logged, at = self._logged.get(what, (0, -LOG_S))

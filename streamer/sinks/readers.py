@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import ExitStack
 from pathlib import Path
 
 import zmq
@@ -53,7 +54,6 @@ class Readers:
         self._server = server
         self._topic = topic
         self._subscribe = config.pattern == "pub"
-        self._authenticator: CurveAuthenticator | None = None
         self.subscribed = 0
         server.setsockopt(zmq.MAXMSGSIZE, MAX_REPORT_BYTES)
         # A small buffer makes a flood slow, so that less comes until it is noticed.
@@ -65,9 +65,13 @@ class Readers:
             # Every subscription and its end is reported, also when others hold the same.
             server.setsockopt(zmq.XPUB_VERBOSER, 1)
         key, readers = config.curve_key, config.curve_readers
-        if key is not None and readers is not None:
-            self._authenticator = CurveAuthenticator(server, Path(key), Path(readers))
-        self._guard = Guard(server, config.max_readers, trusting=self._authenticator is not None)
+        with ExitStack() as opened:
+            if key is not None and readers is not None:
+                authenticator = CurveAuthenticator(server, Path(key), Path(readers))
+                opened.callback(authenticator.stop)
+            guard = Guard(server, config.max_readers, trusting=key is not None)
+            opened.callback(guard.close)
+            self._opened = opened.pop_all()
 
     def take_subscriptions(self) -> bool:
         """Take note of subscriptions that came and went; returns whether one came."""
@@ -89,6 +93,4 @@ class Readers:
 
     def close(self) -> None:
         """Let nobody in any more; before the socket is closed."""
-        self._guard.close()
-        if self._authenticator is not None:
-            self._authenticator.stop()
+        self._opened.close()

@@ -86,9 +86,9 @@ class ZmqSink:
             SinkError: With ``push``, no reader took what was left within ``linger_s`` of the end.
         """
         wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        poller = zmq.Poller()
-        poller.register(wake, zmq.POLLIN)
         try:
+            poller = zmq.Poller()
+            poller.register(wake, zmq.POLLIN)
             outputs.listen(lambda: os.eventfd_write(wake, 1))
             while self._unsent or not self._ended:
                 self._wait(poller, wake, self._advance(outputs))
@@ -108,14 +108,16 @@ class ZmqSink:
             SinkError: With ``push``, a reader had not taken everything by then.
         """
         linger_s = max(0.0, self._left_s())  # `drain` may have waited already
-        self._readers.close()
-        began = time.monotonic()
-        self._socket.close(linger=round(1000 * linger_s))
-        # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a thousand
-        # times, when a reader leaves just as the socket closes.
-        term = threading.Thread(target=self._context.term, name="zmq term", daemon=True)
-        term.start()
-        term.join(linger_s + TERM_S)
+        try:
+            self._readers.close()
+        finally:
+            began = time.monotonic()
+            self._socket.close(linger=round(1000 * linger_s))
+            # On a thread of its own: libzmq 4.3.5 can hang in `zmq_ctx_term`, about once in a
+            # thousand times, when a reader leaves just as the socket closes.
+            term = threading.Thread(target=self._context.term, name="zmq term", daemon=True)
+            term.start()
+            term.join(linger_s + TERM_S)
         if not 0 < linger_s <= time.monotonic() - began:
             return
         lost = f"{self.endpoint}: a reader did not take all within {self._config.linger_s} s"

@@ -18,7 +18,7 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 CHECK_S = 0.1
-"""How often to look at what has come: it may grow without a limit for as long."""
+"""Seconds between looks; what arrives in between is unbounded."""
 
 OPENED = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED
 FAILED = (
@@ -100,8 +100,8 @@ class Connections:
 
     def __init__(self, owner: zmq.Socket[bytes]) -> None:
         address = f"inproc://connections-{id(self)}"
-        owner.monitor(address, EVENTS)
         self._events = owner.context.socket(zmq.PAIR)
+        owner.monitor(address, EVENTS)
         self._events.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread would wait for room
         self._events.connect(address)
         self._open: dict[int, Connection] = {}  # by libzmq's descriptor

@@ -45,7 +45,7 @@ class Fields:
             raise WireError(f"header is a JSON {type(members).__name__}, not an object")
         return cls(members, "header")
 
-    def integer(self, name: str, low: int = 0, high: int = MAX_INTEGER) -> int:
+    def integer(self, name: str, low: float = 0, high: float = MAX_INTEGER) -> int:
         """An integer in [low, high]."""
         value = self._value(name)
         if not _is_integer(value) or not low <= value <= high:
@@ -70,11 +70,11 @@ class Fields:
             self._refuse(name, value, "true or false")
         return value
 
-    def text(self, name: str) -> str:
-        """A string of at most `MAX_TEXT` characters."""
+    def text(self, name: str, most: int = MAX_TEXT) -> str:
+        """A string of at most `most` characters."""
         value = self._value(name)
-        if not _is_text(value):
-            self._refuse(name, value, f"text of at most {MAX_TEXT} characters")
+        if not _is_text(value, most):
+            self._refuse(name, value, f"text of at most {most} characters")
         return str(value)
 
     def choice(self, name: str, allowed: tuple[Word, ...]) -> Word:
@@ -114,6 +114,13 @@ class Fields:
         """(height, width) of a frame, or null."""
         return None if self._value(name) is None else self.size(name)
 
+    def member(self, name: str) -> Fields:
+        """An object."""
+        value = self._value(name)
+        if not isinstance(value, dict):
+            self._refuse(name, value, "an object")
+        return Fields(value, name)
+
     def objects(self, name: str, most: int) -> list[Fields]:
         """A list of at most `most` objects."""
         value = self._value(name)
@@ -124,6 +131,12 @@ class Fields:
         ):
             self._refuse(name, value, f"a list of at most {most} objects")
         return [Fields(item, f"{name}[{position}]") for position, item in enumerate(value)]
+
+    def null(self, name: str) -> None:
+        """Refuse a member that says something."""
+        value = self._value(name)
+        if value is not None:
+            self._refuse(name, value, "null")
 
     def absent(self, name: str) -> None:
         """Refuse a member that does not belong here."""
@@ -146,12 +159,12 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _is_text(value: object) -> bool:
+def _is_text(value: object, most: int = MAX_TEXT) -> bool:
     # JSON can escape half of a surrogate pair, which no encoding can print.
     return (
         isinstance(value, str)
-        and len(value) <= MAX_TEXT
-        and not any("\ud800" <= character <= "\udfff" for character in value)
+        and len(value) <= most
+        and (value.isascii() or not any("\ud800" <= each <= "\udfff" for each in value))
     )
 
 

@@ -67,7 +67,7 @@ class FrameMessage(Message):
         publish_unix_ns: When it was published, nanoseconds since 1970.
         size: (height, width) in pixels.
         interpolated: Whether its masks come from its neighbours.
-        dropped: Frames dropped since the frame before.
+        dropped: The source's frames without a result since the frame before.
         encoding: How the masks lie in the payload.
         instances: What is in it, best score first.
         payload: The encoded masks.
@@ -128,7 +128,8 @@ class GapMessage(Message):
 
     Attributes:
         reason: ``start``, ``reconnect``, ``size`` or ``loop``.
-        missing: Frames lost in between; None where unknown.
+        missing: Frames lost in between, beside those that the next frame counts as dropped: 0
+            after ``size`` and ``loop``, None (unknown) after ``reconnect``.
     """
 
     reason: EpochReason
@@ -142,7 +143,7 @@ class EosMessage(Message):
     Attributes:
         reason: ``end``, ``stopped`` or ``failed``.
         frames: Frames that were finished.
-        dropped: Decoded frames without a result.
+        dropped: The source's frames without a result, also after the last that was finished.
     """
 
     reason: EndReason

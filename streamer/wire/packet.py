@@ -126,8 +126,11 @@ def _frame(envelope: Message, fields: Fields, body: Sequence[bytes]) -> FrameMes
     numerator, denominator = fields.integers("time_base", count=2, low=1)
     # By a camera's clock, which may be anything.
     capture_unix_ns = fields.optional_integer("capture_unix_ns", low=-(2**63))
-    has_clock = capture_unix_ns is not None
-    clock = fields.choice("capture_clock", CAPTURE_CLOCKS) if has_clock else None
+    clock: CaptureClock | None = None
+    if capture_unix_ns is None:
+        fields.null("capture_clock")
+    else:
+        clock = fields.choice("capture_clock", CAPTURE_CLOCKS)
     size = fields.size("size")
     encoding = fields.choice("encoding", ENCODINGS)
     entries = fields.objects("instances", most=MAX_INSTANCES)
