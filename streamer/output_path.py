@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import logging
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from streamer.errors import ConfigError, SinkError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -121,15 +124,19 @@ def _place(path: str) -> object:
 
 
 def open_alone(path: str, flags: int) -> int:
-    """For `open`'s `opener`: the file, emptied, unless another process that does so has it open.
+    """Open a file (as `open`'s `opener`) or a folder that nobody else has open by this function.
+
+    A file is emptied, where `flags` ask for it, only once that is known.
 
     Raises:
-        OSError: It has, or it cannot be opened.
+        OSError: Somebody has, or it cannot be opened.
     """
     descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
     try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):  # any number may write to /dev/null
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # any number may write to /dev/null
             _lock(descriptor, path)
+        if stat.S_ISREG(mode) and flags & os.O_TRUNC:
             os.ftruncate(descriptor, 0)
     except BaseException:
         os.close(descriptor)
@@ -162,6 +169,15 @@ def check_unwritten(path: Path) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise SinkError(f"{path}: another run writes it") from error
+
+
+def is_in_place(descriptor: int, path: str | Path) -> bool:
+    """Whether a path still names the file that was opened by it; says so where it does not."""
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(descriptor), Path(path).stat()):
+            return True
+    log.warning("%s: was removed or replaced while it was written", path)
+    return False
 
 
 @contextmanager

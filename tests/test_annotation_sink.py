@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import SinkError
-from streamer.output import Output
+from streamer.output import EndOfStream, Output
 from streamer.sinks.annotation_sink import AnnotationSink
-from tests.results import epoch, frame_result
+from tests.results import epoch, frame_result, stream_info
 from tests.sinks import filled, run_sink
 
 
 def run(path: Path, outputs: list[Output], image_format: str = "jpg") -> dict[str, object]:
     sink = AnnotationSink(str(path), image_format)  # type: ignore[arg-type]
+    sink.drain(filled([stream_info()]))
     assert not path.exists(), "nothing stands under the name before it is whole"
     run_sink(sink, outputs)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
@@ -50,19 +51,41 @@ def test_a_run_without_frames_lists_none(tmp_path: Path) -> None:
     assert run(tmp_path / "a.json", []) == {"videos": []}
 
 
+@pytest.mark.parametrize("outputs", [[], [EndOfStream("failed", 0, 0)]])
+def test_a_run_that_does_not_begin_leaves_the_file_of_an_earlier_one(
+    tmp_path: Path, outputs: list[Output]
+) -> None:
+    (tmp_path / "a.json").write_text("of an earlier run")
+    sink = AnnotationSink(str(tmp_path / "a.json"), "jpg")
+    run_sink(sink, outputs)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of an earlier run"]
+    assert sink.written == []
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "match"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), SinkError, r"a\.json: No space left"),
+        (MemoryError("no room"), MemoryError, "no room"),
+    ],
+)
 def test_after_a_part_was_lost_no_file_appears(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[Exception],
+    match: str,
 ) -> None:
     sink = AnnotationSink(str(tmp_path / "a.json"), "jpg")
-    outputs = filled([frame_result(0), frame_result(1)])
+    outputs = filled([stream_info(), frame_result(0), frame_result(1)])
     write = sink._file.write
 
     def full(text: str) -> int:
         monkeypatch.setattr(sink._file, "write", write)  # others give way meanwhile
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise error
 
     monkeypatch.setattr(sink._file, "write", full)
-    with pytest.raises(SinkError, match=r"a\.json: No space left"):
+    with pytest.raises(raised, match=match):
         sink.drain(outputs)
     sink.close()
     assert list(tmp_path.iterdir()) == []
@@ -72,6 +95,7 @@ def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="does not exist"):
         AnnotationSink(str(tmp_path / "gone" / "a.json"), "jpg")
     sink = AnnotationSink(str(tmp_path / "a.json"), "jpg")
+    sink.drain(filled([stream_info()]))
     (tmp_path / "a.json").mkdir()
     with pytest.raises(SinkError, match=r"a\.json: Is a directory"):
         sink.close()
@@ -83,7 +107,7 @@ def test_a_second_run_is_refused_and_takes_nothing_from_the_first(tmp_path: Path
     first = AnnotationSink(str(path), "jpg")
     with pytest.raises(SinkError, match=r"a\.json: another run writes it"):
         AnnotationSink(str(path), "jpg")
-    run_sink(first, [frame_result(0)])
+    run_sink(first, [stream_info(), frame_result(0)])
     entry = {"id": 1, "width": 16, "height": 12, "file_names": ["0.jpg"], "length": 1}
     assert json.loads(path.read_text()) == {"videos": [entry]}
     assert list(tmp_path.iterdir()) == [path]
@@ -107,6 +131,7 @@ def test_an_earlier_run_s_file_behind_a_link_is_removed_and_replaced(tmp_path: P
     link = tmp_path / "a.json"
     link.symlink_to(target)
     sink = AnnotationSink(str(link), "jpg")
+    sink.drain(filled([stream_info()]))
     assert not target.exists()
     run_sink(sink, [])
     assert link.is_symlink()

@@ -117,7 +117,7 @@ def test_a_signal_while_an_output_opens_leaves_nothing_half_written(tmp_path: Pa
 
     with handled(interrupt), pytest.raises(KeyboardInterrupt), ExitStack() as opened:
         _start(SinkThread("annotations", open_sink), opened)
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_signal_just_before_the_run_begins_ends_the_process() -> None:

@@ -12,13 +12,13 @@ import pytest
 from PIL import Image
 
 from streamer.errors import SinkError
-from streamer.output import FrameResult
+from streamer.output import EndOfStream, FrameResult
 from streamer.sink_config import ImagesConfig
 from streamer.sinks.drawing import colour_of, render
 from streamer.sinks.images_sink import ImagesSink
 from streamer.sinks.output_spec import ImageStyle
-from tests.results import box_mask, epoch, frame_result
-from tests.sinks import run_sink
+from tests.results import box_mask, epoch, frame_result, stream_info
+from tests.sinks import filled, run_sink
 
 SIZE = (12, 16)
 LEFT, TOP = box_mask(SIZE, 2, 0, 8, 5), box_mask(SIZE, 0, 3, 4, 9)
@@ -34,7 +34,7 @@ def write(
 ) -> None:
     """Run the sink over some results, on this thread."""
     sink = ImagesSink(str(folder), style, ImagesConfig(**options), clean=clean)  # type: ignore[arg-type]
-    run_sink(sink, results)
+    run_sink(sink, [stream_info(), *results])
 
 
 def read(path: Path) -> np.ndarray:
@@ -174,6 +174,24 @@ def test_without_cleaning_old_images_stay_and_are_told_of(
     assert names(tmp_path) == kept | {"0.png", "007.jpg", "99.png"}
     assert "holds 3 numbered images of earlier runs" in caplog.text
     assert cv2.imread(str(tmp_path / "0.png"), cv2.IMREAD_GRAYSCALE) is not None
+
+
+def test_a_second_run_is_refused_before_it_cleans_anything(tmp_path: Path) -> None:
+    first = ImagesSink(f"{tmp_path}/", "binary", ImagesConfig(), clean=False)
+    first.drain(filled([stream_info(), frame_result(0)]))
+    with pytest.raises(SinkError, match="/: another run writes it"):
+        ImagesSink(f"{tmp_path}/", "binary", ImagesConfig(), clean=True)
+    first.close()
+    assert names(tmp_path) == {"0.png"}
+    write(tmp_path, [frame_result(1)], clean=True)
+    assert names(tmp_path) == {"1.png"}
+
+
+def test_a_run_that_does_not_begin_cleans_nothing(tmp_path: Path) -> None:
+    (tmp_path / "0.png").touch()
+    sink = ImagesSink(str(tmp_path), "binary", ImagesConfig(), clean=True)
+    run_sink(sink, [EndOfStream("failed", 0, 0)])
+    assert names(tmp_path) == {"0.png"}
 
 
 def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:

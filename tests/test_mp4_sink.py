@@ -31,7 +31,7 @@ from streamer.sinks.segments import Segments
 from streamer.sinks.sink import SinkThread
 from tests.clips import frames_of
 from tests.processes import killed_after_writing, started
-from tests.sinks import run_sink
+from tests.sinks import filled, run_sink
 from tests.waits import PATIENCE_S
 
 SIZE = (48, 64)
@@ -462,6 +462,22 @@ def test_a_small_write_after_a_failed_one_is_refused_too(tmp_path: Path) -> None
         with pytest.raises(OSError, match="an earlier write failed"):
             file.write(b"")
     assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_was_moved_while_it_was_written_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, replaced: bool
+) -> None:
+    path = tmp_path / "out.mp4"
+    sink = Mp4Sink(str(path), "frame", Mp4Config())
+    sink.drain(filled([result(0, 0.0), result(1, 0.1, (32, 32))]))
+    (tmp_path / "out.1.mp4").rename(tmp_path / "moved.mp4")
+    if replaced:
+        (tmp_path / "out.1.mp4").touch()
+    sink.close()
+    assert "out.1.mp4: was removed or replaced while it was written" in caplog.text
+    assert sink.written == [path]
+    assert len(frames_of(tmp_path / "moved.mp4")) == 1
 
 
 def test_a_frame_too_large_for_the_codec(tmp_path: Path) -> None:

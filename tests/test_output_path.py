@@ -47,6 +47,11 @@ def test_a_file_has_one_writer_and_a_device_any_number(tmp_path: Path) -> None:
     file = str(tmp_path / "out.jsonl")
     with write(file), pytest.raises(OSError, match="another run writes it"):
         write(file)
+    with open(file, "ab", opener=open_alone) as kept:
+        kept.write(b"kept")
+        with pytest.raises(OSError, match="another run writes it"):
+            write(file)
+    assert Path(file).read_bytes() == b"kept"
     with write("/dev/null"), write("/dev/null") as second:
         assert second.write(b"gone") == 4
 

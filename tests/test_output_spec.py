@@ -51,6 +51,8 @@ def test_a_folder_that_is_there_needs_no_slash(tmp_path: Path) -> None:
         "cutout=a.mp4",
         "tracks=a.webp",
         "neon=a/",
+        "=a.mp4",
+        "=a/",
     ],
 )
 def test_a_style_that_does_not_fit_is_refused(text: str) -> None:

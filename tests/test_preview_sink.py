@@ -160,6 +160,24 @@ def test_a_second_run_is_refused_and_takes_nothing_from_the_first(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+@pytest.mark.parametrize("good", [0, 3])
+def test_a_preview_that_failed_leaves_the_one_before(
+    tmp_path: Path, ending: str, good: int
+) -> None:
+    path = tmp_path / f"p.{ending}"
+    path.write_bytes(b"of an earlier run")
+    results = levels(good + 1)
+    object.__setattr__(results[good].frame, "pixels", np.zeros((*SIZE, 2), np.uint8))
+    sink = PreviewSink(str(path), "frame", PreviewConfig())
+    with pytest.raises(ValueError, match="shape"):
+        run_sink(sink, results)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {
+        path.name: b"of an earlier run"
+    }
+    assert sink.written == []
+
+
 def test_styles_and_sizes_that_change(tmp_path: Path) -> None:
     mask = box_mask(SIZE, 8, 8, 32, 32)
     small = epoch((24, 32), index=1, reason="size")

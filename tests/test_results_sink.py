@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ from streamer.sinks.sink import SinkThread
 from tests.frames import make_epoch, make_frame
 from tests.json_lines import json_lines
 from tests.processes import ROOT, killed_after_writing
-from tests.sinks import run_sink
+from tests.sinks import filled, run_sink
 from tests.waits import PATIENCE_S
 
 INFO = StreamInfo("cam", ("", "person", "žába"), 36, 12, False, "the-run")
@@ -160,8 +161,9 @@ def test_an_earlier_run_s_results_behind_a_link_are_removed_and_replaced(tmp_pat
     link = tmp_path / "r.json"
     link.symlink_to(target)
     sink = ResultsSink(str(link), lines_only=False)
+    sink.drain(filled([INFO]))
     assert not target.exists()
-    run_sink(sink, [INFO, END])
+    run_sink(sink, [END])
     assert link.is_symlink()
     assert json.loads(target.read_text()) == []
 
@@ -187,6 +189,14 @@ def test_live_sources_write_the_lines_only(tmp_path: Path) -> None:
     drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], lines_only=True)
     assert len(lines(tmp_path / "r.json")) == 3
     assert not (tmp_path / "r.json").exists()  # an old one would pass for this run's
+
+
+def test_lines_may_go_into_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "r.jsonl")
+    with subprocess.Popen(["cat", tmp_path / "r.jsonl"], stdout=subprocess.PIPE) as reader:
+        drain(tmp_path / "r.json", [INFO, result(0, PERSON), END], lines_only=True)
+        out, _ = reader.communicate(timeout=PATIENCE_S)
+    assert [json.loads(line)["type"] for line in out.splitlines()] == ["video", "frame", "end"]
 
 
 def test_the_lines_of_live_sources_go_on_in_a_file_per_segment(tmp_path: Path) -> None:
@@ -236,8 +246,36 @@ def test_results_of_an_earlier_run_do_not_pass_for_this_one(tmp_path: Path) -> N
     (tmp_path / "r.json").write_text("of an earlier run")
     (tmp_path / "r.jsonl").write_text("of an earlier run\n")
     sink = ResultsSink(str(tmp_path / "r.json"), lines_only=False)
+    sink.drain(filled([INFO]))
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("r.jsonl", "")]
     sink.close()
+
+
+@pytest.mark.parametrize("outputs", [[], [EndOfStream("failed", 0, 0)]])
+def test_a_run_that_does_not_begin_leaves_the_results_of_an_earlier_one(
+    tmp_path: Path, outputs: list[Output]
+) -> None:
+    before = {"r.json": "[1]", "r.jsonl": "of an earlier run\n"}
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+    sink = ResultsSink(str(tmp_path / "r.json"), lines_only=False)
+    with pytest.raises(SinkError, match=r"r\.jsonl: another run writes it"):
+        ResultsSink(str(tmp_path / "r.json"), lines_only=False)
+    run_sink(sink, outputs)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+    assert sink.written == []
+
+
+def test_lines_that_were_moved_while_they_were_written_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frames = [result(0, PERSON), result(1, PERSON)]
+    sink = ResultsSink(str(tmp_path / "r.json"), lines_only=True, segments=Segments(0.1))
+    sink.drain(filled([INFO, frames[0]]))
+    (tmp_path / "r.jsonl").rename(tmp_path / "moved.jsonl")
+    run_sink(sink, [frames[1], END])
+    assert "r.jsonl: was removed or replaced while it was written" in caplog.text
+    assert sink.written == [tmp_path / "r.1.jsonl"]
 
 
 def test_each_line_is_on_disk_when_its_frame_is_done(tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
+from av.stream import Disposition
 
 from streamer.output import FrameResult
 from streamer.sources.selection import Selection
@@ -54,6 +57,24 @@ def test_the_sound_is_kept_and_in_time(tmp_path: Path, name: str, codec: str, ke
     assert kept["audio"] == (kept_as, pytest.approx(4, abs=2 * CLOSE_S))
     assert kept["video"] == ("h264", pytest.approx(4, abs=1e-3))
     assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=CLOSE_S)
+
+
+def test_of_several_tracks_the_one_that_players_choose_is_kept(tmp_path: Path) -> None:
+    first, second, both = (tmp_path / name for name in ("a.mkv", "b.mkv", "both.mkv"))
+    make_sounding_clip(first, beep_s=1)
+    make_sounding_clip(second, beep_s=3)
+    with av.open(str(first)) as one, av.open(str(second)) as two, av.open(str(both), "w") as out:
+        taken = [one.streams.video[0], one.streams.audio[0], two.streams.audio[0]]
+        made = [out.add_stream_from_template(stream) for stream in taken]
+        made[1].disposition, made[2].disposition = Disposition(0), Disposition.default
+        for stream, target in zip(taken, made, strict=True):
+            for packet in stream.container.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = target
+                    out.mux(packet)
+            stream.container.seek(0)
+    carry_over(both, tmp_path / "out.mp4").close()
+    assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(3, abs=CLOSE_S)
 
 
 def test_a_selection_has_its_part_of_the_sound(tmp_path: Path) -> None:
@@ -151,6 +172,49 @@ def test_sound_whose_time_starts_over_does_not_end_the_run(
     assert len(frames_of(tmp_path / "out.mp4")) == 200
     assert "packets of sound left out; there is sound up to 4.0 s" in caplog.text
     assert beep_begins_s(tmp_path / "out.mp4") == pytest.approx(2, abs=2 * CLOSE_S)
+
+
+@pytest.mark.parametrize("odd", [{60: 59}, {30: 10_000}])
+def test_a_timestamp_that_is_odd_costs_the_next_file_no_sound(
+    tmp_path: Path, odd: dict[int, int]
+) -> None:
+    make_sounding_clip(tmp_path / "a.mkv")
+    small = epoch((24, 32), index=1, reason="size")
+    stamps: list[int] = []
+
+    def change(index: int, result: FrameResult) -> FrameResult:
+        frame = result.frame
+        assert frame.pts is not None
+        stamps.append(frame.pts)
+        if index in odd:
+            step = stamps[1] - stamps[0]
+            frame = replace(frame, pts=stamps[0] + odd[index] * step)
+        if index >= 60:
+            frame = replace(frame, epoch=small, pixels=np.zeros((24, 32, 3), np.uint8))
+        return FrameResult(frame, ())
+
+    carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4", change=change).close()
+    assert list(streams(tmp_path / "out.1.mp4")) == ["video", "audio"]
+
+
+def test_a_file_that_begins_where_time_starts_over_is_without_sound(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_sounding_clip(tmp_path / "a.ts")
+    once = (tmp_path / "a.ts").read_bytes()
+    (tmp_path / "a.ts").write_bytes(once + once)
+    small = epoch((24, 32), index=1, reason="size")
+
+    def shrink(index: int, result: FrameResult) -> FrameResult:
+        if index < 100:
+            return result
+        pixels = np.zeros((24, 32, 3), np.uint8)
+        return FrameResult(replace(result.frame, epoch=small, pixels=pixels), ())
+
+    carry_over(tmp_path / "a.ts", tmp_path / "out.mp4", change=shrink).close()
+    assert list(streams(tmp_path / "out.mp4")) == ["video", "audio"]
+    assert list(streams(tmp_path / "out.1.mp4")) == ["video"]
+    assert "out.1.mp4: without sound: its timestamps begin anew" in caplog.text
 
 
 def test_sound_that_cannot_be_opened_is_a_warning(

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from streamer.errors import SinkError
-from streamer.output import FrameResult, Output
+from streamer.output import FrameResult, Output, StreamInfo
 from streamer.output_path import behind_link, check_writable, replacing, writing
 from streamer.ring_buffer import RingBuffer
 from streamer.sinks.images_sink import ImageFormat
@@ -19,7 +19,7 @@ class AnnotationSink:
     File names are those of `ImagesSink`. A new frame size or pixel shape begins a new video entry,
     with the ids of the results file (of a live source whose JSON lines are split, each part has
     entries of its own besides). The file appears under its name once the run has ended, if all
-    could be written; one of an earlier run is removed at once.
+    could be written; one of an earlier run is removed when this one begins, with its `StreamInfo`.
 
     Args:
         path: The JSON file.
@@ -39,12 +39,11 @@ class AnnotationSink:
         self._shape: tuple[object, ...] = ()  # of the frames of the newest video entry
         self._videos = 0
         self._length = 0
-        self._is_torn = False
+        self._is_kept = False  # once the run has begun, unless a part is lost
         self.written: list[Path] = []
         with ExitStack() as opened:
             # Written as the frames come, so that memory does not grow with the video.
             partial = opened.enter_context(replacing(self._path))
-            behind_link(self._path).unlink(missing_ok=True)
             self._file = opened.enter_context(partial.open("w", encoding="ascii"))
             self._file.write('{"videos": [')
             self._opened = opened.pop_all()
@@ -58,21 +57,24 @@ class AnnotationSink:
         try:
             with writing(self._path):
                 for output in outputs:
-                    if isinstance(output, FrameResult):
+                    if isinstance(output, StreamInfo):
+                        behind_link(self._path).unlink(missing_ok=True)
+                        self._is_kept = True
+                    elif isinstance(output, FrameResult):
                         self._add(output)
-        except SinkError:
-            self._is_torn = True
+        except BaseException:
+            self._is_kept = False
             raise
 
     def close(self) -> None:
-        """Finish the file, or leave none where a part of it is lost.
+        """Finish the file, or leave none where a part of it is lost or the run did not begin.
 
         Raises:
             SinkError: It cannot be written.
         """
-        if self._is_torn:
+        if not self._is_kept:
             with suppress(SinkError), self._opened:
-                raise SinkError(f"{self._path}: a part is lost")  # as `drain` has told
+                raise SinkError(f"{self._path}: is not whole")  # as `drain` has told
             return
         with self._opened:
             self._end_video()

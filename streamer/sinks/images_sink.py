@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.image_encoding import encode_jpeg, encode_png
-from streamer.output import FrameResult, Output
-from streamer.output_path import make_folder, write_whole, writing
+from streamer.output import FrameResult, Output, StreamInfo
+from streamer.output_path import make_folder, open_alone, write_whole, writing
 from streamer.ring_buffer import RingBuffer
 from streamer.sink_config import ImagesConfig
 from streamer.sinks.drawing import render
@@ -37,14 +38,14 @@ class ImagesSink:
         path: The folder; made if it is not there.
         style: What the images show.
         config: Format and quality.
-        clean: Whether the folder's numbered images of earlier runs are removed first. Otherwise
-            they stay, with a warning.
+        clean: Whether the folder's numbered images of earlier runs are removed when this one
+            begins (its `StreamInfo` comes). Otherwise they stay, with a warning.
 
     Attributes:
         written: The folder, once it holds an image of this run.
 
     Raises:
-        SinkError: The folder cannot be made, or an image not be removed.
+        SinkError: The folder cannot be made, or another run writes into it.
     """
 
     def __init__(self, path: str, style: ImageStyle, config: ImagesConfig, *, clean: bool) -> None:
@@ -52,30 +53,41 @@ class ImagesSink:
         self._style = style
         self._quality = config.quality
         self._format = image_format(style, config)
+        self._clean = clean
         self.written: list[Path] = []
         make_folder(self._folder)
-        pattern = "*/*" if style == "tracks" else "*"
         with writing(path):
-            old = [file for file in self._folder.glob(pattern) if _is_numbered_image(file)]
-        for file in old if clean else ():
-            with writing(file):
-                file.unlink()
-        if old and not clean:
-            log.warning("%s holds %d numbered images of earlier runs already", path, len(old))
+            self._lock = open_alone(path, os.O_RDONLY)
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write the frames among the outputs until the buffer ends.
 
         Raises:
-            SinkError: An image cannot be written; those before it are whole.
+            SinkError: An image cannot be written, or an old one not be removed; those before it
+                are whole.
         """
         for output in outputs:
-            if isinstance(output, FrameResult):
+            if isinstance(output, StreamInfo):
+                self._begin()
+            elif isinstance(output, FrameResult):
                 for path, image in self._images(output):
                     self._write(path, image)
 
     def close(self) -> None:
-        """Nothing to do: no file stays open."""
+        """Let other runs write into the folder."""
+        os.close(self._lock)
+
+    def _begin(self) -> None:
+        """Remove the images of earlier runs, or tell of them."""
+        pattern = "*/*" if self._style == "tracks" else "*"
+        with writing(self._folder):
+            old = [file for file in self._folder.glob(pattern) if _is_numbered_image(file)]
+        for file in old if self._clean else ():
+            with writing(file):
+                file.unlink()
+        if old and not self._clean:
+            text = "%s holds %d numbered images of earlier runs already"
+            log.warning(text, self._folder, len(old))
 
     def _images(self, result: FrameResult) -> Iterator[tuple[Path, NDArray[np.uint8]]]:
         name = f"{result.frame.index}.{self._format}"

@@ -17,7 +17,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from streamer.errors import SinkError
-from streamer.output_path import open_alone
+from streamer.output_path import is_in_place, open_alone
 from streamer.sink_config import Mp4Config
 from streamer.sinks.sealing_file import SealingFile
 from streamer.sinks.source_audio import SourceAudio
@@ -107,23 +107,32 @@ class Mp4File:
         """Size of the file so far: the fragments that are complete."""
         return os.fstat(self._file.fileno()).st_size
 
-    def add_audio(self, source: InputContainer, start_s: Fraction) -> None:
+    def is_in_place(self) -> bool:
+        """Whether its path still names it; for the end, as it says so where not."""
+        return is_in_place(self._file.fileno(), self.path)
+
+    def add_audio(self, source: InputContainer, start_s: Fraction) -> bool:
         """Let the sound of a file go with the frames, if it has any; before the first of them.
 
         Args:
             source: The file; closed with this one.
             start_s: Presentation time of the first frame, as that file counts it.
 
+        Returns:
+            Whether it has any.
+
         Raises:
             SinkError: Its sound cannot be encoded.
+            SourceError: It has no video that can be read.
             LookupError: It has a track of sound, but none that can be read.
         """
         self._opened.callback(source.close)
         if not source.streams.audio:
-            return
+            return False
         with self._translating():
             self._audio = SourceAudio(source, self._container, start_s)
             self._opened.callback(self._audio.close)
+        return True
 
     def write(
         self, image: NDArray[np.uint8], time_s: float, duration_s: float | None = None

@@ -23,6 +23,10 @@ from streamer.sinks.segments import Segments, segment_path
 
 log = logging.getLogger(__name__)
 
+BACK_S = 0.5
+"""By so many seconds a file's timestamps may fall behind the run's time, as where frames have the
+same one."""
+
 
 class Mp4Sink:
     """An MP4 of the results, in one of the styles of `streamer.sinks.drawing`.
@@ -39,7 +43,7 @@ class Mp4Sink:
         segments: The run's, which number the files.
 
     Attributes:
-        written: The files so far.
+        written: The files so far, without those that were moved meanwhile.
 
     Raises:
         SinkError: The file cannot be written.
@@ -61,6 +65,7 @@ class Mp4Sink:
         self._segments = segments or Segments()
         self._number = 0
         self._file: Mp4File | None = None
+        self._offset_s: float | None = None  # of the first timestamp from the run's time
         self.written: list[Path] = []
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
@@ -84,6 +89,8 @@ class Mp4Sink:
         """
         file, self._file = self._file, None
         if file is not None:
+            if not file.is_in_place():
+                self.written.remove(Path(file.path))
             file.close()
 
     def _file_for(self, image: NDArray[np.uint8], frame: Frame) -> Mp4File:
@@ -95,9 +102,20 @@ class Mp4Sink:
             size, aspect = (image.shape[0], image.shape[1]), frame.epoch.pixel_aspect
             self._file = Mp4File(str(path), size, self._config, aspect)
             self.written.append(path)
-            if self._open_source is not None and frame.pts is not None:
-                try:
-                    self._file.add_audio(self._open_source(), frame.pts * frame.time_base)
-                except (SourceError, LookupError) as error:
-                    log.warning("without sound: %s", error)
+            self._add_sound(self._file, frame)
         return self._file
+
+    def _add_sound(self, file: Mp4File, first: Frame) -> None:
+        if self._open_source is None or first.pts is None:
+            return
+        start_s = first.pts * first.time_base
+        offset_s = float(start_s) - first.time_s
+        if self._offset_s is None:
+            self._offset_s = offset_s
+        try:
+            if offset_s < self._offset_s - BACK_S:  # the sound would be that of the time before
+                raise LookupError("its timestamps begin anew")
+            if not file.add_audio(self._open_source(), start_s):
+                self._open_source = None  # nor is there any for the next
+        except (SourceError, LookupError) as error:
+            log.warning("%s: without sound: %s", file.path, error)

@@ -51,7 +51,7 @@ class OutputSpec:
         Raises:
             ConfigError: The style is unknown or does not fit, or the path names no kind of output.
         """
-        prefix = re.match(r"([^/=]+)=(.+)", text, re.DOTALL)
+        prefix = re.match(r"([^/=]*)=(.+)", text, re.DOTALL)
         style, path = (prefix[1], prefix[2]) if prefix else (None, text)
         is_folder = path.endswith("/") or _is_dir(path)
         kind: OutputKind | None = "images" if is_folder else SUFFIXES.get(Path(path).suffix.lower())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -71,9 +71,15 @@ class PreviewSink:
         Raises:
             SinkError: A frame cannot be encoded or written.
         """
-        for output in outputs:
-            if isinstance(output, FrameResult):
-                self._add(output)
+        try:
+            for output in outputs:
+                if isinstance(output, FrameResult):
+                    self._add(output)
+        except BaseException:
+            if self._animation is not None:
+                self._animation.give_up()
+                self._animation = None
+            raise
 
     def close(self) -> None:
         """Finish the file, where the run ended before it was long enough.
@@ -172,6 +178,11 @@ class _Animation:
                 for frame in _pull(self._palette):
                     self._mux(frame)
             self._mux(None)
+
+    def give_up(self) -> None:
+        """Leave nothing of it, and an earlier file as it is."""
+        with suppress(SinkError, FFmpegError), self._opened:
+            raise SinkError(f"{self._path}: is not whole")
 
     def _begin(self, size: tuple[int, int]) -> VideoStream:
         codec, pix_fmt = ("gif", "pal8") if self._is_gif else ("libwebp_anim", "yuv420p")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from streamer.errors import SinkError
 from streamer.mask import rle_as_json
 from streamer.output import EndOfStream, FrameResult, Gap, Instance, Output, StreamInfo
-from streamer.output_path import behind_link, check_writable, open_alone, writing
+from streamer.output_path import behind_link, check_writable, is_in_place, open_alone, writing
 from streamer.result_lines import SCHEMA, VERSION
 from streamer.results import write_results
 from streamer.ring_buffer import RingBuffer
@@ -40,8 +40,8 @@ class ResultsSink:
     The lines, which ``docs/wire-format.md`` describes, are flushed as they are written.
 
     Args:
-        path: The YouTube-VIS results file. One left by an earlier run is removed at once, so that
-            it cannot be taken for this run's.
+        path: The YouTube-VIS results file. One left by an earlier run is removed when this run
+            begins (its `StreamInfo` comes), so that it cannot be taken for this run's.
         lines_only: Whether to leave it at the JSON lines, and assemble nothing from them.
         first_video_id: Of the first video entry.
         segments: The run's: where they are limited, the lines go on in other files with the
@@ -49,7 +49,8 @@ class ResultsSink:
             ``video``; None for never. Not where the results file is assembled from them.
 
     Attributes:
-        written: The files of lines so far, and the results file once it is complete.
+        written: The files of lines so far, without those that were moved meanwhile, and the
+            results file once it is complete.
 
     Raises:
         SinkError: A file cannot be written.
@@ -73,14 +74,7 @@ class ResultsSink:
         self._shape: tuple[object, ...] = ()  # of the frames of the newest video entry
         self._video_id = first_video_id - 1
         self.written: list[Path] = []
-        self._lines = self._open()
-        try:
-            if not self._number:
-                with writing(path):
-                    behind_link(Path(path)).unlink(missing_ok=True)
-        except SinkError:
-            self._lines.close()
-            raise
+        self._lines = self._open("a")  # what an earlier run wrote stays until this one begins
 
     def drain(self, outputs: RingBuffer[Output]) -> None:
         """Write outputs until the buffer ends.
@@ -91,7 +85,7 @@ class ResultsSink:
         for output in outputs:
             match output:
                 case StreamInfo():
-                    self._info = output
+                    self._begin(output)
                 case FrameResult():
                     self._write_frame(output)
                 case Gap(epoch):
@@ -101,7 +95,7 @@ class ResultsSink:
                         reason=epoch.reason,
                         missing=epoch.missing,
                     )
-                case EndOfStream():
+                case EndOfStream() if self._info is not None:
                     self._write(
                         type="end",
                         reason=output.reason,
@@ -112,35 +106,47 @@ class ResultsSink:
     def close(self) -> None:
         """Close the JSON lines, and assemble the results file from them, if there is to be one.
 
+        Of a run that did not begin nothing is written.
+
         Raises:
             SinkError: Something cannot be written; the lines before it stay.
         """
         try:
             with writing(self._lines_path):
                 self._lines.flush()
-            if not self._lines_only:  # before the lines are another run's to write
+            if self._info is not None and not self._lines_only:
+                # Before the lines are another run's to write.
                 write_results(str(self._lines_path), self._path)
                 self.written.append(Path(self._path))
         finally:
             self._close()
 
-    def _open(self) -> TextIO:
+    def _open(self, mode: Literal["a", "w"]) -> TextIO:
         self._lines_path = segment_path(Path(lines_path(self._path)), self._number)
         with writing(self._lines_path):
-            lines = open(  # noqa: SIM115 - closed by `_close`
-                self._lines_path, "w", encoding="utf-8", newline="\n", opener=open_alone
-            )
+            return open(self._lines_path, mode, encoding="utf-8", newline="\n", opener=open_alone)
+
+    def _begin(self, info: StreamInfo) -> None:
+        if not self._number:
+            with writing(self._path):
+                behind_link(Path(self._path)).unlink(missing_ok=True)
+        with writing(self._lines_path):
+            if self._lines.seekable() and self._lines.tell():  # a pipe has nothing to empty
+                self._lines.truncate(0)
+        self._info = info
         self.written.append(self._lines_path)
-        return lines
 
     def _close(self) -> None:
+        if self._info is not None and not is_in_place(self._lines.fileno(), self._lines_path):
+            self.written.remove(self._lines_path)
         with writing(self._lines_path):
             self._lines.close()
 
     def _go_on(self, number: int) -> None:
         self._close()
         self._number = number
-        self._lines = self._open()
+        self._lines = self._open("w")
+        self.written.append(self._lines_path)
         self._shape = ()  # for a new video entry
 
     def _write_frame(self, result: FrameResult) -> None:

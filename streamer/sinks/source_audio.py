@@ -8,12 +8,15 @@ from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from math import floor
+from typing import cast
 
 import numpy as np
 from av import AudioFrame, AudioResampler, Packet
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
+
+from streamer.sources.container_opening import choose_video
 
 COPIED_CODECS = frozenset({"aac", "mp3", "alac", "opus"})
 """Codecs that players expect in an MP4; others are encoded anew, as AAC.
@@ -49,6 +52,7 @@ class SourceAudio:
         start_s: Presentation time of the MP4's first frame, as the file counts it.
 
     Raises:
+        SourceError: It has no video that can be read.
         LookupError: The sound cannot be read.
         FFmpegError: Its sound cannot be written.
     """
@@ -58,11 +62,14 @@ class SourceAudio:
     ) -> None:
         self._input = source
         self._container = container
-        self._source: AudioStream = source.streams.audio[0]
-        context = self._source.codec_context
-        # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
-        if context is None or not context.sample_rate or not context.channels:
+        video = choose_video(source, source.name, live=False)
+        # Players' choice among those of the same programme; the others where it cannot be decoded.
+        best = cast("AudioStream | None", source.streams.best("audio", related=video))
+        tracks = [*filter(None, [best]), *source.streams.audio]
+        self._source = next(filter(_is_known, tracks), tracks[0])
+        if not _is_known(self._source):
             raise LookupError(f"{source.name}: sound of an unknown kind")
+        context = self._source.codec_context
         time_base = self._source.time_base or Fraction(1, 10**6)
         self._start = floor(start_s / time_base)
         with suppress(FFmpegError):  # without seeking, it is read from its beginning
@@ -180,3 +187,9 @@ class SourceAudio:
                     frame.pts = round((frame.pts - self._start) * (frame.time_base or 0) * rate)
                     frame.time_base = Fraction(1, rate)
                     yield frame
+
+
+def _is_known(track: AudioStream) -> bool:
+    # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
+    context = track.codec_context
+    return context is not None and bool(context.sample_rate and context.channels)
