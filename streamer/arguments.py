@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,10 @@ from jsonargparse import (
 from streamer import __version__
 from streamer.argument_actions import RepeatableAction, SourceAction
 from streamer.argument_errors import (
-    GROUPS,
-    check_groups,
-    check_no_group,
+    check_arguments,
+    check_options,
     one_line_errors,
     refuse_empty,
-    takes_text,
 )
 from streamer.config import StreamConfig
 from streamer.config_file import (
@@ -34,8 +33,9 @@ from streamer.config_file import (
     is_blank,
     options_in,
 )
-from streamer.errors import SourceError
+from streamer.errors import ConfigError, SourceError
 from streamer.option_check import check
+from streamer.option_types import is_group, option_types, takes_text
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -53,6 +53,10 @@ EXAMPLES = """examples:
 exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument is wrong,
 129 its terminal closed, 130 interrupted, 143 terminated
 """
+
+TYPES = option_types(StreamConfig, ScriptArguments)
+"""The types of all options and of their groups, by their names."""
+del TYPES["cleaned_folders"]  # no option of its own
 
 SCRIPT_NAMES = {alias.removeprefix("--"): name for name, alias in ALIASES.items()}
 """Names that only the older script's command lines have, and their options."""
@@ -72,16 +76,17 @@ class ConfigAction(ActionConfigFile):
         """Apply the file's values.
 
         Raises:
-            ConfigError: It is no text, or holds what no option takes.
+            ConfigError: It is no text, or holds nothing, or what no option takes.
             SourceError: There is no such file, or it cannot be read.
         """
         path = find_config(values)
         check_config_file(path, SCRIPT_NAMES)
-        if not is_blank(path):
-            with errors_naming(path), one_line_errors(parser):
-                check_groups(options_in(path))
-                parser.parse_path(str(path))  # alone: of values that are merged no file is known
-                super().__call__(parser, cfg, str(path), option_string)  # type: ignore[no-untyped-call]
+        with errors_naming(path), one_line_errors(parser, TYPES):
+            if is_blank(path):  # such as one that was cut off: it would play the shipped clip
+                raise ConfigError("holds nothing; allowed: options with their values")
+            check_options(options_in(path), TYPES)
+            parser.parse_path(str(path))  # alone: of values that are merged no file is known
+            super().__call__(parser, cfg, str(path), option_string)  # type: ignore[no-untyped-call]
 
 
 def find_config(name: str) -> Path:
@@ -140,13 +145,14 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
     )
     parser.add_class_arguments(ScriptArguments)
     _adapt(parser)
+    parser._negative_number_matcher = re.compile(r"-[.\d]")  # such as -1,0,10,10: a value, no flag
     return parser, source
 
 
 def _adapt(parser: ArgumentParser) -> None:
     """Give options their older names, and take away what jsonargparse adds."""
     for action in parser._actions:
-        if action.dest in GROUPS:
+        if is_group(TYPES.get(action.dest)):
             # A group as a value of its own would be a file, or a module to import: no option.
             action.help = argparse.SUPPRESS
             parser._option_string_actions.pop(f"--{action.dest}", None)
@@ -171,8 +177,8 @@ def parse(arguments: Sequence[str]) -> StreamConfig:
         SourceError: The config file is not there.
     """
     parser, source = build_parser()
-    with one_line_errors(parser):
-        check_no_group(arguments)
+    with one_line_errors(parser, TYPES):
+        check_arguments(arguments, parser, TYPES)
         arguments = spell_booleans(arguments)
         values = parser.parse_args(arguments)
         has_clip = any(argument.split("=")[0] == "--mp4_clip_path" for argument in arguments)
@@ -197,8 +203,8 @@ def configure(options: Mapping[str, Any]) -> StreamConfig:
         ConfigError: A field is unknown, of another type or out of range.
     """
     parser, _ = build_parser()
-    with one_line_errors(parser, options):
-        check_groups(options)
+    with one_line_errors(parser, TYPES, options):
+        check_options(options, TYPES)
         texts, others = _texts_apart(options)
         values = parser.parse_object(others)
         values.update(Namespace(texts))
@@ -212,9 +218,9 @@ def _texts_apart(options: Mapping[str, Any], group: str = "") -> tuple[dict[str,
     """
     texts, others = {}, {}
     for name, value in options.items():
-        if isinstance(value, str) and takes_text(f"{group}{name}"):
+        if isinstance(value, str) and takes_text(TYPES[f"{group}{name}"]):
             texts[f"{group}{name}"] = value
-        elif name in GROUPS:
+        elif is_group(TYPES[f"{group}{name}"]):
             inside, others[name] = _texts_apart(value, f"{name}.")
             texts.update(inside)
         else:
@@ -223,12 +229,9 @@ def _texts_apart(options: Mapping[str, Any], group: str = "") -> tuple[dict[str,
 
 
 def _build(parser: ArgumentParser, values: Any) -> StreamConfig:
-    for name in GROUPS:
-        is_group = isinstance(values[name], (Namespace, Mapping))
-        check(is_group, name, values[name], "a mapping of its options")
     if isinstance(values.input, int) and not isinstance(values.input, bool):
         values.input = str(values.input)  # a webcam's number, as YAML reads it
-    refuse_empty(values)
+    refuse_empty(values, TYPES)
     options = vars(parser.instantiate(values))
     options.pop("config")
     for name in REPEATABLE:

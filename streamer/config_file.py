@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -47,10 +48,9 @@ def check_config_file(path: Path, renamed: Mapping[str, str] | None = None) -> N
 def is_blank(path: Path) -> bool:
     """Whether a config file, once checked, sets no option at all; invalid YAML counts as some."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except yaml.YAMLError:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) in (None, {})
+    except (yaml.YAMLError, ValueError):
         return False
-    return root is None or root.tag == "tag:yaml.org,2002:null"
 
 
 def options_in(path: Path) -> Mapping[Any, Any]:
@@ -117,7 +117,7 @@ def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.Scal
             apart = [other for other in keys if other.startswith(f"{key}.")]
             check(not apart, full, f"there beside {', '.join(apart)}", "one of both")
         for key, value in node.value:
-            is_name = not isinstance(key, yaml.ScalarNode) or _is_sound(key)
+            is_name = not isinstance(key, yaml.ScalarNode) or (key.value != "<<" and _is_sound(key))
             check(is_name, key.value[:40], "in place of a name", "an option's name")
             yield from _scalars(value, f"{name}.{key.value}" if name else str(key.value))
 
@@ -127,7 +127,10 @@ def _is_sound(scalar: yaml.ScalarNode) -> bool:
         return False
     if scalar.style is None:  # without quotes
         try:
-            get_loader("yaml")(scalar.value)
+            value = get_loader("yaml")(scalar.value)
+            if type(value) is int or (type(value) is float and math.isfinite(value)):
+                # YAML takes 1:30 for 90, 010 for 8 and 0x10 for 16.
+                return bool(type(value)(scalar.value) == value)
         except yaml.YAMLError:
             return True  # text that only looks like YAML when it stands alone
         except ValueError:  # such as 0b_, which looks like a number

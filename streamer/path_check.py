@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from streamer.config import StreamConfig
@@ -12,13 +13,7 @@ from streamer.sinks.results_sink import lines_path
 from streamer.sinks.segments import segment_pattern
 from streamer.sources.source_spec import IMAGE_SUFFIXES, SourceSpec
 
-
-def _written_files(config: StreamConfig) -> list[str]:
-    """The files that a run may write."""
-    videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
-    lines = [lines_path(path) for path in config.results]
-    annotations = [] if config.annotations is None else [config.annotations]
-    return [*videos, *lines, *config.results, *annotations]
+READ_LATER = "would be read with {} the next time"
 
 
 def check_paths(config: StreamConfig) -> None:
@@ -27,13 +22,9 @@ def check_paths(config: StreamConfig) -> None:
     Raises:
         SourceError: The source is a file or folder that does not exist.
         SinkError: An output's path cannot be written.
-        ConfigError: An output is an input too, or another output.
+        ConfigError: An output is an input too, or another output, or would come to be one.
     """
-    local: Path | None = None
-    if config.input is not None:
-        source = SourceSpec.parse(config.input, config.source)
-        source.check_exists()
-        local = source.local_path
+    local = _local_source(config)
     read = {
         "the source": None if local is None else str(local),
         "the weights": config.weights,
@@ -50,49 +41,50 @@ def check_paths(config: StreamConfig) -> None:
     for path in folders:
         check_folder(path)
     check_apart(files + folders, read)
-    if local is not None and local.is_dir():
-        _check_no_later_source(local.resolve(), files)
+    taken = [(path, name) for name, path in read.items() if path is not None]
+    taken += [(path, "an output") for path in files + folders]
+    for claimant, folder, names, how in _claims(config, local):
+        for path, name in taken:
+            place = Path(path).resolve()
+            is_read = path not in folders or how != READ_LATER  # folders within are not
+            if is_read and place.parent == folder and names.fullmatch(place.name):
+                raise ConfigError(
+                    f"{claimant} {how.format(place.name)}, which is {name}; allowed: another name"
+                )
+
+
+def _local_source(config: StreamConfig) -> Path | None:
+    if config.input is None:
+        return None
+    source = SourceSpec.parse(config.input, config.source)
+    source.check_exists()
+    return source.local_path
+
+
+def _written_files(config: StreamConfig) -> list[str]:
+    """The files that a run may write."""
+    videos = [spec.path for spec in config.outputs("video") + config.outputs("preview")]
+    lines = [lines_path(path) for path in config.results]
+    annotations = [] if config.annotations is None else [config.annotations]
+    return [*videos, *lines, *config.results, *annotations]
+
+
+def _claims(
+    config: StreamConfig, source: Path | None
+) -> Iterator[tuple[str, Path, re.Pattern[str], str]]:
+    """Each path that comes to use more files: of which folder, of which names, and how."""
+    if source is not None and source.is_dir():
+        images = re.compile(rf".*({'|'.join(map(re.escape, IMAGE_SUFFIXES))})", re.I | re.S)
+        yield str(source), source.resolve(), images, READ_LATER
     for spec in config.outputs("images"):
         if spec.style == "tracks":
-            others = [("another output", other) for other in folders if other != spec.path]
-            _check_track_folders(Path(spec.path).resolve(), [*read.items(), *others])
+            folder, numbers = Path(spec.path).resolve(), re.compile(r"\d+")
+            yield spec.path, folder, numbers, "gets a folder for each track, such as {}"
     # MP4s go on in numbered files, and so do an endless run's lines if segments are asked for.
     split = [spec.path for spec in config.outputs("video")]
     if config.mp4.segment_s is not None or config.mp4.segment_mb is not None:
         split += [lines_path(path) for path in config.results]
     for path in split:
-        others = [("another output", other) for other in files if other != path]
-        _check_later_segments(Path(path).resolve(), [*read.items(), *others])
-
-
-def _check_no_later_source(folder: Path, files: Iterable[str]) -> None:
-    """Refuse a file that the same command would read, too, when it is run again."""
-    for path in files:
         place = Path(path).resolve()
-        if place.parent == folder and place.suffix.lower() in IMAGE_SUFFIXES:
-            raise ConfigError(
-                f"{path} would be one of the source's images the next time; allowed: another folder"
-            )
-
-
-def _check_track_folders(folder: Path, taken: Iterable[tuple[str, str | None]]) -> None:
-    """Refuse a folder of tracks that has one of its own folders, ``1``, ``2``, …, in a place."""
-    for name, path in taken:
-        place = None if path is None else Path(path).resolve()
-        if place is not None and place.parent == folder and place.name.isdecimal():
-            raise ConfigError(
-                f"{folder} gets a folder for each track, such as {place.name}, which is {name}; "
-                "allowed: another name"
-            )
-
-
-def _check_later_segments(output: Path, taken: Iterable[tuple[str, str | None]]) -> None:
-    """Refuse an output that would go on, in its numbered files, in a place that is taken."""
-    later = segment_pattern(output)
-    for name, path in taken:
-        place = None if path is None else Path(path).resolve()
-        if place is not None and place.parent == output.parent and later.fullmatch(place.name):
-            raise ConfigError(
-                f"{output} would go on in {place.name}, as a new segment or where the frame size "
-                f"changed, which is {name}; allowed: another name"
-            )
+        how = "would go on in {}, as a new segment or where the frame size changed"
+        yield path, place.parent, segment_pattern(place), how

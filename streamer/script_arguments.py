@@ -29,7 +29,9 @@ ALIASES = {
 BARE = ("--masks", "--masks_color", "--clean")
 """Switches that may stand alone or be followed by a boolean."""
 
-BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
+BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), "true") | dict.fromkeys(
+    ("false", "0", "no", "off"), "false"
+)
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.argument_errors import GROUPS
-from streamer.arguments import configure, parse
+from streamer.arguments import TYPES, configure, parse
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError
+from streamer.option_types import is_group
+
+GROUPS = {name: kind for name, kind in TYPES.items() if is_group(kind)}
 
 FEW = settings(max_examples=30)
 
@@ -90,6 +92,15 @@ def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, 
         ("source: {fps: ._}", "source.fps is '._'; allowed: a number"),
         (f"source: [{{fps: {'7' * 400}}}]", "source.fps is '777"),
         (f"start: {'1' * 5000}", "start is '1111"),
+        ("start: 1:30", "start is '1:30'; allowed: a number, or text in quotes"),
+        ("start: '1:30'", "start is '1:30'; allowed: a number"),
+        ("start: 1:30.5", "start is '1:30.5'; allowed: a number"),
+        ("window: {size: '0x10'}", "window.size is '0x10'; allowed: a whole number"),
+        ("max_frames: 010", "max_frames is '010'; allowed: a number, or text in quotes"),
+        ("threads: 0b11", "threads is '0b11'; allowed: a number, or text in quotes"),
+        ("# start: 3", "holds nothing; allowed: options with their values"),
+        ("null", "holds nothing"),
+        ("{}", "holds nothing"),
         ("start: 2001-99-99", "start is '2001-99-99'"),
         (
             "stream: a\nstart: !!timestamp x",
@@ -114,6 +125,7 @@ def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, 
         ("output: a.mp4\noutput: b.mp4\n", "output is 'there twice'; allowed: once, several"),
         ("source:\n  fps: 3\n  fps: 4\n", "source.fps is 'there twice'"),
         ("0b_: 3", "0b_ is 'in place of a name'; allowed: an option's name"),
+        ("start: 5\n<<: {start: 3}\n", "<< is 'in place of a name'; allowed: an option's name"),
         ("window: 2001-01-01", "window is '2001-01-01'; allowed: a mapping of its options"),
         ("window: {class_path: x.y}", "unknown option 'window.class_path'"),
         ("window.class_path: x.y", "unknown option 'window.class_path'"),
@@ -170,9 +182,21 @@ def test_a_value_of_the_command_line_is_not_a_configs(tmp_path: Path) -> None:
 
 def test_text_that_looks_like_no_value_is_text(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text("stream: 2001-99-99\ninput: '0b_'\nsource: {format: a b}\n", encoding="utf-8")
-    config = parse(["--config", str(path)])
+    path.write_text(
+        "stream: 2001-99-99\ninput: '0b_'\nweights: '1:30'\nsource: {format: a b}\n",
+        encoding="utf-8",
+    )
+    config = parse(["--config", str(path), "--annotations", "0x10"])
     assert (config.stream, config.input) == ("2001-99-99", "0b_")
+    assert (config.weights, config.annotations) == ("1:30", "0x10")
+
+
+def test_numbers_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("start: 1_000.5\nmax_frames: 1_000\nthreshold: 5.e-1\nsource: {fps: +25}\n")
+    config = parse(["--config", str(path), "--duration", "05"])
+    assert (config.start, config.max_frames, config.threshold) == (1000.5, 1000, 0.5)
+    assert (config.source.fps, config.duration) == (25, 5)
 
 
 def test_values_of_a_program_are_refused_too() -> None:
@@ -190,6 +214,8 @@ def test_values_of_a_program_are_refused_too() -> None:
         configure({"start": math.nan})
     with pytest.raises(ConfigError, match="too many digits"):
         parse(["--start", "7" * 400])
+    with pytest.raises(ConfigError, match="duration is '1:30'; allowed: a number"):
+        configure({"duration": "1:30"})
 
 
 @pytest.fixture

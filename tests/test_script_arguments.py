@@ -73,6 +73,10 @@ def test_where_a_result_is_asked_for_nothing_is_added(asked: str) -> None:
         ("--masks_color 0 clip.mp4", False, "clip.mp4"),
         ("--masks_color=False clip.mp4", False, "clip.mp4"),
         ("--masks_color=1 clip.mp4", True, "clip.mp4"),
+        ("--masks_color no clip.mp4", False, "clip.mp4"),
+        ("--masks_color Off clip.mp4", False, "clip.mp4"),
+        ("--masks_color yes clip.mp4", True, "clip.mp4"),
+        ("--masks_color=on clip.mp4", True, "clip.mp4"),
         ("--masks --masks_color clip.mp4", True, "clip.mp4"),
     ],
 )

@@ -28,8 +28,13 @@ TWO_BLOCKS = "losses:\n  label: 2\nsteps: 3\nlosses:\n  box: 4\n"
         (TWO_BLOCKS, "losses is 'there twice'; allowed: once, several values as a list"),
         ("steps: abc", "steps is 'abc'; allowed: a whole number"),
         ("seed:\nsteps: 3", "seed is empty; allowed: a whole number"),
-        ("losses: {labl: 3}", "unknown option 'losses.labl'"),
-        ("a: [", "Problems parsing config: "),
+        ("steps: 1:30", "steps is '1:30'; allowed: a number, or text in quotes"),
+        ("losses: {labl: 3}", "unknown option 'losses.labl'; did you mean losses.label"),
+        ("step: 3", "unknown option 'step'; did you mean steps?"),
+        ("data: {composition: {class_path: a.B}}", "unknown option 'data.composition.class_path'"),
+        ("data.composition.class_path: a.B", "unknown option 'data.composition.class_path'"),
+        ("losses: {match.box: [1]}", "losses.match.box is '[1]'; allowed: a number"),
+        ("a: [", "while parsing a flow node"),
         ('out: ""', "out: '' is no folder's name"),
     ],
 )
@@ -44,7 +49,16 @@ def test_nothing_of_a_config_file_is_lost(
     assert len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("form", ["{name}.x", "{{class_path: {name}.X}}"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{name}.x",
+        "{{class_path: {name}.X}}",
+        "\n  composition: {name}.x",
+        "\n  composition: {{class_path: {name}.X}}",
+        "\n  composition.class_path: {name}.X",
+    ],
+)
 def test_a_group_imports_no_module(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +67,9 @@ def test_a_group_imports_no_module(
     config = tmp_path / "run.yaml"
     config.write_text(f"data: {form.format(name='evil_group')}")
     assert main([f"--out={tmp_path / 'out'}", f"--config={config}"]) == 2
+    for group in ("data", "data.composition"):
+        assert main([f"--out={tmp_path / 'out'}", f"--{group}=evil_group.X"]) == 2
+        assert main([f"--out={tmp_path / 'out'}", f"--{group}.class_path=evil_group.X"]) == 2
     assert "evil_group" not in sys.modules
 
 
@@ -63,14 +80,19 @@ def test_a_group_imports_no_module(
         ("--losses.label=x", "losses.label is 'x'; allowed: a number"),
         ("--precision=half", "precision is 'half'; allowed: auto or bf16 or fp32"),
         ("--consecutive=maybe", "consecutive is 'maybe'; allowed: true or false"),
-        ("--aspects=[a]", "aspects is 'a'; allowed: a list, each a number"),
+        ("--aspects=[a]", "aspects is 'a'; allowed: a list of numbers"),
         (
             "--data.composition.objects=[1]",
-            "data.composition.objects is '[1]'; allowed: a list of 2, each a whole number",
+            "data.composition.objects is '[1]'; allowed: a list of 2 whole numbers",
         ),
-        ("--step=3", "unrecognized arguments: --step=3"),
-        ("--losses=evil.x", "unrecognized arguments: --losses=evil.x"),
-        ("--rate=1" + "0" * 400, "int too large to convert to float"),
+        ("--step=3", "unrecognized arguments: --step=3; did you mean --steps?"),
+        ("--steps=1:30", "steps is '1:30'; allowed: a whole number"),
+        (
+            "--losses.match=evil.x",
+            "unrecognized argument: --losses.match; its options are --losses.match.label, "
+            "--losses.match.box, --losses.match.giou",
+        ),
+        ("--rate=1" + "0" * 400, "a number has too many digits: int too large to convert to float"),
         ("--out=", "argument --out: '' is no folder's name"),
     ],
 )

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter, Namespace
+from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
 
-from streamer.argument_errors import TYPE_WORDS
+from streamer.argument_errors import (
+    check_arguments,
+    check_options,
+    one_line_errors,
+    refuse_empty,
+)
 from streamer.argument_types import folder_name
-from streamer.config_file import check_config_file, is_blank, options_in
+from streamer.config_file import check_config_file, errors_naming, is_blank, options_in
 from streamer.errors import ConfigError
-from streamer.option_check import check
+from streamer.option_types import is_group, option_types
 from training.run_config import TrainConfig
 
 DESCRIPTION = """Train a VisTR on clips composed from assets, or on a YouTube-VIS data set.
 Interrupted (Ctrl-C), it finishes the step and keeps a checkpoint; the same command goes on."""
 
-GROUP = "a mapping of its options"
-
-# How jsonargparse says that a value is not of an option's type, or that a group is none.
-_WRONG_TYPE = re.compile(r'Parser key "(?P<name>[\w.]+)": .*(Given|Got) value:\s*(?P<value>.*)')
-_NO_GROUP = re.compile(r'Parser key "(?P<name>[\w.]+)": Unable to load config \'(?P<value>.*?)\'')
-_MISSING = re.compile(r"(?<=the following arguments are required: )(?=\w)")
-"""Where an option's dashes belong."""
+TYPES = option_types(TrainConfig)
+"""The types of all options and of their groups, by their names."""
 
 
 class _HelpFormatter(DefaultHelpFormatter):
@@ -51,10 +50,12 @@ class _ConfigAction(ActionConfigFile):
                 parser would import a module.
             SourceError: There is no such file, or it is not text.
         """
-        check_config_file(Path(values))
-        if not is_blank(Path(values)):
-            _check_mappings(options_in(Path(values)))
-            super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
+        path = Path(values)
+        check_config_file(path)
+        if not is_blank(path):
+            with errors_naming(path), one_line_errors(parser, TYPES):
+                check_options(options_in(path), TYPES)
+                super().__call__(parser, cfg, values, option_string)  # type: ignore[no-untyped-call]
 
 
 def parse(arguments: Sequence[str] | None = None) -> TrainConfig:
@@ -76,71 +77,20 @@ def parse(arguments: Sequence[str] | None = None) -> TrainConfig:
     parser.add_argument("--out", type=folder_name, required=True, help=text)
     parser.add_class_arguments(TrainConfig, skip={"out"})
     for action in parser._actions:
-        if is_dataclass(_hint(action.dest)):
+        if is_group(TYPES.get(action.dest)):
             # A group as a value of its own would be a file, or a module to import: no option.
             action.help = argparse.SUPPRESS
             del parser._option_string_actions[f"--{action.dest}"]
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        values = parser.parse_args(arguments)
-        _check_groups(values, TrainConfig)
-        options = parser.instantiate(values).as_dict()
-    except argparse.ArgumentError as error:
-        raise ConfigError(_in_one_line(str(error))) from error
+        with one_line_errors(parser, TYPES):
+            check_arguments(given, parser, TYPES)
+            values = parser.parse_args(given)
+            refuse_empty(values, TYPES)
+            options = parser.instantiate(values).as_dict()
     except argparse.ArgumentTypeError as error:  # as a config file's
         raise ConfigError(f"out: {error}") from error
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise ConfigError(str(error)) from error
     options.pop("config")
     return TrainConfig(**options)
-
-
-def _check_groups(values: Namespace, kind: Any, group: str = "") -> None:
-    """See that each group of options is one, and that each option has a value."""
-    for field, hint in get_type_hints(kind).items():
-        name, value = group + field, values[field]
-        if is_dataclass(hint):
-            check(isinstance(value, Namespace), name, value, GROUP)
-            _check_groups(value, hint, f"{name}.")
-        elif value is None and NoneType not in get_args(hint):
-            raise ConfigError(f"{name} is empty; allowed: {_words(hint)}")
-
-
-def _check_mappings(options: Mapping[Any, Any], group: str = "") -> None:
-    """Refuse groups that are no mappings of their fields, before the parser sees them."""
-    for field, value in options.items():
-        name = f"{group}{field}"
-        hint = _hint(name)
-        if is_dataclass(hint):
-            check(isinstance(value, Mapping), name, value, GROUP)
-            _check_mappings(value, f"{name}.")
-        elif hint is None and "." in name:
-            raise ConfigError(f"unknown option {name!r}")
-
-
-def _hint(name: str) -> Any:
-    """The type of an option or a group by its full name; None where there is none."""
-    hint: Any = TrainConfig
-    for part in name.split("."):
-        hint = get_type_hints(hint).get(part) if is_dataclass(hint) else None
-    return hint
-
-
-def _in_one_line(message: str) -> str:
-    text = _MISSING.sub("--", " ".join(message.split()))
-    wrong = _WRONG_TYPE.match(text) or _NO_GROUP.match(text)
-    if wrong is None:
-        return text
-    return f"{wrong['name']} is {wrong['value']!r}; allowed: {_words(_hint(wrong['name']))}"
-
-
-def _words(hint: Any) -> str:
-    """What an option of that type takes."""
-    items = get_args(hint)
-    if is_dataclass(hint):
-        return GROUP
-    if get_origin(hint) is Literal:
-        return " or ".join(items)
-    if get_origin(hint) is tuple:
-        count = "" if ... in items else f" of {len(items)}"
-        return f"a list{count}, each {TYPE_WORDS[items[0]]}"
-    return TYPE_WORDS.get(hint, "a path")
