@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from streamer.allocator import keep_memory
-from streamer.errors import StreamError
+from streamer.exit_codes import code_of, complain, describe
 from streamer.installation import whole_installation
 from streamer.json_log import JsonFormatter
 from streamer.openmp import share_cores
 from streamer.signals import exit_code, handled, interrupt
-from streamer.sources.credentials import hide_all_credentials, shows_password
+from streamer.sources.credentials import shows_password
 from streamer.standard_output import prepare_streams, printing
 
 if TYPE_CHECKING:
@@ -47,15 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 console.setFormatter(JsonFormatter())
             return _run(config, given)
         return 0  # nobody reads what was being printed
-    except StreamError as error:
-        # A URL may have come where none belongs, and is then quoted as it stands.
-        text = hide_all_credentials(str(error))
+    except Exception as error:
+        text = describe(error)
         if is_json:
             console.setFormatter(JsonFormatter())  # the arguments may have been at fault
             log.error("%s", text)
         else:
-            print(f"vistr-stream: error: {text}", file=sys.stderr)
-        return error.exit_code
+            complain(f"vistr-stream: error: {text}")
+        return code_of(error)
     except KeyboardInterrupt as interruption:
         return exit_code(interruption)
 

@@ -51,7 +51,6 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._assembly: Assembly | None = None
         self._results: Generator[FrameResult] | None = None
         self._ended: tuple[StreamInfo, Summary] | None = None
-        self._undo = ExitStack()
         self._settings = ExitStack()
         self._thread: int | None = None
         self._stopped = False
@@ -68,16 +67,21 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             raise StreamError(OVER)
         if self._assembly is not None:
             raise StreamError("this stream is open already; another begins with streamer.stream(…)")
-        with ExitStack() as kept:
-            kept.enter_context(SETTINGS.kept())
+        self._thread = threading.get_ident()
+        try:
+            self._settings.enter_context(SETTINGS.kept())
             net = load(self._config)
             self._assembly = assemble(self._config, net, str(uuid.uuid4()))
-            self._settings, self._thread = kept.pop_all(), threading.get_ident()
-        self._undo.callback(self._assembly.pipeline.close)
-        self._undo.callback(self._assembly.pipeline.stop)
-        if self._stopped:  # meanwhile, or before: `stop` looks for the pipeline after it says so
-            self._assembly.pipeline.stop()
-        return self
+            # Meanwhile, or before: `stop` looks for the pipeline after it says so.
+            if self._stopped:
+                self._assembly.pipeline.stop()
+            return self
+        except BaseException:  # an interrupt may come anywhere
+            with self._settings:  # given back last, whatever happens here
+                if self._assembly is not None:
+                    self._assembly.pipeline.close()
+                    self._assembly = None
+            raise
 
     def __exit__(self, *error: object) -> None:
         """Stop, and close everything.
@@ -153,7 +157,8 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             if self._ended is not None:
                 return
             try:
-                self._undo.close()
+                assembly.pipeline.stop()
+                assembly.pipeline.close()
             finally:
                 self._settings.close()
                 self._ended = assembly.info, assembly.pipeline.summary()

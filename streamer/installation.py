@@ -20,8 +20,11 @@ FOR_TRAINING = "training needs `pip install -e '.[train]'`"
 
 
 @contextmanager
-def whole_installation() -> Iterator[None]:
+def whole_installation(mended_by: str = FOR_STREAM) -> Iterator[None]:
     """For imports of what a reader does not need: say in one line what is missing.
+
+    Args:
+        mended_by: What would install it.
 
     Raises:
         StreamError: A package is not installed.
@@ -31,7 +34,7 @@ def whole_installation() -> Iterator[None]:
     except ModuleNotFoundError as error:
         if not _is_foreign(error.name):
             raise
-        raise StreamError(_missing(error.name, FOR_STREAM)) from error
+        raise StreamError(_missing(error.name, mended_by)) from error
 
 
 def explain_missing(mended_by: str) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from streamer.assembly import assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
+from streamer.exit_codes import describe
 from streamer.metrics import Metrics
 from streamer.output import EndOfStream
 from streamer.pipeline import Pipeline
@@ -59,10 +60,10 @@ def launch(config: StreamConfig) -> int:
         with progress, watchdog, _stopped_by_signals(run) as signals:
             try:
                 run.execute()
-            except StreamError as error:
+            except Exception as error:
                 if not signals:
                     raise
-                log.error("%s", error)
+                log.error("%s", describe(error))
     _report(assembly.pipeline, sinks, quiet=config.quiet)
     return 128 + signals[0] if signals else 0
 

@@ -71,16 +71,11 @@ class Metrics:
             where = f"{config.host}:{config.port}"
             raise SinkError(f"metrics cannot be served on {where}: {error}") from error
         self._server, self._thread = server, thread
-        handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
-        server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
-        # Of itself it prints a traceback for each connection that is reset or silent.
-        server.handle_error = _note_broken  # type: ignore[method-assign]
-        self.address = (config.host, server.server_port)
-        host = f"[{config.host}]" if ":" in config.host else config.host
-        log.info("metrics on http://%s:%d/metrics", host, server.server_port)
-        # Bound, a name has become an address.
-        if not ipaddress.ip_address(str(server.server_address[0])).is_loopback:
-            log.warning("the metrics are open to whoever reaches this machine")
+        try:
+            self._prepare(config.host)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +95,19 @@ class Metrics:
     def observe(self, result: FrameResult) -> None:
         """Count the latency of a result that is handed over now."""
         self._latency.observe((time.monotonic_ns() - result.frame.decoded_ns) / 1e9)
+
+    def _prepare(self, host: str) -> None:
+        server = self._server
+        handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
+        server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
+        # Of itself it prints a traceback for each connection that is reset or silent.
+        server.handle_error = _note_broken  # type: ignore[method-assign]
+        self.address = (host, server.server_port)
+        shown = f"[{host}]" if ":" in host else host
+        log.info("metrics on http://%s:%d/metrics", shown, server.server_port)
+        # Bound, a name has become an address.
+        if not ipaddress.ip_address(str(server.server_address[0])).is_loopback:
+            log.warning("the metrics are open to whoever reaches this machine")
 
 
 def _note_broken(request: object, client_address: object) -> None:

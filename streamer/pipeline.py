@@ -95,11 +95,13 @@ class Pipeline:
             return
         self._closed = True
         self._stats.end()
-        self._stages.predictor.close()
-        has_ended = self._decoder.stop(DECODER_STOP_S)
-        # What a run that failed leaves behind is counted, too.
-        self._decoder.frames.discard()
-        self._discarded += self._stages.merger.pending + self._in_hand
+        try:
+            has_ended = self._decoder.stop(DECODER_STOP_S)
+            # What a run that failed leaves behind is counted, too.
+            self._decoder.frames.discard()
+            self._discarded += self._stages.merger.pending + self._in_hand
+        finally:
+            self._stages.predictor.close()
         if not has_ended:
             raise SourceError(
                 f"{self._decoder.source.name}: did not return from a read within {DECODER_STOP_S} s"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from streamer.errors import StreamError
+from streamer.exit_codes import describe
 from streamer.output import EndOfStream, EndReason, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline
 from streamer.sinks.sink import SinkThread
@@ -44,7 +45,8 @@ class Run:
         """Run to the end; every thread is joined and every sink closed on return.
 
         Raises:
-            StreamError: The first thing that failed; the others are logged.
+            Exception: The first thing that failed, a StreamError if it was foreseen; the others are
+                logged.
         """
         errors: list[BaseException] = []
         try:
@@ -53,13 +55,13 @@ class Run:
             errors.append(error)
         try:
             self._pipeline.close()
-        except StreamError as error:
+        except Exception as error:
             errors.append(error)
         late = self._finish_sinks("failed" if errors else self._reason())
         # A sink that failed during the run has its error raised by `put` and returned here.
         errors += [error for error in late if error not in errors]
         for later in errors[1:]:
-            log.error("then also: %s", later)
+            log.error("then also: %s", describe(later))
         if errors:
             raise errors[0]
         return self._pipeline.summary()

@@ -28,7 +28,8 @@ class SourceConfig:
     """Start a file over when it ends, for ever."""
 
     fps: float = 10.0
-    """Frames per second of an image folder or pattern, which have no timing of their own."""
+    """Frames per second of images (a folder, a pattern or one), which have no timing of their own;
+    an animated PNG or GIF has."""
 
     format: str | None = None
     """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""

@@ -39,24 +39,28 @@ class TorchSettings:
         """
         thread = threading.get_ident()
         cudnn = torch.backends.cudnn
-        with self._lock:
-            if not self._streams:
-                self._allowed_tf32 = cudnn.allow_tf32
-            self._streams += 1
-        if not self._here.streams:
-            self._here.threads = torch.get_num_threads()
-        self._here.streams += 1
+        is_counted = is_counted_here = False  # an interrupt may come before either
         try:
+            with self._lock:
+                if not self._streams:
+                    self._allowed_tf32 = cudnn.allow_tf32
+                self._streams += 1
+                is_counted = True
+            if not self._here.streams:
+                self._here.threads = torch.get_num_threads()
+            self._here.streams += 1
+            is_counted_here = True
             yield
         finally:
-            if threading.get_ident() == thread:
+            if is_counted_here and threading.get_ident() == thread:
                 self._here.streams -= 1
                 if not self._here.streams:
                     torch.set_num_threads(self._here.threads)
-            with self._lock:
-                self._streams -= 1
-                if not self._streams:
-                    cudnn.allow_tf32 = self._allowed_tf32
+            if is_counted:
+                with self._lock:
+                    self._streams -= 1
+                    if not self._streams:
+                        cudnn.allow_tf32 = self._allowed_tf32
 
 
 SETTINGS = TorchSettings()

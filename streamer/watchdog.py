@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Self
 
+from streamer.exit_codes import describe
 from streamer.pipeline import Pipeline
 from streamer.sinks.sink import SinkThread
 
@@ -70,7 +71,7 @@ class Watchdog:
         for name, (moved, has_work) in self._moves().items():
             stage = self._stages.setdefault(name, _Stage(moved, now))
             if moved != stage.moved or not has_work:
-                if stage.stalled:
+                if stage.stalled and moved != stage.moved:
                     log.warning("%s: goes on after %.0f s", name, now - stage.moved_at)
                 stage.moved, stage.moved_at, stage.stalled = moved, now, False
             elif not stage.stalled and now - stage.moved_at >= self._stall_s:
@@ -93,4 +94,7 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._done.wait(self._stall_s / LOOKS):
-            self.look(time.monotonic())
+            try:
+                self.look(time.monotonic())
+            except Exception as error:  # such as no memory: the next look may succeed
+                log.warning("cannot look at the stages: %s", describe(error))

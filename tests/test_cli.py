@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -203,6 +204,31 @@ def test_a_changing_frame_size(tmp_path: Path, stream: Run) -> None:
         if rle
     }
     assert sizes == {(1, 48, 64), (2, 33, 47)}
+
+
+@pytest.mark.parametrize("form", ["human", "json"])
+def test_what_nobody_foresaw_is_one_line_and_says_where_it_arose(
+    tmp_path: Path,
+    stream: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    form: str,
+) -> None:
+    def too_large(*_: object) -> None:
+        raise MemoryError("Unable to allocate 241. MiB")
+
+    monkeypatch.setattr("streamer.stitching.merger.FrameMerger.merge", too_large)
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    results = tmp_path / "r.json"
+    code, _, err = stream(tmp_path / "clip.mp4", "--results", results, "--log", form)
+    last = caplog.messages[-1] if form == "json" else err.splitlines()[-1]
+    start = "" if form == "json" else "vistr-stream: error: "
+    message = r"MemoryError: Unable to allocate 241\. MiB \(streamer/pipeline\.py:\d+\)"
+    assert re.fullmatch(start + message, last)
+    assert code == 1
+    assert "Traceback" not in err
+    (end,) = json_lines(tmp_path / "r.jsonl", "end")
+    assert end["reason"] == "failed"
 
 
 def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stream: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from streamer.errors import ConfigError, SourceError
-from streamer.exit_codes import command
+from streamer.exit_codes import command, describe
+from streamer.ring_buffer import RingBuffer
 from tests.processes import ROOT, STREAM
 
 
@@ -40,13 +42,38 @@ def test_an_error_is_one_line_with_its_exit_code(
     assert capsys.readouterr() == ("", f"error: {error}\n")
 
 
-def test_a_defect_is_no_error_of_the_users() -> None:
+def test_a_defect_is_one_line_that_says_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     @command
     def main(arguments: Sequence[str] | None = None) -> int:
-        raise ZeroDivisionError
+        RingBuffer[int](0)
+        return 0
 
-    with pytest.raises(ZeroDivisionError):
-        main()
+    assert main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.fullmatch(r"error: ValueError: capacity .* \(streamer/ring_buffer\.py:\d+\)\n", err)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"), [(MemoryError(), "MemoryError"), (ValueError("a\n  b"), "ValueError: a b")]
+)
+def test_an_error_of_many_lines_or_none_is_one_line(error: Exception, text: str) -> None:
+    assert describe(error).startswith(text)
+    assert "\n" not in describe(error)
+
+
+def test_an_error_shows_no_credentials() -> None:
+    assert describe(ValueError("busy: rtsp://me:secret@cam/1")).startswith(
+        "ValueError: busy: rtsp://cam/1"
+    )
+
+
+def test_the_development_mode_of_python_shows_where_an_error_came_from(tmp_path: Path) -> None:
+    command = (*PYTHON, "-X", "dev", "-m", "streamer.results", "no.jsonl", "r.json")
+    code, complaint = run(tmp_path, command, subprocess.DEVNULL, {})
+    assert code == 1
+    assert complaint[0].startswith("error: no.jsonl")
+    assert complaint[1] == "Traceback (most recent call last):"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -133,6 +160,28 @@ def run(
 
 
 PYTHON = (sys.executable,)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ((*STREAM, "--bogus"), 2),
+        ((*PYTHON, "-m", "streamer.results", "r.jsonl", "r.jsonl"), 2),
+    ],
+)
+def test_the_exit_code_stays_where_the_error_cannot_be_printed(
+    tmp_path: Path, full: int, command: Sequence[str], code: int
+) -> None:
+    (tmp_path / "r.jsonl").write_text(LINE)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stderr=full,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == code
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_there_is_no_commit_without_git(tmp_path: Path, monkeypatch: pytest.Monk
     assert machine.describe()["commit"] is None
 
 
-class AskedError(Exception):
+class AskedError(BaseException):  # a command would make an exit code of an Exception
     """The machine was asked what it is."""
 
 

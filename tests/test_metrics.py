@@ -151,6 +151,27 @@ def debugged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records if record.levelno == logging.DEBUG]
 
 
+def test_nothing_is_served_where_the_beginning_is_interrupted() -> None:
+    ports: list[int] = []
+
+    def interrupt(record: logging.LogRecord) -> bool:
+        assert isinstance(record.args, tuple)
+        ports.extend(port for port in record.args if isinstance(port, int))
+        raise KeyboardInterrupt
+
+    log = logging.getLogger("streamer.metrics")
+    log.addFilter(interrupt)
+    log.setLevel(logging.INFO)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Metrics(MetricsConfig(port=0), "cam")
+    finally:
+        log.removeFilter(interrupt)
+        log.setLevel(logging.NOTSET)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", ports[0]), 5).close()
+
+
 def test_nothing_is_served_after_the_end() -> None:
     with Metrics(MetricsConfig(port=0), "cam") as metrics:
         address = metrics.address

@@ -362,6 +362,21 @@ def test_a_run_ends_in_order_whatever_error_a_sink_has() -> None:
     assert witness.closed
 
 
+def test_a_run_ends_in_order_also_where_the_network_cannot_be_released() -> None:
+    class Unreleasable(OneObject):
+        def close(self) -> None:
+            raise RuntimeError("still in use")
+
+    source, witness = FakeSource(9), FakeSink()
+    sink = SinkThread("witness", lambda: witness)
+    sink.start()
+    with pytest.raises(RuntimeError, match="still in use"):
+        Run(pipeline(source, Unreleasable()), [sink], INFO).execute()
+    assert source.closed.is_set()
+    assert witness.closed
+    assert witness.got[-1] == EndOfStream("failed", 9, 0)
+
+
 def test_observers_are_told_of_every_result() -> None:
     seen: list[int] = []
     whole = pipeline(FakeSource(9), OneObject())
@@ -375,3 +390,13 @@ def test_time_stands_still_once_there_are_no_more_results() -> None:
     assert len(list(whole.outputs())) == 9
     assert whole.summary().wall_s == whole.summary().wall_s
     whole.close()
+
+
+def test_the_network_is_released_also_where_the_source_cannot_be_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source, predictor = FakeSource(3), OneObject()
+    monkeypatch.setattr(source, "close", lambda: {}["lost"])
+    with pytest.raises(KeyError):
+        pipeline(source, predictor).close()
+    assert predictor.closed

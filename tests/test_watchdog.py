@@ -16,12 +16,11 @@ def stalls(watchdog: Watchdog) -> list[str]:
 
 
 def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    source = FakeSource(10, "blocks")
+    source = FakeSource(12, "blocks", lost_before=[10])
     whole = pipeline(source, OneObject())
     watchdog = Watchdog(whole, [], stall_s=30)
     with running(whole):
-        assert source.blocked.wait(PATIENCE_S)
-        until(lambda: whole.waiting == 0)
+        until(lambda: whole.counts().decoded == 10 and whole.waiting == 0)
         watchdog.look(0)
         watchdog.look(29)
         assert stalls(watchdog) == []
@@ -29,12 +28,17 @@ def test_a_source_that_gives_nothing(caplog: pytest.LogCaptureFixture) -> None:
         watchdog.look(60)
         assert stalls(watchdog) == ["source"]
         assert caplog.messages == ["source: has not moved for 31 s"]
+        source.found.set()
+        until(lambda: whole.counts().decoded == 12 and whole.waiting == 0)
+        watchdog.look(70)
+        assert stalls(watchdog) == []
+        assert caplog.messages[1:] == ["source: goes on after 70 s"]
+        watchdog.look(110)
+        assert stalls(watchdog) == ["source"]
         source.interrupt()
-    watchdog.look(70)
+    watchdog.look(1000)  # over: nothing has anything to do, and nothing goes on
     assert stalls(watchdog) == []
-    assert caplog.messages[1:] == ["source: goes on after 70 s"]
-    watchdog.look(1000)  # over: nothing has anything to do
-    assert stalls(watchdog) == []
+    assert caplog.messages[2:] == ["source: has not moved for 40 s"]
 
 
 def test_a_network_that_takes_nothing() -> None:
@@ -88,5 +92,25 @@ def test_it_looks_by_itself() -> None:
     source = FakeSource(10, "blocks")
     whole = pipeline(source, OneObject())
     with running(whole), Watchdog(whole, [], stall_s=0.01) as watchdog:
+        until(lambda: stalls(watchdog) == ["source"])
+        source.interrupt()
+
+
+def test_a_look_that_fails_is_not_the_last(caplog: pytest.LogCaptureFixture) -> None:
+    class Sick(SinkThread):
+        well = True
+
+        @property
+        def taken(self) -> int:
+            if not self.well:
+                self.well = True
+                raise MemoryError
+            return 0
+
+    source, sink = FakeSource(10, "blocks"), Sick("sick", FakeSink)
+    whole = pipeline(source, OneObject())
+    with running(whole), Watchdog(whole, [sink], stall_s=0.01) as watchdog:
+        sink.well = False
+        until(lambda: "cannot look at the stages: MemoryError" in caplog.text)
         until(lambda: stalls(watchdog) == ["source"])
         source.interrupt()

@@ -15,7 +15,7 @@ from typing import Any
 from streamer.argument_types import output_file, whole_number
 from streamer.errors import CheckpointError, SourceError
 from streamer.exit_codes import command
-from streamer.installation import FOR_TRAINING, explain_missing
+from streamer.installation import FOR_TRAINING, whole_installation
 from streamer.json_file import read_json
 from streamer.option_check import check
 
@@ -25,16 +25,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Write the weights; returns the exit code."""
     options = _parser().parse_args(arguments)
     # Imported late: a signal may come in the seconds that it takes.
-    import torch  # noqa: PLC0415
+    with whole_installation(FOR_TRAINING):
+        import torch  # noqa: PLC0415
 
-    from benchmarks.machine import commit  # noqa: PLC0415
-    from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE  # noqa: PLC0415
-    from training.state import (  # noqa: PLC0415
-        load_trainee,
-        short_sided,
-        tensors_sha256,
-        write_network,
-    )
+        from benchmarks.machine import commit  # noqa: PLC0415
+        from model.architecture import MAX_SHORT_SIDE, MIN_SHORT_SIDE  # noqa: PLC0415
+        from training.state import (  # noqa: PLC0415
+            load_trainee,
+            short_sided,
+            tensors_sha256,
+            write_network,
+        )
 
     trainee = load_trainee(options.checkpoint)
     side = options.short_side or trainee.net.short_side
@@ -113,5 +114,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    explain_missing(FOR_TRAINING)
     sys.exit(main())

@@ -10,7 +10,7 @@ from contextlib import suppress
 from streamer.allocator import keep_memory
 from streamer.errors import SourceError, StreamError
 from streamer.exit_codes import command
-from streamer.installation import FOR_TRAINING, explain_missing
+from streamer.installation import FOR_TRAINING, whole_installation
 from streamer.signals import handled
 
 
@@ -26,12 +26,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number after an interruption.
     """
     # Imported late: a signal may come in the seconds that it takes.
-    import torch  # noqa: PLC0415
-    from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
+    with whole_installation(FOR_TRAINING):
+        import torch  # noqa: PLC0415
+        from tqdm.contrib.logging import logging_redirect_tqdm  # noqa: PLC0415
 
-    from training.arguments import parse  # noqa: PLC0415
-    from training.curves import draw_curves  # noqa: PLC0415
-    from training.run import Run  # noqa: PLC0415
+        from training.arguments import parse  # noqa: PLC0415
+        from training.curves import draw_curves  # noqa: PLC0415
+        from training.run import Run  # noqa: PLC0415
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s: %(message)s")
     config = parse(arguments)
@@ -61,5 +62,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    explain_missing(FOR_TRAINING)
     sys.exit(main())
