@@ -25,12 +25,18 @@ def on_another_thread(function: Callable[[], T], discard: Callable[[T], object])
         discard: Takes what it still gives then.
     """
     future: Future[T] = Future()
-    left = threading.Event()
-    thread = threading.Thread(target=_call, args=(future, function, left), name="open", daemon=True)
+    left, running = threading.Event(), threading.Lock()
+    thread = threading.Thread(
+        target=_call, args=(future, function, left, running), name="open", daemon=True
+    )
     try:
+        running.acquire()
         thread.start()
-        value = future.result()
+        # Of the waits, a lock's alone can be interrupted anywhere: that of a condition, as in
+        # `future.result`, may raise a RuntimeError instead, and `join` takes the thread for ended.
+        running.acquire()
         thread.join()
+        value = future.result()
     except BaseException:
         left.set()
         if future.done():
@@ -48,7 +54,9 @@ def is_left() -> bool:
     return left is not None and left.is_set()
 
 
-def _call(future: Future[T], function: Callable[[], T], left: threading.Event) -> None:
+def _call(
+    future: Future[T], function: Callable[[], T], left: threading.Event, running: threading.Lock
+) -> None:
     _here.left = left
     try:
         value = function()
@@ -58,6 +66,7 @@ def _call(future: Future[T], function: Callable[[], T], left: threading.Event) -
         future.set_result(value)
     finally:
         del future, function  # the error's traceback holds this call, too
+        running.release()
 
 
 def _discard(late: Future[T], discard: Callable[[T], object]) -> None:

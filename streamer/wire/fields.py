@@ -45,7 +45,7 @@ class Fields:
             raise WireError(f"header is a JSON {type(members).__name__}, not an object")
         return cls(members, "header")
 
-    def integer(self, name: str, low: float = 0, high: float = MAX_INTEGER) -> int:
+    def integer(self, name: str, low: int = 0, high: int = MAX_INTEGER) -> int:
         """An integer in [low, high]."""
         value = self._value(name)
         if not _is_integer(value) or not low <= value <= high:
