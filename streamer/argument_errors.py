@@ -69,6 +69,14 @@ def one_line_errors(
         raise ConfigError("a value is nested too deeply, or holds itself") from error
 
 
+def hide_groups(parser: ArgumentParser, types: Mapping[str, Any]) -> None:
+    """Take groups away as options: as a value, one would be a file, or a module to import."""
+    for action in parser._actions:
+        if is_group(types.get(action.dest)):
+            action.help = argparse.SUPPRESS
+            parser._option_string_actions.pop(f"--{action.dest}", None)
+
+
 def check_options(options: Mapping[Any, Any], types: Mapping[str, Any], group: str = "") -> None:
     """Refuse unknown options, and groups that are no mappings, before the parser sees them.
 

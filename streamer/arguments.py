@@ -22,6 +22,7 @@ from streamer.argument_actions import RepeatableAction, SourceAction
 from streamer.argument_errors import (
     check_arguments,
     check_options,
+    hide_groups,
     one_line_errors,
     refuse_empty,
 )
@@ -151,11 +152,8 @@ def build_parser() -> tuple[ArgumentParser, SourceAction]:
 
 def _adapt(parser: ArgumentParser) -> None:
     """Give options their older names, and take away what jsonargparse adds."""
+    hide_groups(parser, TYPES)
     for action in parser._actions:
-        if is_group(TYPES.get(action.dest)):
-            # A group as a value of its own would be a file, or a module to import: no option.
-            action.help = argparse.SUPPRESS
-            parser._option_string_actions.pop(f"--{action.dest}", None)
         if action.dest == "print_config":
             action.help = (
                 "Print the options as given, and exit; ranges are checked in a run. "

@@ -14,13 +14,14 @@ from jsonargparse import ActionConfigFile, ArgumentParser, DefaultHelpFormatter
 from streamer.argument_errors import (
     check_arguments,
     check_options,
+    hide_groups,
     one_line_errors,
     refuse_empty,
 )
 from streamer.argument_types import folder_name
 from streamer.config_file import check_config_file, errors_naming, is_blank, options_in
 from streamer.errors import ConfigError
-from streamer.option_types import is_group, option_types
+from streamer.option_types import option_types
 from training.run_config import TrainConfig
 
 DESCRIPTION = """Train a VisTR on clips composed from assets, or on a YouTube-VIS data set.
@@ -76,11 +77,7 @@ def parse(arguments: Sequence[str] | None = None) -> TrainConfig:
     text = "folder for checkpoints, losses and curves; an interrupted run there goes on"
     parser.add_argument("--out", type=folder_name, required=True, help=text)
     parser.add_class_arguments(TrainConfig, skip={"out"})
-    for action in parser._actions:
-        if is_group(TYPES.get(action.dest)):
-            # A group as a value of its own would be a file, or a module to import: no option.
-            action.help = argparse.SUPPRESS
-            del parser._option_string_actions[f"--{action.dest}"]
+    hide_groups(parser, TYPES)
     given = sys.argv[1:] if arguments is None else arguments
     try:
         with one_line_errors(parser, TYPES):
