@@ -15,7 +15,7 @@ from av.stream import Disposition
 
 from streamer.errors import SourceError, UnforeseenError
 from streamer.source_config import SourceConfig
-from streamer.sources.container_media import MAX_FAILURES
+from streamer.sources.container_media import MAX_FAILURES, ContainerMedia
 from streamer.sources.container_opening import choose_video
 from streamer.sources.pace import Pace
 from tests.clips import Image, corrupt, draw, make_clip, truncate
@@ -96,6 +96,18 @@ def test_a_last_picture_that_is_shown_for_long_is_no_break(tmp_path: Path) -> No
     assert (count, error) == (5, "")
 
 
+def read_begin(path: Path, count: int) -> ContainerMedia:
+    """The medium after so many pictures, closed."""
+    media = media_of(path)
+    pictures = media.pictures(Fraction(0))
+    for _ in range(count):
+        next(pictures)
+    media.interrupt()
+    pictures.close()
+    media.close()
+    return media
+
+
 @pytest.mark.parametrize("is_live", [True, False])
 def test_a_live_playlist_s_pictures_are_spread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_live: bool
@@ -106,14 +118,7 @@ def test_a_live_playlist_s_pictures_are_spread(
         playlist.write_text(playlist.read_text().replace("#EXT-X-ENDLIST", ""))
     waits: list[float] = []
     monkeypatch.setattr(Pace, "wait", lambda _, position_s: waits.append(position_s) or 0.0)
-    media = media_of(playlist)
-    pictures = media.pictures(Fraction(0))
-    for _ in range(5):
-        next(pictures)
-    media.interrupt()
-    pictures.close()
-    media.close()
-    assert media.live == is_live
+    assert read_begin(playlist, 5).live == is_live
     assert waits == (pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) if is_live else [])
 
 
@@ -123,13 +128,7 @@ def test_segments_that_expired_are_told(tmp_path: Path, caplog: pytest.LogCaptur
     playlist = tmp_path / "a.m3u8"
     head, *segments = playlist.read_text().split("#EXT-X-ENDLIST")[0].split("#EXTINF")
     playlist.write_text(head + "".join(f"#EXTINF{each}" for each in [*segments[:2], segments[4]]))
-    media = media_of(playlist)
-    pictures = media.pictures(Fraction(0))
-    for _ in range(25):
-        next(pictures)
-    media.interrupt()
-    pictures.close()
-    media.close()
+    read_begin(playlist, 25)
     assert [record.getMessage() for record in caplog.records] == [
         f"{playlist}: 2.1 s from one picture to the next; segments that expired before they were "
         "read, or a pause"

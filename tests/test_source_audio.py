@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from streamer.frame import Frame
 from streamer.output import FrameResult
 from streamer.sources.selection import Selection
 from tests.clips import (
@@ -162,12 +163,23 @@ def test_damage_to_sound_of_a_transport_stream_is_passed_over(tmp_path: Path) ->
     assert kept["audio"][1] > 3.5
 
 
+def make_joined_clips(path: Path) -> None:
+    """A clip with sound that is there twice, each time from timestamp 0 on."""
+    make_sounding_clip(path)
+    once = path.read_bytes()
+    path.write_bytes(once + once)
+
+
+def shrunk(frame: Frame) -> Frame:
+    """The frame where the size has changed, which begins another file."""
+    small = epoch((24, 32), index=1, reason="size")
+    return replace(frame, epoch=small, pixels=np.zeros((24, 32, 3), np.uint8))
+
+
 def test_sound_whose_time_starts_over_does_not_end_the_run(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_sounding_clip(tmp_path / "a.ts")
-    once = (tmp_path / "a.ts").read_bytes()
-    (tmp_path / "a.ts").write_bytes(once + once)
+    make_joined_clips(tmp_path / "a.ts")
     carry_over(tmp_path / "a.ts", tmp_path / "out.mp4").close()
     assert len(frames_of(tmp_path / "out.mp4")) == 200
     assert "packets of sound left out; there is sound up to 4.0 s" in caplog.text
@@ -179,7 +191,6 @@ def test_a_timestamp_that_is_odd_costs_the_next_file_no_sound(
     tmp_path: Path, odd: dict[int, int]
 ) -> None:
     make_sounding_clip(tmp_path / "a.mkv")
-    small = epoch((24, 32), index=1, reason="size")
     stamps: list[int] = []
 
     def change(index: int, result: FrameResult) -> FrameResult:
@@ -189,9 +200,7 @@ def test_a_timestamp_that_is_odd_costs_the_next_file_no_sound(
         if index in odd:
             step = stamps[1] - stamps[0]
             frame = replace(frame, pts=stamps[0] + odd[index] * step)
-        if index >= 60:
-            frame = replace(frame, epoch=small, pixels=np.zeros((24, 32, 3), np.uint8))
-        return FrameResult(frame, ())
+        return FrameResult(frame if index < 60 else shrunk(frame), ())
 
     carry_over(tmp_path / "a.mkv", tmp_path / "out.mp4", change=change).close()
     assert list(streams(tmp_path / "out.1.mp4")) == ["video", "audio"]
@@ -200,16 +209,10 @@ def test_a_timestamp_that_is_odd_costs_the_next_file_no_sound(
 def test_a_file_that_begins_where_time_starts_over_is_without_sound(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    make_sounding_clip(tmp_path / "a.ts")
-    once = (tmp_path / "a.ts").read_bytes()
-    (tmp_path / "a.ts").write_bytes(once + once)
-    small = epoch((24, 32), index=1, reason="size")
+    make_joined_clips(tmp_path / "a.ts")
 
     def shrink(index: int, result: FrameResult) -> FrameResult:
-        if index < 100:
-            return result
-        pixels = np.zeros((24, 32, 3), np.uint8)
-        return FrameResult(replace(result.frame, epoch=small, pixels=pixels), ())
+        return result if index < 100 else FrameResult(shrunk(result.frame), ())
 
     carry_over(tmp_path / "a.ts", tmp_path / "out.mp4", change=shrink).close()
     assert list(streams(tmp_path / "out.mp4")) == ["video", "audio"]
