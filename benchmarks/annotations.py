@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import starmap
 from math import prod
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
+from streamer.dataset.entries import Entry, count_ids, named_entries
 from streamer.errors import SourceError
-from streamer.frame import MAX_PIXELS
-from streamer.json_file import count_ids, read_json
-from streamer.wire.fields import MAX_FLOAT, MAX_INTEGER
-
-NAMING_KEYS = ("id", "video_id", "category_id")
-"""What a message about an entry repeats of it."""
+from streamer.json_file import read_json
+from streamer.wire.fields import MAX_FLOAT
 
 AREA_TOLERANCE = 1.01
 """Stated areas may be over the frame's by so much: some are those of polygons, or rounded."""
@@ -87,19 +81,19 @@ def read_ground_truth(path: str, bad: list[str] | None = None) -> GroundTruth:
             raise SourceError(f"{path}: {key} is {parts.get(key)!r:.60}, expected a list")
     videos: dict[int, Video] = {}
     ids = count_ids(parts["videos"])
-    for entry in starmap(_Entry, named_entries(path, "videos", parts["videos"])):
-        with entry.checked(bad):
-            videos[entry.own_id(ids)] = _video(entry)
+    for entry in named_entries(f"{path}: videos", parts["videos"]):
+        with _checked(entry, bad):
+            videos[entry.video_id(ids)] = _video(entry)
     if not videos:
         raise SourceError(f"{path}: there is no video to evaluate")
     categories: dict[int, str] = {}
-    for entry in starmap(_Entry, named_entries(path, "categories", parts["categories"])):
-        with entry.checked(bad):
+    for entry in named_entries(f"{path}: categories", parts["categories"]):
+        with _checked(entry, bad):
             category_id = entry.new_id(categories)
             categories[category_id] = str(entry.record.get("name", category_id))
     truths: dict[int, Truth] = {}
-    for entry in starmap(_Entry, named_entries(path, "annotations", parts["annotations"])):
-        with entry.checked(bad):
+    for entry in named_entries(f"{path}: annotations", parts["annotations"]):
+        with _checked(entry, bad):
             truths[entry.new_id(truths)] = _truth(entry, videos, categories)
     return GroundTruth(videos, categories, tuple(truths.values()))
 
@@ -118,67 +112,29 @@ def read_results(
         SourceError: The file cannot be read, or an entry of it is bad.
     """
     results: list[Result] = []
-    for entry in starmap(_Entry, named_entries(path, "results", _load(path, list))):
-        with entry.checked(bad):
+    for entry in named_entries(f"{path}: results", _load(path, list)):
+        with _checked(entry, bad):
             results.append(_result(entry, videos))
     return results
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An entry of a list in a file, and the name that it has in messages.
+@contextmanager
+def _checked(entry: Entry, bad: list[str] | None) -> Iterator[None]:
+    """Turn a ValueError into a line that names the entry, raised or added to `bad`."""
+    try:
+        yield
+    except ValueError as error:
+        line = f"{entry.name}: {error}"
+        if bad is None:
+            raise SourceError(line) from error
+        bad.append(line)
 
-    Every reading of one begins with `integer`, which sees that it is an object at all.
-    """
 
-    name: str
-    record: Any
-
-    @contextmanager
-    def checked(self, bad: list[str] | None) -> Iterator[None]:
-        """Turn a ValueError into a line that names the entry, raised or added to `bad`."""
-        try:
-            yield
-        except ValueError as error:
-            line = f"{self.name}: {error}"
-            if bad is None:
-                raise SourceError(line) from error
-            bad.append(line)
-
-    def integer(self, key: str) -> int:
-        if not isinstance(self.record, dict):
-            raise ValueError(f"expected an object, found {self.record!r:.60}")
-        value = self.record.get(key)
-        if type(value) is not int or abs(value) > MAX_INTEGER:
-            raise ValueError(f"{key} is {value!r:.60}, expected a whole number of 64 bits")
-        return value
-
-    def own_id(self, ids: Counter[str]) -> int:
-        """The id of a video, which no other has: whose their objects are cannot be known."""
-        value = self.integer("id")
-        if ids[repr(value)] > 1:
-            raise ValueError(f"{ids[repr(value)]} videos have this id")
-        return value
-
-    def new_id(self, taken: Mapping[int, object]) -> int:
-        value = self.integer("id")
-        if value in taken:
-            raise ValueError(f"id {value} is taken by an earlier entry")
-        return value
-
-    def known(self, key: str, known: Mapping[int, object]) -> int:
-        value = self.integer(key)
-        if value not in known:
-            raise ValueError(f"the ground truth lists no such {key.removesuffix('_id')}")
-        return value
-
-    def per_frame(self, key: str, video: Video) -> list[Any]:
-        values = self.record.get(key)
-        if not isinstance(values, list):
-            raise ValueError(f"{key} is {values!r:.60}, expected a list")
-        if len(values) != video.frames:
-            raise ValueError(f"{len(values)} {key}, the video has {video.frames} frames")
-        return values
+def _known(entry: Entry, key: str, known: Mapping[int, object]) -> int:
+    value = entry.integer(key)
+    if value not in known:
+        raise ValueError(f"the ground truth lists no such {key.removesuffix('_id')}")
+    return value
 
 
 def _load(path: str, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
@@ -189,18 +145,8 @@ def _load(path: str, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     return content
 
 
-def named_entries(path: str | Path, part: str, records: list[Any]) -> Iterator[tuple[str, Any]]:
-    """The entries of a list in a file, each with its name in messages."""
-    for position, record in enumerate(records):
-        keys = NAMING_KEYS if isinstance(record, dict) else ()
-        naming = ", ".join(f"{key} {record[key]!r:.20}" for key in keys if key in record)
-        yield f"{path}: {part}[{position}]" + f" ({naming})" * bool(naming), record
-
-
-def _video(entry: _Entry) -> Video:
-    size = (entry.integer("height"), entry.integer("width"))
-    if min(size) < 1 or size[0] * size[1] > MAX_PIXELS:
-        raise ValueError(f"{size[1]}x{size[0]} pixels, allowed are 1 to {MAX_PIXELS}")
+def _video(entry: Entry) -> Video:
+    size = entry.frame_size()
     if "length" in entry.record:
         frames = entry.integer("length")
     else:
@@ -211,27 +157,25 @@ def _video(entry: _Entry) -> Video:
     return Video(size, frames)
 
 
-def _truth(entry: _Entry, videos: Mapping[int, Video], categories: Mapping[int, str]) -> Truth:
-    video_id = entry.known("video_id", videos)
-    category_id = entry.known("category_id", categories)
-    crowd = entry.record.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise ValueError(f"iscrowd is {crowd!r:.60}, expected 0 or 1")
+def _truth(entry: Entry, videos: Mapping[int, Video], categories: Mapping[int, str]) -> Truth:
+    video_id = _known(entry, "video_id", videos)
+    category_id = _known(entry, "category_id", categories)
+    crowd = entry.is_crowd()
     tube = _tube(entry, videos[video_id])
     area = tube.mean_area
     if "areas" in entry.record:
-        areas = entry.per_frame("areas", videos[video_id])
+        areas = entry.per_frame("areas", videos[video_id].frames)
         pixels = prod(videos[video_id].size)
         for value in areas:
             if value is None or (_is_finite(value) and 0 <= value <= AREA_TOLERANCE * pixels):
                 continue
             raise ValueError(f"areas hold {value!r:.60}, expected null or 0 to {pixels} pixels")
         area = mean_area(areas)
-    return Truth(video_id, category_id, tube, area, bool(crowd))
+    return Truth(video_id, category_id, tube, area, crowd)
 
 
-def _result(entry: _Entry, videos: Mapping[int, Video]) -> Result:
-    video_id = entry.known("video_id", videos)
+def _result(entry: Entry, videos: Mapping[int, Video]) -> Result:
+    video_id = _known(entry, "video_id", videos)
     category_id = entry.integer("category_id")
     score = entry.record.get("score")
     if not _is_finite(score):
@@ -247,5 +191,5 @@ def _is_finite(value: Any) -> TypeGuard[float]:
     return type(value) in (int, float) and abs(value) <= MAX_FLOAT
 
 
-def _tube(entry: _Entry, video: Video) -> Tube:
-    return Tube(*read_masks(entry.per_frame("segmentations", video), video.size))
+def _tube(entry: Entry, video: Video) -> Tube:
+    return Tube(*read_masks(entry.per_frame("segmentations", video.frames), video.size))

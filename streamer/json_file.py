@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from streamer.errors import SourceError
-
-
-def count_ids(entries: Iterable[object]) -> Counter[str]:
-    """How many objects of a list have each ``id``, by its repr, as 1, 1.0 and true are equal."""
-    return Counter(repr(entry.get("id")) for entry in entries if isinstance(entry, dict))
 
 
 def read_json(path: str | Path) -> tuple[Any, bytes]:

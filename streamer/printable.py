@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+LONGEST = 200
+"""Characters of a text that a message repeats: the last ones, which tell paths apart."""
+
 
 def printable(name: object) -> str:
     r"""A name, such as a path, in one line: quoted and escaped if it would not stay in one.
@@ -11,3 +14,8 @@ def printable(name: object) -> str:
     """
     text = str(name)
     return text if text.isprintable() else repr(text)
+
+
+def shortened(text: str) -> str:
+    """A text as messages repeat it: where it is long, its end."""
+    return text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"

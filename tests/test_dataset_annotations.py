@@ -38,16 +38,16 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
     ("spoil", "message"),
     [
         (without("id"), "videos[0]: id is None, expected a whole number"),
-        (without("width"), "videos[0] (id 7): width is None, expected a whole number from 1 on"),
+        (without("width"), "videos[0] (id 7): width is None, expected a whole number of 64 bits"),
         (lambda v: v.update(id="7"), "id is '7', expected a whole number"),
         (lambda v: v.update(id=True), "id is True, expected"),
-        (lambda v: v.update(height=0), "height is 0, expected a whole number from 1 on"),
+        (lambda v: v.update(height=0), "64x0 pixels, allowed are 1 to 134217728"),
         (lambda v: v.update(height=48.0), "height is 48.0, expected"),
-        (lambda v: v.update(height=10**30), "expected a whole number from 1 on, of 64 bits"),
+        (lambda v: v.update(height=10**30), "expected a whole number of 64 bits"),
         (lambda v: v.update(file_names=["a\nb", "a"]), "/a\\nb': no such file"),
-        (lambda v: v.update(length=3), "length is 3, but file_names has 2 names"),
-        (lambda v: v.update(length=0, file_names=[]), "length is 0, expected"),
-        (lambda v: v.update(file_names="0.jpg"), "file_names has '0.jpg'"),
+        (lambda v: v.update(length=3), "2 file_names, but length is 3"),
+        (lambda v: v.update(length=0, file_names=[]), "file_names is [], expected a list of names"),
+        (lambda v: v.update(file_names="0.jpg"), "file_names is '0.jpg', expected"),
         (lambda v: v.update(file_names=["gone.jpg", "a"]), "gone.jpg: no such file"),
         (lambda v: v.update(file_names=["a", 5]), "file_names has 5, expected names of files"),
         (lambda v: v.update(file_names=["../x", "a"]), "has '../x', which is absolute or has '..'"),
@@ -81,7 +81,7 @@ def test_all_bad_videos_are_named(dataset: Dataset) -> None:
     assert list(annotations.bad) == [
         "videos[0] (id 7): 2 videos have this id",
         f"videos[2] (id 12): {dataset.img_path}/video12/00002.jpg: no such file",
-        "videos[3]: is 17, expected an object",
+        "videos[3]: expected an object, found 17",
         "videos[4] (id 7): 2 videos have this id",
     ]
 
@@ -111,6 +111,15 @@ def test_files_that_are_no_annotations(dataset: Dataset, text: str, message: str
     dataset.ann_path.write_text(text)
     with pytest.raises(SourceError, match=message):
         read_annotations(str(dataset.ann_path), str(dataset.img_path))
+
+
+def test_length_may_be_left_out(dataset: Dataset) -> None:
+    content = dataset.content()
+    del content["videos"][0]["length"]
+    dataset.rewrite(content)
+    annotations = read_annotations(str(dataset.ann_path), str(dataset.img_path))
+    assert annotations.bad == ()
+    assert len(annotations.videos[0].images) == 2
 
 
 @pytest.mark.parametrize("none", [None, []])

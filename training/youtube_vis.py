@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import get_worker_info
 
-from benchmarks.annotations import named_entries
+from streamer.dataset.entries import count_ids, named_entries
 from streamer.errors import SourceError
-from streamer.json_file import count_ids, read_json
+from streamer.json_file import read_json
 from training.clip import Clip
 from training.youtube_vis_clip import draw_clip
 from training.youtube_vis_entries import (
@@ -51,8 +51,8 @@ class YouTubeVis:
     log has one warning for each reason, with its first entry:
 
     - ``malformed video``, ``missing image``: the whole video; images are only seen to be there.
-    - ``malformed annotation``, ``list of wrong length``, ``category out of range``, ``no such
-      video`` (or one that is left out), ``unusable mask`` (malformed, or not of the video's size).
+    - ``malformed annotation``, ``category out of range``, ``no such video`` (or one that is left
+      out), ``unusable mask`` (malformed, or not of the video's size).
     - ``annotation of no known video, which stays without it``: it does not say which one.
     - ``unusable image`` (damaged, or not of the video's size): found when it is drawn; the clip
       then comes from the next video. Each image counts once.
@@ -191,23 +191,23 @@ class YouTubeVis:
                 raise SourceError(f"{self.path}: {key} is {records!r:.60}, expected a list")
         videos: dict[int, LabelledVideo] = {}
         ids = count_ids(content["videos"])
-        for name, record in named_entries(self.path, "videos", content["videos"]):
+        for entry in named_entries(f"{self.path}: videos", content["videos"]):
             try:
-                video = read_video(record, images, ids)
+                video = read_video(entry, images, ids)
                 videos[video.video_id] = LabelledVideo(video)
             except UnusableError as error:
-                self._refuse(name, error, error.reason)
+                self._refuse(entry.name, error, error.reason)
         taken: set[int] = set()
         faulty: set[int | None] = set()  # ids of videos
         crowds: set[int | None] = set()
-        for name, record in named_entries(self.path, "annotations", content["annotations"]):
+        for entry in named_entries(f"{self.path}: annotations", content["annotations"]):
             try:
-                found = read_object(record, videos, categories, taken)
-                taken.add(record["id"])
-                videos[record["video_id"]].objects.append(found)
+                found = read_object(entry, videos, categories, taken)
+                taken.add(entry.record["id"])
+                videos[entry.record["video_id"]].objects.append(found)
             except UnusableError as error:
-                video_id = named_video(record)
-                self._refuse(name, error, STRAY if video_id is None else error.reason)
+                video_id = named_video(entry.record)
+                self._refuse(entry.name, error, STRAY if video_id is None else error.reason)
                 if error.reason != EMPTY:
                     (crowds if error.reason in ALWAYS_SKIPPED else faulty).add(video_id)
         for video_id, labelled in list(videos.items()):

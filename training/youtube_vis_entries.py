@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube
 from streamer.dataset.annotations import Video
-from streamer.frame import MAX_PIXELS
+from streamer.dataset.entries import Entry
 from streamer.printable import printable
-from streamer.wire.fields import MAX_INTEGER
 
 PER_FRAME_LISTS = ("segmentations", "bboxes", "areas")
 """An annotation's lists with an entry for each frame; only the first must be there."""
-
-MALFORMED_VIDEO = "malformed video"
-MALFORMED_ANNOTATION = "malformed annotation"
-WRONG_LENGTH = "list of wrong length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +40,40 @@ class UnusableError(ValueError):
         self.reason = reason
 
 
-def read_video(record: Any, images: Path, ids: Counter[str]) -> Video:
+@contextmanager
+def counted_as(reason: str) -> Iterator[None]:
+    """Turn another ValueError into an UnusableError."""
+    try:
+        yield
+    except UnusableError:
+        raise
+    except ValueError as error:
+        raise UnusableError(reason, str(error)) from error
+
+
+def read_video(entry: Entry, images: Path, ids: Counter[str]) -> Video:
     """A video whose images are all there; they are not opened.
 
     Args:
-        record: The entry.
+        entry: The video's.
         images: The folder that ``file_names`` start from.
         ids: Of all videos, counted.
 
     Raises:
         UnusableError: It is malformed, its id is another's, too, or an image is missing.
     """
-    video_id = _integer(record, "id", MALFORMED_VIDEO)
-    if ids[repr(video_id)] > 1:
-        raise UnusableError(MALFORMED_VIDEO, f"{ids[repr(video_id)]} videos have this id")
-    height, width = (_integer(record, key, MALFORMED_VIDEO) for key in ("height", "width"))
-    if min(height, width) < 1 or height * width > MAX_PIXELS:
-        message = f"{width}x{height} pixels, allowed are 1 to {MAX_PIXELS}"
-        raise UnusableError(MALFORMED_VIDEO, message)
-    names = record.get("file_names")
-    if not isinstance(names, list) or not names:
-        message = f"file_names is {names!r:.60}, expected a list of names"
-        raise UnusableError(MALFORMED_VIDEO, message)
-    if record.get("length", len(names)) != len(names):
-        message = f"{len(names)} file_names, but length is {record['length']!r:.60}"
-        raise UnusableError(WRONG_LENGTH, message)
-    return Video(video_id, (height, width), tuple(_image(name, images) for name in names))
+    with counted_as("malformed video"):
+        video_id, size, names = entry.video_id(ids), entry.frame_size(), entry.file_names()
+    return Video(video_id, size, tuple(_image(images / name) for name in names))
 
 
 def read_object(
-    record: Any, videos: Mapping[int, LabelledVideo], categories: int, taken: Container[int]
+    entry: Entry, videos: Mapping[int, LabelledVideo], categories: int, taken: Container[int]
 ) -> tuple[int, Tube]:
     """An object's category and masks.
 
     Args:
-        record: The entry.
+        entry: The annotation's.
         videos: The usable videos by id.
         categories: The category ids are 1 to this.
         taken: Ids of earlier entries.
@@ -86,28 +81,22 @@ def read_object(
     Raises:
         UnusableError: It is malformed, a crowd or empty, or does not fit its video.
     """
-    annotation_id = _integer(record, "id", MALFORMED_ANNOTATION)
-    if annotation_id in taken:
-        message = f"id {annotation_id} is taken by an earlier entry"
-        raise UnusableError(MALFORMED_ANNOTATION, message)
-    video_id = _integer(record, "video_id", MALFORMED_ANNOTATION)
-    category_id = _integer(record, "category_id", MALFORMED_ANNOTATION)
-    if video_id not in videos:
-        raise UnusableError("no such video", f"there is no usable video {video_id}")
-    crowd = record.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        raise UnusableError(MALFORMED_ANNOTATION, f"iscrowd is {crowd!r:.60}, expected 0 or 1")
-    if crowd:
-        raise UnusableError("crowd region", "iscrowd is 1")
-    if not 1 <= category_id <= categories:
-        message = f"category_id is {category_id}, allowed are 1 to {categories}"
-        raise UnusableError("category out of range", message)
-    video = videos[video_id].video
-    _check_lists(record, len(video.images))
-    try:
-        tube = Tube(*read_masks(record["segmentations"], video.size))
-    except ValueError as error:
-        raise UnusableError("unusable mask", str(error)) from error
+    with counted_as("malformed annotation"):
+        entry.new_id(taken)
+        video_id, category_id = entry.integer("video_id"), entry.integer("category_id")
+        if video_id not in videos:
+            raise UnusableError("no such video", f"there is no usable video {video_id}")
+        if entry.is_crowd():
+            raise UnusableError("crowd region", "iscrowd is 1")
+        if not 1 <= category_id <= categories:
+            message = f"category_id is {category_id}, allowed are 1 to {categories}"
+            raise UnusableError("category out of range", message)
+        video = videos[video_id].video
+        for key in PER_FRAME_LISTS:
+            if key == "segmentations" or entry.record.get(key) is not None:
+                entry.per_frame(key, len(video.images))
+    with counted_as("unusable mask"):
+        tube = Tube(*read_masks(entry.record["segmentations"], video.size))
     if not tube.areas.any():
         raise UnusableError("no segmentation", "there is no pixel in any frame")
     return category_id, tube
@@ -124,38 +113,11 @@ def named_video(record: Any) -> int | None:
         return None
 
 
-def _image(name: Any, images: Path) -> Path:
-    path = PurePosixPath(name) if isinstance(name, str) else None
-    if path is None or path.is_absolute() or ".." in path.parts:
-        message = f"file_names has {name!r:.60}, expected names of files in {images}"
-        raise UnusableError(MALFORMED_VIDEO, message)
-    image = images / path
+def _image(path: Path) -> Path:
     try:
-        there = image.is_file()
+        there = path.is_file()
     except OSError:  # a name too long, or a folder that may not be entered
         there = False
     if not there:
-        raise UnusableError("missing image", f"{printable(image)}: no such file")
-    return image
-
-
-def _check_lists(record: Mapping[str, Any], frames: int) -> None:
-    for key in PER_FRAME_LISTS:
-        values = record.get(key)
-        if values is None and key != "segmentations":
-            continue
-        if not isinstance(values, list):
-            message = f"{key} is {values!r:.60}, expected a list"
-            raise UnusableError(MALFORMED_ANNOTATION, message)
-        if len(values) != frames:
-            message = f"{len(values)} {key}, the video has {frames} frames"
-            raise UnusableError(WRONG_LENGTH, message)
-
-
-def _integer(record: Any, key: str, reason: str) -> int:
-    if not isinstance(record, dict):
-        raise UnusableError(reason, f"expected an object, found {record!r:.60}")
-    value = record.get(key)
-    if type(value) is not int or abs(value) > MAX_INTEGER:
-        raise UnusableError(reason, f"{key} is {value!r:.60}, expected a whole number of 64 bits")
-    return value
+        raise UnusableError("missing image", f"{printable(path)}: no such file")
+    return path

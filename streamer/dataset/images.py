@@ -18,16 +18,13 @@ from PIL import Image, UnidentifiedImageError
 from model.preprocess import network_size, resize
 from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame, Region
-from streamer.printable import printable
+from streamer.printable import printable, shortened
 
 DEEP_FORMATS = ("PNG", "PPM")
 """What may hold 16 bits of grey of which PIL makes 32-bit numbers, in some of its versions."""
 
 JPEG_FORMATS = ("JPEG", "MPO")
 """What PIL calls JPEG files; the second is what some cameras write."""
-
-LONGEST = 200
-"""Characters of a text that a message repeats: the last ones, which tell paths apart."""
 
 
 def fingerprint(paths: Iterable[Path]) -> str:
@@ -43,11 +40,6 @@ def fingerprint(paths: Iterable[Path]) -> str:
         except OSError:
             digest.update(b"none\n")
     return digest.hexdigest()
-
-
-def shortened(text: str) -> str:
-    """A text as messages repeat it."""
-    return text if len(text) <= LONGEST else f"…{text[-LONGEST:]}"
 
 
 def check_header(path: Path, size: tuple[int, int]) -> None:

@@ -10,10 +10,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TextIO
 
-from streamer.dataset.images import fingerprint, shortened
+from streamer.dataset.images import fingerprint
 from streamer.errors import ConfigError, SinkError, SourceError
 from streamer.json_file import read_json
 from streamer.output_path import replacing, write_whole, writing
+from streamer.printable import shortened
 from streamer.wire.fields import MAX_FLOAT
 
 RECORD = "run.json"
