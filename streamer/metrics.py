@@ -5,10 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from socketserver import BaseRequestHandler
-from typing import Self, cast
+from typing import Any, Self, cast
+from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import (
@@ -34,6 +38,10 @@ LABELS = ("stream",)
 REQUEST_S = 10.0
 """Longest silence of a connection, in seconds: without a limit each one that says nothing would
 keep a thread and a descriptor for ever."""
+
+MAX_CONNECTIONS = 16
+"""Connections at once; a further one ends the oldest. A scrape takes milliseconds: what is older
+than so many others only keeps a thread and a descriptor, which the run may lack."""
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +108,7 @@ class Metrics:
         server = self._server
         handler = cast("type[BaseRequestHandler]", server.RequestHandlerClass)
         server.RequestHandlerClass = type("_Impatient", (handler,), {"timeout": REQUEST_S})
+        _Connections(server)
         # Of itself it prints a traceback for each connection that is reset or silent.
         server.handle_error = _note_broken  # type: ignore[method-assign]
         self.address = (host, server.server_port)
@@ -108,6 +117,32 @@ class Metrics:
         # Bound, a name has become an address.
         if not ipaddress.ip_address(str(server.server_address[0])).is_loopback:
             log.warning("the metrics are open to whoever reaches this machine")
+
+
+class _Connections:
+    """Bounds the connections of a threading server."""
+
+    def __init__(self, server: WSGIServer) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[Any, None] = {}  # a set in order
+        self._process, self._shut_down = server.process_request, server.shutdown_request
+        server.process_request = self._bounded  # type: ignore[assignment, method-assign]
+        server.shutdown_request = self._ended  # type: ignore[method-assign]
+
+    def _bounded(self, request: Any, address: Any) -> None:
+        with self._lock:
+            if len(self._open) >= MAX_CONNECTIONS:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                with suppress(OSError):  # its thread has closed it meanwhile
+                    oldest.shutdown(socket.SHUT_RDWR)  # which ends its thread's waiting
+            self._open[request] = None
+        self._process(request, address)
+
+    def _ended(self, request: Any) -> None:
+        with self._lock:
+            self._open.pop(request, None)
+        self._shut_down(request)
 
 
 def _note_broken(request: object, client_address: object) -> None:

@@ -6,6 +6,7 @@ import logging
 import socket
 import struct
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ def test_an_output_whose_path_is_no_unicode_is_told_of() -> None:
 
 def test_what_was_lost_is_told_by_metrics_and_summary_alike() -> None:
     source, predictor = FakeSource(100, "blocks"), OneObject("blocks")
-    source.corrupt, source.reconnects = 3, 2
+    source.counts.corrupt, source.counts.reconnects = 3, 2
     whole = pipeline(source, predictor, overflow="drop_oldest")
     with Metrics(MetricsConfig(port=0), "cam") as metrics:
         metrics.watch(whole, [], Watchdog(whole, [], stall_s=1))
@@ -128,6 +129,21 @@ def test_who_connects_and_asks_for_nothing_is_not_kept(monkeypatch: pytest.Monke
         socket.create_connection(metrics.address, PATIENCE_S) as silent,
     ):
         assert silent.recv(1) == b""
+
+
+def test_connections_are_bounded_and_the_oldest_gives_way() -> None:
+    with Metrics(MetricsConfig(port=0), "cam") as metrics, ExitStack() as held:
+        talkers = [
+            held.enter_context(socket.create_connection(metrics.address, PATIENCE_S))
+            for _ in range(metrics_module.MAX_CONNECTIONS + 3)
+        ]
+        for oldest in talkers[:3]:
+            assert oldest.recv(1) == b""
+        assert scrape(metrics)["vistr_stage_stalled", "start"] == 0  # which ends a fourth
+        assert talkers[3].recv(1) == b""
+        for other in talkers[4:]:
+            other.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert other.recv(4) == b"HTTP"
 
 
 def test_connections_that_break_are_no_news(
