@@ -7,7 +7,7 @@ import fcntl
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -47,7 +47,8 @@ def check_writable(path: str) -> None:
     with writing(path):
         folder = behind_link(target).parent
         if not folder.exists():
-            raise SinkError(f"{path}: the folder {folder} does not exist; make it first")
+            advice = "~ is not expanded" if path.startswith("~/") else "make it first"
+            raise SinkError(f"{path}: the folder {folder} does not exist; {advice}")
         if not folder.is_dir():
             raise SinkError(f"{path}: {folder} is not a folder")
         if target.is_dir():
@@ -123,7 +124,35 @@ def _place(path: str) -> object:
     return Path(path).resolve()
 
 
-def open_alone(path: str, flags: int) -> int:
+def open_beside(path: str, flags: int, mode: int = 0o666) -> int:
+    """Open, as `open`'s `opener`, a file whose name was made from another's, such as a lock.
+
+    Nobody has checked that name: a link that somebody left there would lead to any other file, and
+    opening a FIFO may block for ever.
+
+    Raises:
+        OSError: It is no regular file, or cannot be opened.
+    """
+    blocked = FileExistsError(errno.EEXIST, f"{path} is not a regular file; move it away")
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, mode)
+    except OSError as error:
+        # A link, a FIFO without a reader or a socket, a folder.
+        if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
+            raise blocked from error
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise blocked
+    return descriptor
+
+
+def open_alone_beside(path: str, flags: int) -> int:
+    """Both of `open_alone` and `open_beside`."""
+    return open_alone(path, flags, open_beside)
+
+
+def open_alone(path: str, flags: int, opened: Callable[[str, int, int], int] = os.open) -> int:
     """Open a file (as `open`'s `opener`) or a folder that nobody else has open by this function.
 
     A file is emptied, where `flags` ask for it, only once that is known.
@@ -131,7 +160,7 @@ def open_alone(path: str, flags: int) -> int:
     Raises:
         OSError: Somebody has, or it cannot be opened.
     """
-    descriptor = os.open(path, flags & ~os.O_TRUNC, 0o666)
+    descriptor = opened(path, flags & ~os.O_TRUNC, 0o666)
     try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISREG(mode) or stat.S_ISDIR(mode):  # any number may write to /dev/null
@@ -198,7 +227,7 @@ def replacing(path: Path, added: str = ".part") -> Iterator[Path]:
         target = behind_link(path)
         partial = target.with_name(target.name + added)
         # Held until it has its name: whoever else writes there must neither empty nor remove it.
-        with open(partial, "wb", opener=open_alone):
+        with open(partial, "wb", opener=open_alone_beside):
             try:
                 yield partial
                 partial.replace(target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import os
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +14,7 @@ import pytest
 from streamer.dataset.lock import only_job
 from streamer.dataset.parts import PartsFolder
 from streamer.errors import ConfigError, SinkError, SourceError
+from tests.file_limit import files_of_at_most
 
 SETTINGS = {"short_side": 300, "categories": ["background", "person"], "time of weights": None}
 
@@ -106,6 +108,20 @@ def test_a_kill_while_the_record_is_first_written_does_not_matter(tmp_path: Path
     (tmp_path / "r.json.parts" / "run.json.part").write_text('{"short')
     parts = open_parts(tmp_path)
     assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
+
+
+def test_an_image_that_was_rewritten_at_the_same_size_is_another(tmp_path: Path) -> None:
+    image = tmp_path / "a.jpg"
+    image.write_bytes(b"before")
+    os.utime(image, ns=(0, 1_000_000_000))
+    parts = open_parts(tmp_path)
+    parts.note_images(8, [image])
+    parts.write(8, [entry(8)])
+    assert not parts.forget_changed(8, [image])
+    image.write_bytes(b"behind")
+    os.utime(image, ns=(0, 1_000_000_001))
+    assert parts.forget_changed(8, [image])
+    assert not parts.finished(8)
 
 
 def test_a_folder_that_cannot_be_removed_is_no_failure(
@@ -219,8 +235,7 @@ def test_what_fails_inside_is_not_called_the_locks(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_named_and_leaves_nothing_torn(tmp_path: Path) -> None:
     parts = open_parts(tmp_path)
-    (parts.folder / "8.json.part").symlink_to("/dev/full")
-    with pytest.raises(SinkError, match=r"8\.json: No space left on device"):
+    with files_of_at_most(10), pytest.raises(SinkError, match=r"8\.json: File too large"):
         parts.write(8, [entry(8)])
     assert not parts.finished(8)
     assert [path.name for path in parts.folder.iterdir()] == ["run.json"]
@@ -273,3 +288,18 @@ def test_two_jobs_at_once_are_refused(tmp_path: Path) -> None:
     with only_job(save_path):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["link", "FIFO"])
+def test_what_stands_in_the_place_of_a_lock_is_not_opened(tmp_path: Path, kind: str) -> None:
+    lock = tmp_path / "r.json.lock"
+    if kind == "link":
+        lock.symlink_to(tmp_path / "elsewhere")
+    else:
+        os.mkfifo(lock)
+    with (
+        pytest.raises(SinkError, match=r"r\.json\.lock is not a regular file; move it away$"),
+        only_job(str(tmp_path / "r.json")),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == [lock]

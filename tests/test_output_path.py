@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -216,6 +217,26 @@ def test_a_file_that_another_one_writes_is_not_touched(tmp_path: Path) -> None:
         with pytest.raises(SinkError, match=r"a\.json: another run writes it"), replacing(path):
             pytest.fail("there are two writers")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "first"}
+
+
+@pytest.mark.parametrize("kind", ["link", "link to nothing", "FIFO", "FIFO that is read", "folder"])
+def test_what_stands_in_the_place_of_a_part_is_not_opened(tmp_path: Path, kind: str) -> None:
+    part, victim = tmp_path / "a.json.part", tmp_path / "victim"
+    victim.write_text("precious")
+    with ExitStack() as held:
+        if kind.startswith("link"):
+            part.symlink_to(victim if kind == "link" else tmp_path / "nothing")
+        elif kind == "folder":
+            part.mkdir()
+        else:
+            os.mkfifo(part)
+            if kind != "FIFO":
+                held.callback(os.close, os.open(part, os.O_RDONLY | os.O_NONBLOCK))
+        message = r"^.*a\.json: .*a\.json\.part is not a regular file; move it away$"
+        with pytest.raises(SinkError, match=message):
+            write_whole(tmp_path / "a.json", b"data")
+    assert {path.name for path in tmp_path.iterdir()} == {"victim", "a.json.part"}
+    assert victim.read_text() == "precious"
 
 
 def test_a_part_that_a_killed_run_left_is_written_anew(tmp_path: Path) -> None:

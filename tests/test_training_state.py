@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import resource
 import weakref
 from argparse import Namespace
 from dataclasses import replace
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from model import LIGHT, VisTR, load_vistr
 from model.preprocess import normalise
 from streamer.errors import CheckpointError, SinkError
+from tests.file_limit import files_of_at_most
 from tests.tiny_vistr import save_tiny_vistr, tiny_vistr
 from tests.training_cases import random_batch, tiny_trainee
 from training import state
@@ -37,6 +37,7 @@ from training.state import (
     write_checkpoint,
     write_network,
 )
+from training.time_code import CHANNELS
 
 PLACES = (DEFAULT_FOLDER, Path(__file__).parents[2] / "shared" / "assets")
 
@@ -128,6 +129,11 @@ def test_frames_are_apart_at_first(imagenet: Path) -> None:
         assert taps[1] > 0
         assert taps[[0, 2]].tolist() == [0, 0]
     assert head[9].weight.any()
+
+
+def test_fresh_queries_know_their_time(imagenet: Path) -> None:
+    waves = fresh_network(imagenet, seed=0).moments[:, :CHANNELS]
+    assert len(waves.unique(dim=0)) == LIGHT.frames
 
 
 def test_weights_that_are_not_imagenets_are_refused(imagenet: Path, tmp_path: Path) -> None:
@@ -325,13 +331,9 @@ def test_a_file_that_does_not_fit_is_an_error_that_leaves_nothing(
 ) -> None:
     trainee = tiny_trainee()
     content = {str(i): torch.zeros(count) for i in range(20)}
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
-    try:
+    with files_of_at_most(10_000):
         with pytest.raises(SinkError, match=r"checkpoint\.pt: File too large$"):
             write_checkpoint(tmp_path / "checkpoint.pt", content)
         with pytest.raises(SinkError, match=r"net\.safetensors: "):
             write_network(trainee.net, tmp_path / "net.safetensors")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())

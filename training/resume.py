@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from model import Architecture
 from streamer.errors import ConfigError
 from streamer.option_check import check
-from streamer.output_path import open_alone, writing
+from streamer.output_path import open_alone_beside, writing
 from training.network import Trainee
 from training.run_config import TrainConfig
 from training.step_log import logged_steps
@@ -136,7 +136,7 @@ def alone(lock: Path) -> Iterator[None]:
         SinkError: Another run does, or the file cannot be made.
     """
     with writing(lock):
-        held = open(lock, "wb", opener=open_alone)  # noqa: SIM115 - closed below
+        held = open(lock, "wb", opener=open_alone_beside)  # noqa: SIM115 - closed below
     with held:
         yield
 

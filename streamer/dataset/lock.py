@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TextIO
 
 from streamer.errors import SinkError
-from streamer.output_path import writing
+from streamer.output_path import open_beside, writing
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,9 @@ def only_job(save_path: str) -> Iterator[None]:
     lock = Path(save_path + ".lock")
     with ExitStack() as held:
         with writing(lock):
-            file = held.enter_context(lock.open("a"))
+            file = held.enter_context(open(lock, "a", opener=open_beside))
             while not _locked(file, save_path):
-                file = held.enter_context(lock.open("a"))
+                file = held.enter_context(open(lock, "a", opener=open_beside))
             if os.fstat(file.fileno()).st_size:
                 raise SinkError(f"{lock}: is no lock of this job, it has a content; move it away")
         try:
