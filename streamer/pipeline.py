@@ -113,14 +113,14 @@ class Pipeline:
 
     def counts(self) -> Counts:
         """What was counted so far; from any thread, and each by itself."""
-        decoder = self._decoder
-        skipped = decoder.source.skipped
+        decoder, counted = self._decoder, self._decoder.source.counts
+        skipped = counted.skipped  # once: it goes on
         return Counts(
             decoded=decoder.decoded + skipped,
             dropped=skipped + decoder.frames.dropped + decoder.refused + self._discarded,
             frames=self._stats.frames,
-            corrupt=decoder.source.corrupt,
-            reconnects=decoder.source.reconnects,
+            corrupt=counted.corrupt,
+            reconnects=counted.reconnects,
             windows=self._stats.windows,
             windows_s=self._stats.windows_s,
             tracks=self._stages.stitcher.births,

@@ -32,7 +32,8 @@ class SourceConfig:
     an animated PNG or GIF has."""
 
     format: str | None = None
-    """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …)."""
+    """FFmpeg input format, where it cannot be guessed (lavfi, mpegts, v4l2, …; concat for a list of
+    files)."""
 
     webcam_size: str | None = None
     """Size of a webcam's pictures, such as 1280x720. Without it, what its driver is set to. A

@@ -11,6 +11,7 @@ from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame
 from streamer.output import Output
 from streamer.ring_buffer import RingBuffer
+from streamer.sources.media import SourceCounts
 from streamer.window import Prediction, Window
 from tests.frames import make_epoch, make_frame
 from tests.waits import PATIENCE_S
@@ -36,9 +37,7 @@ class FakeSource:
         self.name = "fake"
         self.live = False
         self.expected_frames: int | None = count
-        self.corrupt = 0
-        self.reconnects = 0
-        self.skipped = 0
+        self.counts = SourceCounts()
         self.given = 0
         self.closed = threading.Event()
         self.blocked = threading.Event()
@@ -79,7 +78,7 @@ class StuckSource:
     """
 
     name = "stuck"
-    corrupt = reconnects = skipped = 0
+    counts = SourceCounts()
 
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error

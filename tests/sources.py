@@ -77,7 +77,7 @@ def lose_and_find(
     assert all(later.time_s > earlier.time_s for earlier, later in pairwise(received))
     epochs = {frame.epoch.index: frame.epoch for frame in received}
     assert [epoch.reason for epoch in epochs.values()] == ["start", "reconnect"]
-    assert source.reconnects == 1
+    assert source.counts.reconnects == 1
     assert {frame.capture_clock for frame in received} == {"arrival"}
     return received
 

@@ -190,7 +190,7 @@ def test_isolated_damage_is_counted_and_passed(tmp_path: Path, noisy: list[Image
     corrupt(path, 0.5, path.stat().st_size // 5)
     count, media, error = decode(path)
     assert error == ""
-    assert 0 < media.corrupt < MAX_FAILURES
+    assert 0 < media.counts.corrupt < MAX_FAILURES
     assert 30 <= count < 60
 
 
@@ -210,7 +210,7 @@ def test_no_memory_for_the_decoder_is_no_damage(
     monkeypatch.setattr(media, "_video", dataclasses.replace(media._video, stream=Starved()))
     with pytest.raises(UnforeseenError, match=rf"a\.mp4: {os.strerror(errno.ENOMEM)}$"):
         next(pictures)
-    assert media.corrupt == 0
+    assert media.counts.corrupt == 0
     media.close()
 
 
@@ -227,14 +227,14 @@ def test_damage_that_the_decoder_conceals_is_counted_of_what_is_live(
     count, media, error = decode(f"{http_url}/a.ts", SourceConfig(live=True))
     assert error == ""
     assert count > 50
-    assert 3 < media.corrupt <= len(lost)
+    assert 3 < media.counts.corrupt <= len(lost)
 
 
 def test_where_recordings_are_joined_nothing_is_damaged(tmp_path: Path) -> None:
     make_clip(tmp_path / "one.ts", frames=20)
     (tmp_path / "a.ts").write_bytes(3 * (tmp_path / "one.ts").read_bytes())
     count, media, _ = decode(tmp_path / "a.ts")
-    assert (count, media.corrupt) == (60, 0)
+    assert (count, media.counts.corrupt) == (60, 0)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.flv", "a.ts"])
@@ -242,7 +242,7 @@ def test_nothing_is_counted_of_an_intact_file(
     tmp_path: Path, noisy: list[Image], name: str
 ) -> None:
     make_clip(tmp_path / name, frames=noisy, audio_s=6)
-    assert decode(tmp_path / name)[1].corrupt == 0
+    assert decode(tmp_path / name)[1].counts.corrupt == 0
 
 
 def test_a_playlist_s_joints_are_no_damage(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_playlist_s_joints_are_no_damage(tmp_path: Path) -> None:
         f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n{part}#EXT-X-DISCONTINUITY\n{part}#EXT-X-ENDLIST\n"
     )
     count, media, _ = decode(tmp_path / "a.m3u8")
-    assert (count, media.corrupt) == (40, 0)
+    assert (count, media.counts.corrupt) == (40, 0)
 
 
 def test_damage_to_the_end_is_an_error(tmp_path: Path, noisy: list[Image]) -> None:
@@ -262,7 +262,7 @@ def test_damage_to_the_end_is_an_error(tmp_path: Path, noisy: list[Image]) -> No
     count, media, error = decode(path)
     assert "the end of the video cannot be decoded" in error
     assert 30 <= count < 60
-    assert media.corrupt > 10
+    assert media.counts.corrupt > 10
 
 
 def test_too_many_failures_in_a_row_end_it(tmp_path: Path, noisy: list[Image]) -> None:
@@ -271,7 +271,7 @@ def test_too_many_failures_in_a_row_end_it(tmp_path: Path, noisy: list[Image]) -
     corrupt(path, 0.3, path.stat().st_size)
     _, media, error = decode(path)
     assert f"{MAX_FAILURES} packets in a row cannot be decoded" in error
-    assert media.corrupt == MAX_FAILURES
+    assert media.counts.corrupt == MAX_FAILURES
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.mov", "a.avi"])

@@ -163,4 +163,4 @@ def test_an_empty_packet_is_neither_damage_nor_the_end(tmp_path: Path) -> None:
     with av.open(str(path)) as copied:
         assert not all(packet.size for packet in copied.demux(video=0) if packet.dts is not None)
     count, media, error = decode(path)
-    assert (count, media.corrupt, error) == (10, 0, "")
+    assert (count, media.counts.corrupt, error) == (10, 0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from streamer.dataset.annotations import Video, read_annotations
+from streamer.dataset.images import read_image
 from streamer.errors import SourceError
 from tests.datasets import Dataset, make_dataset, pictures
 
@@ -46,13 +48,14 @@ def without(key: str) -> Callable[[dict[str, Any]], object]:
         (lambda v: v.update(height=10**30), "expected a whole number of 64 bits"),
         (lambda v: v.update(file_names=["a\nb", "a"]), "/a\\nb': no such file"),
         (lambda v: v.update(length=3), "2 file_names, but length is 3"),
+        (lambda v: v.update(length=2.0), "length is 2.0, expected a whole number"),
         (lambda v: v.update(length=0, file_names=[]), "file_names is [], expected a list of names"),
         (lambda v: v.update(file_names="0.jpg"), "file_names is '0.jpg', expected"),
         (lambda v: v.update(file_names=["gone.jpg", "a"]), "gone.jpg: no such file"),
         (lambda v: v.update(file_names=["a", 5]), "file_names has 5, expected names of files"),
         (lambda v: v.update(file_names=["../x", "a"]), "has '../x', which is absolute or has '..'"),
         (lambda v: v.update(file_names=["/etc/x", "a"]), "has '/etc/x', which is absolute or has"),
-        (lambda v: v.update(file_names=["video7", "a"]), "video7: cannot be read as an image"),
+        (lambda v: v.update(file_names=["video7", "a"]), "video7: is not a regular file"),
         (lambda v: v.update(width=48, height=64), "00000.jpg: is 64x48, expected 48x64"),
         (lambda v: v.update(width=500), "500x48 is more elongated than 8:1"),
     ],
@@ -68,6 +71,17 @@ def test_a_bad_video_is_named(
     [line] = annotations.bad
     assert line.startswith("videos[0]")
     assert message in line
+
+
+def test_a_fifo_among_the_images_is_not_waited_for(dataset: Dataset) -> None:
+    dataset.image(12, 1).unlink()
+    os.mkfifo(dataset.image(12, 1))
+    annotations = read_annotations(str(dataset.ann_path), str(dataset.img_path))
+    assert [video.video_id for video in annotations.videos] == [7, 3]
+    [line] = annotations.bad
+    assert line.endswith("video12/00001.jpg: is not a regular file")
+    with pytest.raises(SourceError, match="is not a regular file"):
+        read_image(dataset.image(12, 1), (48, 64))
 
 
 def test_all_bad_videos_are_named(dataset: Dataset) -> None:

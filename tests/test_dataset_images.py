@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from model.preprocess import network_size, resize
-from streamer.dataset.images import ImageSequence, check_header, read_image
+from streamer.dataset.images import ImageSequence, check_header, fingerprint, read_image
 from streamer.errors import SourceError
 from streamer.image_encoding import encode_png
 from tests.datasets import damage, jpeg, pictures
@@ -102,6 +103,18 @@ def test_damage_that_pil_passes_over_is_an_error(tmp_path: Path) -> None:
         read_image(path, SIZE)
 
 
+def test_an_image_that_was_replaced_by_one_of_its_size_is_known_by_its_time(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "a.jpg"
+    found = set()
+    for content, changed_s in ((b"one", 1), (b"two", 1), (b"two", 2), (b"four", 2)):
+        path.write_bytes(content)
+        os.utime(path, (0, changed_s))
+        found.add(fingerprint([path]))
+    assert len(found) == 3
+
+
 def test_no_memory_for_ffmpeg_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def starved(*_: object, **__: object) -> None:
         raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
@@ -116,6 +129,10 @@ def test_files_that_are_no_such_image(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     with pytest.raises(SourceError, match=r"a\.jpg: no such file"):
         check_header(path, SIZE)
+    path.touch()
+    for read in (check_header, read_image):
+        with pytest.raises(SourceError, match=r"a\.jpg: is empty$"):
+            read(path, SIZE)
     path.write_bytes(b"hello")
     with pytest.raises(
         SourceError, match=r"a\.jpg: cannot be read as an image: of no known format$"

@@ -11,7 +11,7 @@ from streamer.sources.decoder_thread import DecoderThread
 from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.clips import make_clip, truncate
-from tests.fakes import StuckSource
+from tests.fakes import FakeSource, StuckSource
 from tests.waits import PATIENCE_S
 
 
@@ -51,6 +51,21 @@ def test_closing_the_buffer_ends_a_blocked_decoder(clip: Path, error: DeviceErro
     assert decoder.frames.get(PATIENCE_S).index == 0
     decoder.frames.close(error)
     assert decoder.stop(PATIENCE_S)
+
+
+def test_one_that_never_began_may_be_stopped_twice() -> None:
+    decoder = DecoderThread(FakeSource(0), RingBuffer(4))
+    assert decoder.stop(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)
+
+
+def test_stopping_interrupts_a_read() -> None:
+    source = FakeSource(0, "blocks")
+    decoder = DecoderThread(source, RingBuffer(4))
+    decoder.start()
+    assert source.blocked.wait(PATIENCE_S)
+    assert decoder.stop(PATIENCE_S)
+    assert source.interrupted.is_set()
 
 
 def test_stop_before_start_closes_the_source() -> None:

@@ -37,6 +37,17 @@ def test_one_out_of_order_does_not_shift_the_rest() -> None:
     assert times(FrameClock(False, TENTH), stamps, [0] * 5) == [0, 0.1, 0.9, 0.901, 1.0]
 
 
+def test_one_that_repeats_the_timestamp_before_does_not_shift_the_rest() -> None:
+    stamps = in_tenths(0, 1, 1, 2, 2, 3)
+    assert times(FrameClock(False, TENTH), stamps, [0] * 6) == [0, 0.1, 0.101, 0.2, 0.201, 0.3]
+
+
+def test_one_out_of_order_right_after_a_new_beginning_does_not_shift_the_rest() -> None:
+    stamps = in_tenths(100, 101, 102, 0, 1, 2, 3, 2, 4, 5)
+    seen = times(FrameClock(False, TENTH), stamps, [0] * 10)
+    assert seen[-4:] == [0.6, 0.601, 0.7, 0.8]
+
+
 def test_a_new_beginning_is_believed_after_some_frames() -> None:
     clock = FrameClock(False, TENTH)
     result = times(clock, in_tenths(100, 101, 102, 0, 1, 2, 3, 4), [0] * 8)

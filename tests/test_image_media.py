@@ -3,36 +3,25 @@ from __future__ import annotations
 import errno
 import os
 import re
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from streamer.errors import SourceError, UnforeseenError
 from streamer.sources.container_media import MAX_FAILURES
 from streamer.sources.image_media import ImageMedia, list_images
 from tests.clips import draw, make_images, truncate, write_image
+from tests.descriptors import descriptors_left
 from tests.users import nobody, open_folder
 
 ANIMATED = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "red")]}
-
-
-@contextmanager
-def no_descriptors_left() -> Iterator[None]:
-    free = os.open(os.devnull, os.O_RDONLY)
-    os.close(free)
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+HAS_AVIF = pytest.mark.skipif(
+    "avif" not in features.get_supported(), reason="needs a Pillow with AVIF"
+)
 
 
 def test_natural_order_and_endings(tmp_path: Path) -> None:
@@ -98,13 +87,20 @@ def test_hidden_files_of_other_systems_are_no_images(tmp_path: Path) -> None:
     assert list_images(str(tmp_path)) == before
 
 
+def test_what_is_no_file_matches_no_pattern(tmp_path: Path) -> None:
+    (tmp_path / "1.png").mkdir()
+    os.mkfifo(tmp_path / "2.png")  # to open it would take for ever
+    (tmp_path / "3.png").touch()
+    assert list_images(str(tmp_path / "%d.png")) == [tmp_path / "3.png"]
+
+
 def test_pictures_are_timed_by_the_rate(tmp_path: Path) -> None:
     make_images(tmp_path / "f", frames=5)
     media = ImageMedia(str(tmp_path / "f"), fps=5)
     pictures = list(media.pictures(Fraction("0.4")))
     assert [picture.pts for picture in pictures] == [2, 3, 4]
     assert pictures[0].time_base == Fraction(1, 5)
-    assert (media.frames, media.rate, media.corrupt) == (5, 5, 0)
+    assert (media.frames, media.rate, media.counts.corrupt) == (5, 5, 0)
     media.interrupt()
     media.close()
 
@@ -114,7 +110,32 @@ def test_a_broken_image_is_counted_and_passed(tmp_path: Path) -> None:
     (tmp_path / "f" / "2.png").write_text("no image")
     media = ImageMedia(str(tmp_path / "f"), fps=5)
     assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
-    assert media.corrupt == 1
+    assert media.counts.corrupt == 1
+
+
+def test_an_empty_image_is_called_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_images(tmp_path, frames=3)
+    (tmp_path / "2.png").write_bytes(b"")
+    assert len(list(ImageMedia(str(tmp_path), fps=5).pictures(Fraction(0)))) == 2
+    assert caplog.messages == [f"{tmp_path}/2.png: is empty and is left out"]
+    with pytest.raises(SourceError, match=r"/2\.png: is empty$"):
+        next(ImageMedia(str(tmp_path / "2.png"), fps=5).pictures(Fraction(0)))
+
+
+@pytest.mark.parametrize("name", ["1.png", "2.png"])
+def test_a_list_of_images_is_no_image(tmp_path: Path, name: str) -> None:
+    make_images(tmp_path, frames=3)
+    (tmp_path / "2.png").write_text(f"ffconcat version 1.0\nfile {name}\n")
+    media = ImageMedia(str(tmp_path), fps=5)
+    assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
+    assert media.counts.corrupt == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "GIF", "PPM", pytest.param("AVIF", marks=HAS_AVIF)])
+def test_an_image_is_known_by_its_content(tmp_path: Path, kind: str) -> None:
+    Image.effect_noise((320, 240), 99).save(tmp_path / "a.png", kind)
+    (picture,) = ImageMedia(str(tmp_path), fps=5).pictures(Fraction(0))
+    assert picture.frame.width > 200
 
 
 @pytest.mark.parametrize("count", [1, MAX_FAILURES + 1])
@@ -127,7 +148,7 @@ def test_images_broken_to_the_end_are_an_error(tmp_path: Path, count: int) -> No
     assert next(pictures).pts == 0
     with pytest.raises(SourceError, match="images in a row cannot be read"):
         next(pictures)
-    assert media.corrupt == min(count, MAX_FAILURES)
+    assert media.counts.corrupt == min(count, MAX_FAILURES)
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -169,7 +190,7 @@ def test_an_image_that_is_cut_off_is_left_out(tmp_path: Path, suffix: str) -> No
     truncate(tmp_path / f"1{suffix}", 0.8)
     media = ImageMedia(str(tmp_path), fps=5)
     assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 2]
-    assert media.corrupt == 1
+    assert media.counts.corrupt == 1
 
 
 def test_a_start_between_two_images_begins_with_the_later(tmp_path: Path) -> None:
@@ -184,9 +205,9 @@ def test_what_the_process_lacks_is_no_damage_of_an_image(tmp_path: Path) -> None
     pictures = media.pictures(Fraction(0))
     next(pictures)
     expected = rf"^{tmp_path}/2\.png: {os.strerror(errno.EMFILE)}$"
-    with no_descriptors_left(), pytest.raises(UnforeseenError, match=expected):
+    with descriptors_left(0), pytest.raises(UnforeseenError, match=expected):
         next(pictures)
-    assert media.corrupt == 0
+    assert media.counts.corrupt == 0
 
 
 def test_a_disk_that_fails_is_no_damage_of_an_image(tmp_path: Path) -> None:
@@ -194,7 +215,7 @@ def test_a_disk_that_fails_is_no_damage_of_an_image(tmp_path: Path) -> None:
     media = ImageMedia(str(tmp_path), fps=5)
     with pytest.raises(UnforeseenError, match=rf"1\.png: {os.strerror(errno.EIO)}$"):
         next(media.pictures(Fraction(0)))
-    assert media.corrupt == 0
+    assert media.counts.corrupt == 0
 
 
 def test_no_memory_for_ffmpeg_is_no_damage_of_an_image(
@@ -208,7 +229,7 @@ def test_no_memory_for_ffmpeg_is_no_damage_of_an_image(
     monkeypatch.setattr(av, "open", starved)
     with pytest.raises(UnforeseenError, match=rf"png: {os.strerror(errno.ENOMEM)}$"):
         next(media.pictures(Fraction(0)))
-    assert media.corrupt == 0
+    assert media.counts.corrupt == 0
 
 
 def test_one_image_that_cannot_be_read_is_told_once(
@@ -247,3 +268,16 @@ def test_an_image_of_several_pictures_is_told_of_once(
     assert caplog.messages == [
         f"{tmp_path / name} holds several pictures; only the first of a file is read"
     ]
+
+
+def test_a_link_to_nothing_among_a_patterns_images_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_images(tmp_path, frames=3)
+    (tmp_path / "9.png").symlink_to(tmp_path / "nothing")
+    for target in (tmp_path / "%d.png", tmp_path):
+        media = ImageMedia(str(target), 1.0)
+        assert media.frames == 4
+        with pytest.raises(SourceError, match=r"1 images in a row cannot be read"):
+            list(media.pictures(Fraction(0)))
+        assert "9.png: cannot be read and is left out" in caplog.messages[-1]

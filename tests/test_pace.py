@@ -109,6 +109,21 @@ def test_a_pause_of_the_camera_does_not_leave_every_later_burst_late(clock: Cloc
     assert given == pytest.approx([1.5, 1.9, 2.3])
 
 
+@pytest.mark.parametrize("jump_s", [3.0, 9.0])
+def test_a_pause_excuses_what_is_late_for_so_long_only(clock: Clock, jump_s: float) -> None:
+    """For `LATE_S` in all, of however long a pause: then pictures catch up again."""
+    pace = Pace(clock)
+    for position_s in (0.0, 0.04, 0.04 + jump_s):
+        pace.wait(position_s)
+    given = []
+    for number in range(1, 6):
+        clock.now_s += 1.5 * (number in {1, 3})
+        pace.wait(0.04 + jump_s + 0.04 * number)
+        given.append(clock.now_s - 100.04)
+    # Late by 1.46 s twice; of the second time 0.54 s are excused.
+    assert given == pytest.approx([1.5, 1.54, 3.04, 3.04, 3.04])
+
+
 @pytest.mark.parametrize("jump_s", [-5.0, 0.8, 2.0, 8.0, 60.0])
 def test_a_leap_of_the_timestamps_costs_no_segment(clock: Clock, jump_s: float) -> None:
     assert lost(clock, [n + jump_s * (n >= 6) for n in range(60)]) == []

@@ -15,6 +15,7 @@ from streamer.errors import SourceError, StreamError
 from streamer.other_thread import on_another_thread
 from streamer.source_config import SourceConfig
 from streamer.sources import patient_media
+from streamer.sources.media import SourceCounts
 from streamer.sources.patient_media import MAX_STUCK, PatientMedia
 from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
@@ -33,8 +34,9 @@ class Device:
     failures = skips = 0
     name, live, rate, frames = "/dev/video0", True, Fraction(10), None
 
-    def __init__(self, room: Room) -> None:
-        self.corrupt, self.skipped = 1, 0
+    def __init__(self, room: Room, counts: SourceCounts) -> None:
+        counts.corrupt += 1
+        self.counts = counts
         self.room = room
         self.is_told = False
         self.closed_by: threading.Thread | None = None
@@ -43,8 +45,8 @@ class Device:
         for index in range(self.shown):
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
         assert self.room.fails.wait(PATIENCE_S)
-        self.corrupt += self.failures
-        self.skipped += self.skips
+        self.counts.corrupt += self.failures
+        self.counts.skipped += self.skips
         self.room.stuck.release()
         assert self.room.returns.wait(PATIENCE_S)
         if self.room.breaks:
@@ -68,8 +70,8 @@ class Room:
         self.fails = threading.Event()
         self.fails.set()
 
-    def open(self) -> Device:
-        self.opened.append(Device(self))
+    def open(self, counts: SourceCounts) -> Device:
+        self.opened.append(Device(self, counts))
         return self.opened[-1]
 
     def source(self, config: SourceConfig) -> Source:
@@ -94,7 +96,7 @@ def test_a_stuck_device_is_left_behind_and_opened_again(
         None,
         *((index, 1, "reconnect") for index in range(3, 6)),
     ]
-    assert (source.reconnects, source.corrupt) == (1, 2)
+    assert (source.counts.reconnects, source.counts.corrupt) == (1, 2)
     assert "/dev/video0: no picture for 1.3 s; reads left behind: 1 after 3 frames" in caplog.text
     first, second = room.opened
     assert (first.closed_by, first.is_told) == (None, True)
@@ -117,13 +119,13 @@ def test_packets_that_fail_are_counted_while_a_picture_is_awaited(
         next(pictures)
     room.fails.set()
     assert room.stuck.acquire(timeout=PATIENCE_S)
-    assert media.corrupt == 8
+    assert media.counts.corrupt == 8
     text = r"for 1\.3 s; 7 packets came damaged, or could not be decoded$"
     with pytest.raises(SourceError, match=text):
         next(pictures)
     again = media.pictures(Fraction(0))
     next(again)
-    assert media.corrupt == 9
+    assert media.counts.corrupt == 9
     again.close()
     media.close()
 
@@ -134,18 +136,17 @@ def test_what_was_skipped_before_a_loss_counts(room: Room, monkeypatch: pytest.M
     frames = iter(source)
     came = [next(frames) for _ in range(5)]
     assert [frame and frame.index for frame in came] == [0, 1, 2, None, 8]
-    assert source.skipped == 5
+    assert source.counts.skipped == 5
     source.close()
 
 
-class Skipping(Device):
-    """Skips what comes between two pictures, until it has been asked for long how much."""
+class Growing(SourceCounts):
+    """Another picture is skipped each time that somebody asks how many are, for long."""
 
-    asked = 0
-
-    def __init__(self, room: Room) -> None:
+    def __init__(self) -> None:
         self.has_caught_up = threading.Event()
-        super().__init__(room)
+        self.asked = 0
+        super().__init__()
 
     @property
     def skipped(self) -> int:
@@ -158,18 +159,43 @@ class Skipping(Device):
     def skipped(self, _: int) -> None:
         pass
 
+
+class CatchingUp(Device):
+    """Skips what comes between two pictures."""
+
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         for index in range(2):
             yield Picture(av.VideoFrame(64, 48, "rgb24"), index, Fraction(1, 10), None)
-            assert self.has_caught_up.wait(PATIENCE_S)
+            assert isinstance(self.counts, Growing)
+            assert self.counts.has_caught_up.wait(PATIENCE_S)
 
 
 def test_a_source_that_is_catching_up_is_not_lost(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(patient_media, "GRACE_S", 0.0)
-    media = PatientMedia(lambda: Skipping(room), QUICK)
+    counts = Growing()
+    media = PatientMedia(lambda _: CatchingUp(room, counts), QUICK)
+    media.counts = counts
     assert [picture.pts for picture in media.pictures(Fraction(0))] == [0, 1]
+    media.close()
+
+
+def test_a_broadcast_that_is_over_when_it_is_opened_again_is_closed(room: Room) -> None:
+    opened: list[Device] = []
+
+    def open_media(counts: SourceCounts) -> Device:
+        device = Device(room, counts)
+        device.live = not opened
+        opened.append(device)
+        return device
+
+    room.returns.set()
+    media = PatientMedia(open_media, SLOW)
+    assert len(list(media.pictures(Fraction(0)))) == Device.shown
+    assert list(media.pictures(Fraction(0))) == []
+    assert not media.live
+    assert [device.closed_by is not None for device in opened] == [True, True]
     media.close()
 
 
@@ -236,7 +262,7 @@ def test_nothing_is_opened_that_nobody_waits_for_any_more() -> None:
     main = threading.main_thread().ident  # it waits
     errors: list[StreamError] = []
 
-    def open_media() -> NoReturn:
+    def open_media(_: SourceCounts) -> NoReturn:
         raise SourceError("not there")
 
     def try_twice() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from streamer.errors import SourceError, UnforeseenError
 from streamer.frame import Frame, Region
 from streamer.source_config import SourceConfig
+from streamer.sources.media import SourceCounts
 from streamer.sources.picture import Picture
 from streamer.sources.selection import Selection
 from streamer.sources.source import Source
@@ -36,7 +38,7 @@ def test_every_frame_once_in_order(tmp_path: Path, suffix: str) -> None:
     source.close()
     assert [frame.index for frame in frames] == list(range(15))
     assert [frame.time_s for frame in frames] == pytest.approx([i / 10 for i in range(15)])
-    assert (source.expected_frames, source.corrupt, source.live) == (15, 0, False)
+    assert (source.expected_frames, source.counts.corrupt, source.live) == (15, 0, False)
     for frame, image in zip(frames, drawn, strict=True):
         assert np.abs(frame.image.astype(int) - image).mean() < 8
         assert frame.inputs.shape == (32, 42, 3)
@@ -209,7 +211,7 @@ def test_a_looped_file_begins_an_epoch_each_time_and_its_clock_goes_on(
 class Emptied:
     """Two pictures the first time that it is read, and none any more."""
 
-    name, live, rate, frames, corrupt, skipped = "emptied", False, Fraction(10), None, 0, 0
+    name, live, rate, frames, counts = "emptied", False, Fraction(10), None, SourceCounts()
 
     def __init__(self) -> None:
         self.passes = 0
@@ -276,6 +278,90 @@ def test_realtime_keeps_the_pace(tmp_path: Path) -> None:
     frames = read(tmp_path / "a.mkv", realtime=True)
     # no frame may come early; how late depends on the machine
     assert frames[-1].decoded_ns - frames[0].decoded_ns >= 0.149e9
+
+
+def test_realtime_is_counted_from_the_first_frame(
+    clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from each frame, or every wait would be longer than the one before."""
+    now_ns, waits_s = 10**12, []
+
+    class Watch(Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            nonlocal now_ns
+            assert timeout is not None
+            waits_s.append(timeout)
+            now_ns += round(timeout * 1e9)
+            return False
+
+    source = opened(clip, Selection(max_frames=8), realtime=True)
+    source._interrupted = Watch()
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    assert len(list(source)) == 8
+    source.close()
+    assert waits_s == pytest.approx([0.1] * 7)
+
+
+class Camera:
+    """Is lost after each pass; some of its pictures are skipped to catch up.
+
+    Args:
+        passes: Pictures skipped before each one, and after the last.
+    """
+
+    name, live, rate, frames = "camera", True, Fraction(10), None
+
+    def __init__(self, *passes: tuple[int, ...]) -> None:
+        self.counts = SourceCounts()
+        self.opened = 0
+        self.ended = Event()
+        self._passes = passes
+
+    def pictures(self, start_s: Fraction) -> Iterator[Picture]:
+        *before, behind = self._passes[self.opened]
+        self.opened += 1
+        for index, skipped in enumerate(before):
+            self.counts.skipped += skipped
+            frame = av.VideoFrame(64, 48, "rgb24")
+            yield Picture(frame, index, Fraction(1, 10), skipped=skipped)
+        self.counts.skipped += behind
+        raise SourceError("camera: lost")
+
+    def interrupt(self) -> None:
+        assert self.ended.wait(PATIENCE_S)  # others may be told first
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("max_frames", "indices"),
+    [(6, [0, 4, None, 7, 9, None, 10, 11]), (2, [0, 4]), (3, [0, 4, None, 7])],
+)
+def test_skipped_pictures_are_numbered_and_not_among_the_frames_asked_for(
+    max_frames: int, indices: list[int | None]
+) -> None:
+    camera = Camera((0, 3, 2), (0, 1, 0), (0, 0, 0))
+    config = SourceConfig(reconnect_delay_s=1e-3, reconnect_max_delay_s=1e-3)
+    source = Source(camera, config, Selection(max_frames=max_frames), 32)
+    assert [frame and frame.index for frame in source] == indices
+    source.close()
+
+
+def test_an_interrupted_wait_for_a_camera_opens_it_no_more() -> None:
+    camera = Camera((0, 0), (0, 0))
+    config = SourceConfig(reconnect_delay_s=1e4, reconnect_max_delay_s=1e4)
+    source = Source(camera, config, Selection(), 32)
+    frames = iter(source)
+    assert next(frames) is not None
+    assert next(frames) is None
+    thread = Thread(target=source.interrupt)
+    thread.start()
+    assert list(frames) == []
+    camera.ended.set()
+    thread.join(PATIENCE_S)
+    assert camera.opened == 1
+    source.close()
 
 
 def test_an_error_of_the_process_stays_one(tmp_path: Path) -> None:

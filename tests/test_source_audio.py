@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from av.stream import Disposition
 
 from streamer.frame import Frame
 from streamer.output import FrameResult
+from streamer.sinks.mp4_sink import Mp4Sink
 from streamer.sources.selection import Selection
 from tests.clips import (
     beep_begins_s,
@@ -24,9 +26,25 @@ from tests.clips import (
 from tests.descriptors import open_descriptors
 from tests.processes import killed_after_writing
 from tests.results import epoch, frame_result
-from tests.sinks import carry_over
+from tests.sinks import filled, sounding_sink
+from tests.sources import read
 
 CLOSE_S = 0.03  # a frame of AAC lasts 21 ms
+
+
+def carry_over(
+    source: Path,
+    target: Path,
+    selection: Selection | None = None,
+    change: Callable[[int, FrameResult], FrameResult] = lambda _, result: result,
+    sound: Path | None = None,
+) -> Mp4Sink:
+    """Write a file's frames, and its sound (or that of another one), into an MP4 to be closed."""
+    frames = read(source, selection)
+    results = [change(index, FrameResult(frame, ())) for index, frame in enumerate(frames)]
+    sink = sounding_sink(sound or source, target)
+    sink.drain(filled(results))
+    return sink
 
 
 def streams(path: Path) -> dict[str, tuple[str, float]]:
@@ -258,8 +276,10 @@ def test_a_track_without_sound_is_a_warning(
 KILLED = """
 import sys
 from pathlib import Path
-from tests.sinks import carry_over
-sink = carry_over(Path(sys.argv[1]), Path(sys.argv[2]))
+from tests.results import epoch, frame_result
+from tests.sinks import filled, sounding_sink
+sink, within = sounding_sink(Path(sys.argv[1]), Path(sys.argv[2])), epoch((48, 64))
+sink.drain(filled([frame_result(index, within=within, fps=25) for index in range(100)]))
 print("written", flush=True)
 sys.stdin.read()
 """

@@ -23,7 +23,7 @@ from streamer.sources.selection import Selection
 from streamer.sources.source_opening import open_source
 from tests.camera import transport_stream
 from tests.clips import draw, frames_of, make_clip, make_images
-from tests.descriptors import open_descriptors
+from tests.descriptors import descriptors_left, open_descriptors
 from tests.sources import opened, read, read_broken
 from tests.tls_front import TlsFront
 from tests.waits import PATIENCE_S, until
@@ -73,6 +73,8 @@ def test_a_file_name_with_colons_is_no_url(tmp_path: Path, monkeypatch: pytest.M
         ("text.txt", b"a list of names\n" * 50, r"text\.txt: not a video that can be read"),
         ("empty.mp4", b"", "empty.mp4: "),
         ("0", None, "/dev/video0: "),
+        ("RTPS://127.0.0.1:1/x", None, r"/x: FFmpeg knows no protocol rtps$"),
+        ("RTSP://127.0.0.1:1/x", None, r"/x: Connection refused$"),
     ],
 )
 def test_what_cannot_be_opened_is_named(
@@ -111,6 +113,24 @@ def test_an_unknown_format_and_a_bad_graph_are_errors(clip: Path) -> None:
 def test_text_is_a_video_only_where_the_format_says_so(tmp_path: Path) -> None:
     (tmp_path / "art.txt").write_text("+----+\n" * 50)
     assert read(tmp_path / "art.txt", Selection(max_frames=1), format="tty")
+
+
+def test_a_list_of_files_is_read_only_where_the_format_says_so(clip: Path) -> None:
+    listed = clip.with_name("list.mp4")
+    listed.write_text(f"ffconcat version 1.0\nfile {clip.name}\nfile {clip.name}\n")
+    with pytest.raises(
+        SourceError, match=r"list\.mp4: .*a list of files needs source\.format concat\)$"
+    ):
+        opened(listed)
+    assert len(read(listed, format="concat")) == 60
+
+
+@pytest.mark.parametrize("config", [{}, {"format": "concat"}])
+def test_a_list_that_names_itself_is_an_error(tmp_path: Path, config: dict[str, str]) -> None:
+    (tmp_path / "a.mp4").write_text("ffconcat version 1.0\nfile a.mp4\n")
+    reason = "Too many open files" if config else "cannot be opened as a video"
+    with descriptors_left(20), pytest.raises(SourceError, match=f"a.mp4: {reason}"):
+        opened(tmp_path / "a.mp4", **config)
 
 
 def test_what_is_opened_is_said_before_it_may_hang(caplog: pytest.LogCaptureFixture) -> None:
@@ -219,6 +239,37 @@ def test_a_web_server_that_hangs_up_is_told_from_one_that_has_no_video(tmp_path:
     assert f"/a.ts: the connection broke off, or no answer in time after {len(frames)} " in message
 
 
+class Page(BaseHTTPRequestHandler):
+    """A camera's page to log in, be it that its length is told."""
+
+    def do_GET(self) -> None:
+        page = b"<html>Who are you?</html>" * 100
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        if self.path == "/told":
+            self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("scheme", "path", "reason"),
+    [
+        ("http", "told", r"not a video \(a web page\?\)"),
+        ("http", "untold", r"not a video \(a web page\?\), or the connection broke off"),
+        ("https", "told", "no TLS is spoken there, or the connection broke off"),
+    ],
+)
+def test_a_web_server_without_a_video_is_told_from_one_that_does_not_answer(
+    scheme: str, path: str, reason: str
+) -> None:
+    with serving(Page) as url, pytest.raises(SourceError, match=f"/{path}: {reason}$"):
+        opened(f"{scheme}{url.removeprefix('http')}/{path}")
+
+
 def test_a_camera_that_sends_nonsense_is_told_from_one_that_hangs_up() -> None:
     jpeg = encode_jpeg(draw(0, (48, 64)), 90)
 
@@ -254,6 +305,9 @@ def test_certificates_are_checked_where_an_authority_is_given(
         assert len(read(url)) == len(read(url, tls_ca=str(tmp_path / "ca.pem"))) == 30
         with pytest.raises(SourceError, match="no certificate to be trusted"):
             opened(url, tls_ca=str(tmp_path / "stranger.pem"))
+        (tmp_path / "page.mp4").write_text("<html>no video</html>")
+        with pytest.raises(SourceError, match=r"page\.mp4: not a video \(a web page\?\)$"):
+            opened(url.replace(clip.name, "page.mp4"), tls_ca=str(tmp_path / "ca.pem"))
     for without in (f"{http_url}/{clip.name}", clip):
         with pytest.raises(ConfigError, match=r"tls_ca is '.*ca.pem'; allowed: .* rtsps or https"):
             opened(without, tls_ca=str(tmp_path / "ca.pem"))

@@ -24,7 +24,7 @@ from tests.users import nobody, open_folder
         ("/dev/v4l/by-id/usb-cam-index0", "webcam", "/dev/v4l/by-id/usb-cam-index0", True),
         ("lavfi:testsrc2", "lavfi", "testsrc2", False),
         ("rtsp://cam/1", "url", "rtsp://cam/1", True),
-        ("RTSPS://cam/1", "url", "RTSPS://cam/1", True),
+        ("RTSPS://Cam/1", "url", "rtsps://Cam/1", True),
         ("rtmp://h/app", "url", "rtmp://h/app", True),
         ("udp://@:5000", "url", "udp://@:5000", True),
         ("tcp://h:1", "url", "tcp://h:1", True),
@@ -33,6 +33,7 @@ from tests.users import nobody, open_folder
         ("list.M3U8", "file", "list.M3U8", None),
         ("a.mp4", "file", "a.mp4", False),
         ("file:///a.mp4", "file", "file:///a.mp4", False),
+        ("FILE:///A.mp4", "file", "file:///A.mp4", False),
         ("frames/%04d.png", "images", "frames/%04d.png", False),
         ("missing.png", "file", "missing.png", False),
     ],
@@ -106,9 +107,60 @@ def test_a_missing_file_is_missed_before_anything_is_opened(tmp_path: Path) -> N
         SourceSpec.parse("file:gone.mp4", SourceConfig()).check_exists()
     with pytest.raises(SourceError, match=r"^'a\\nb\.mp4': no such file$"):
         SourceSpec.parse("a\nb.mp4", SourceConfig()).check_exists()
-    (tmp_path / "here.mp4").touch()
+    (tmp_path / "here.mp4").write_text("something")
     for spec in (str(tmp_path / "here.mp4"), "rtsp://cam/1", "-", f"file:{tmp_path}/here.mp4"):
         SourceSpec.parse(spec, SourceConfig()).check_exists()
+
+
+@pytest.mark.parametrize(
+    ("spec", "is_hinted"),
+    [
+        ("192.168.1.5:554/stream", True),
+        ("cam:8554", True),
+        ("rtsp:/cam/stream", True),
+        ("12:30.mkv", False),
+        ("videos/a:1/b", False),
+        ("file:/gone.mp4", False),
+    ],
+)
+def test_what_may_be_meant_as_a_url_gets_a_hint(spec: str, is_hinted: bool) -> None:
+    hint = "; a URL begins with its protocol, such as rtsp:// or http://" if is_hinted else ""
+    with pytest.raises(SourceError) as caught:
+        SourceSpec.parse(spec, SourceConfig()).check_exists()
+    assert str(caught.value) == f"{spec}: no such file{hint}"
+
+
+def test_a_webcam_is_missed_early_unless_it_is_waited_for() -> None:
+    with pytest.raises(SourceError, match=r"^/dev/video97: no such device$"):
+        SourceSpec.parse("97", SourceConfig()).check_exists()
+    SourceSpec.parse("97", SourceConfig(wait=True)).check_exists()
+    SourceSpec.parse("/dev/null", SourceConfig(format="v4l2")).check_exists()
+
+
+def test_a_playlist_that_is_waited_for_may_come() -> None:
+    with pytest.raises(SourceError, match=r"gone\.m3u8: no such file$"):
+        SourceSpec.parse("gone.m3u8", SourceConfig()).check_exists()
+    SourceSpec.parse("gone.m3u8", SourceConfig(wait=True)).check_exists()
+    with pytest.raises(SourceError, match=r"gone\.mp4: no such file$"):  # a file is no live source
+        SourceSpec.parse("gone.mp4", SourceConfig(wait=True)).check_exists()
+
+
+def test_what_holds_nothing_is_refused_early(tmp_path: Path) -> None:
+    for name in ("a.mp4", "a.png", "folder"):
+        (tmp_path / name).mkdir() if name == "folder" else (tmp_path / name).touch()
+    for name, reason in (
+        ("a.mp4", "is empty"),
+        ("a.png", "is empty"),
+        ("folder", r"a folder without images; known endings: \.bmp, .*"),
+        ("%d.png", "no file matches this pattern"),
+    ):
+        with pytest.raises(SourceError, match=f"{name}: {reason}$"):
+            SourceSpec.parse(str(tmp_path / name), SourceConfig()).check_exists()
+    (tmp_path / "folder" / "1.png").touch()
+    SourceSpec.parse(str(tmp_path / "folder"), SourceConfig()).check_exists()
+    SourceSpec.parse(f"{tmp_path}/folder/%d.png", SourceConfig()).check_exists()
+    # The kernel gives no size of its own.
+    SourceSpec.parse("/proc/self/status", SourceConfig()).check_exists()
 
 
 @pytest.mark.parametrize(

@@ -85,9 +85,9 @@ class Entry:
         names = self.record.get("file_names")
         if not isinstance(names, list) or not names:
             raise ValueError(f"file_names is {names!r:.60}, expected a list of names")
-        length = self.record.get("length", len(names))
+        length = self.integer("length") if "length" in self.record else len(names)
         if length != len(names):
-            raise ValueError(f"{len(names)} file_names, but length is {length!r:.60}")
+            raise ValueError(f"{len(names)} file_names, but length is {length}")
         for name in names:
             if not isinstance(name, str) or not name:
                 raise ValueError(f"file_names has {name!r:.60}, expected names of files")

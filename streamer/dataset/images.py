@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,6 +20,7 @@ from model.preprocess import network_size, resize
 from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame, Region
 from streamer.printable import printable, shortened
+from streamer.sources.media import SourceCounts
 
 DEEP_FORMATS = ("PNG", "PPM")
 """What may hold 16 bits of grey of which PIL makes 32-bit numbers, in some of its versions."""
@@ -52,8 +54,10 @@ def check_header(path: Path, size: tuple[int, int]) -> None:
     Raises:
         SourceError: It is not there, no image, or of another size.
     """
-    with _named(path), Image.open(path) as image:
-        _check_size(image, size)
+    with _named(path):
+        _check_regular(path)
+        with Image.open(path) as image:
+            _check_size(image, size)
 
 
 def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
@@ -72,6 +76,7 @@ def read_image(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     Source: the published ``inference.py`` reads with PIL, too; decoders differ by a level or two.
     """
     with _named(path):
+        _check_regular(path)
         data = path.read_bytes()
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, size)
@@ -95,19 +100,11 @@ class ImageSequence:
         short_side: Of the network's input, in pixels.
     """
 
-    corrupt = 0
-    """A damaged image is an error and never passed over."""
-
-    skipped = 0
-    """No file is read too slowly."""
-
-    reconnects = 0
-    """Files are never lost and found."""
-
     def __init__(
         self, name: str, paths: Sequence[Path], size: tuple[int, int], short_side: int
     ) -> None:
         self.name = name
+        self.counts = SourceCounts()  # of nothing: a damaged image is an error
         self._paths = paths
         self._size = size
         self._network_size = network_size(size, short_side)
@@ -170,6 +167,15 @@ def _named(path: Path) -> Iterator[None]:
     except Exception as error:  # PIL's plug-ins raise what they like
         reason = getattr(error, "strerror", None) or error  # the system's without the path
         raise SourceError(f"{name}: cannot be read as an image: {reason}") from error
+
+
+def _check_regular(path: Path) -> None:
+    """See that a file is none whose opening may wait for ever, such as a FIFO, nor empty."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise SourceError("is not a regular file")
+    if not found.st_size and not path.read_bytes():  # some file systems give no size
+        raise SourceError("is empty")
 
 
 def _check_size(image: Image.Image, size: tuple[int, int]) -> None:

@@ -22,6 +22,7 @@ from streamer.sources.container_extent import ContainerExtent, read_promise
 from streamer.sources.container_opening import warn_of_hdr
 from streamer.sources.decoder_choice import DecoderChoice
 from streamer.sources.demuxing import Demuxing
+from streamer.sources.media import SourceCounts
 from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pace import Pace
 from streamer.sources.packet_times import PacketTimes
@@ -47,6 +48,7 @@ class ContainerMedia:
         config: Format, transport, time-outs, and what may decode.
         pipe: What to read instead of ``spec.target``; owned from now on.
         device: The network's.
+        counts: Where to count; None for an own place.
 
     Raises:
         SourceError: It cannot be opened, or holds no video.
@@ -59,9 +61,10 @@ class ContainerMedia:
         config: SourceConfig,
         pipe: PipeReader | None = None,
         device: torch.device = CPU,
+        counts: SourceCounts | None = None,
     ) -> None:
         self.name = spec.name
-        self.corrupt = 0
+        self.counts = counts or SourceCounts()
         self._spec = spec
         self._config = config
         self._pipe = pipe
@@ -72,7 +75,7 @@ class ContainerMedia:
         self._times: PacketTimes | None = None
         self._pixel_aspect = PixelAspect()
         self._interrupted = Event()
-        self._demuxing = Demuxing(spec, config, pipe, self._interrupted)
+        self._demuxing = Demuxing(spec, config, pipe, self._interrupted, self.counts)
         self._decoding = DecoderChoice(spec.name, config.hwaccel, device)
         with ExitStack() as undo:
             undo.callback(self._release_pipe)
@@ -114,11 +117,6 @@ class ContainerMedia:
                 )
             if has_begun:
                 yield self._picture(frame)
-
-    @property
-    def skipped(self) -> int:
-        """See `Media.skipped`."""
-        return self._demuxing.skipped
 
     def interrupt(self) -> None:
         """Wake a waiting read of standard input; one of a network ends with what comes next."""
@@ -240,7 +238,7 @@ class ContainerMedia:
         except av.FFmpegError:
             frames = None
         if damaged or frames is None:
-            self.corrupt += 1
+            self.counts.corrupt += 1
         if self._times is not None and frames is not None:
             self._times.assign(packet, frames)
         return frames

@@ -1,12 +1,9 @@
-"""Opening a container with PyAV: FFmpeg's options, and its errors in plain words."""
+"""Opening a container with PyAV, with FFmpeg's options for what a source is."""
 
 from __future__ import annotations
 
 import logging
-import socket
-from errno import EIO
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import av
 from av.codec.hwaccel import HWAccel
@@ -16,7 +13,9 @@ from av.video.stream import VideoStream
 
 from streamer.errors import ConfigError, SourceError
 from streamer.source_config import SourceConfig
-from streamer.sources.credentials import shows_password, with_credentials
+from streamer.sources.credentials import with_credentials
+from streamer.sources.demuxers import file_options
+from streamer.sources.ffmpeg_errors import translate
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
 
@@ -36,14 +35,6 @@ BUSY_S = 0.5
 FFmpeg's own time-out ends a silent one, and gives what its parser holds; PyAV's, which would lose
 that, comes later.
 """
-
-_REASONS: tuple[tuple[type[av.FFmpegError] | tuple[type[av.FFmpegError], ...], str], ...] = (
-    ((av.ExitError, av.TimeoutError), "no answer in time"),
-    (av.InvalidDataError, "not a video that can be read"),
-    (av.EOFError, "ends before the video begins"),
-    (av.FileNotFoundError, "no such file or device"),
-)
-"""What FFmpeg's errors mean; those of others in its own words."""
 
 
 def open_container(
@@ -71,7 +62,9 @@ def open_container(
             target,
             "r",
             format=config.format or default_format,
-            options=network_options(spec, config) | webcam_options(config),
+            options=network_options(spec, config)
+            | webcam_options(config)
+            | file_options(spec, config),
             timeout=_timeouts(spec, config),
             hwaccel=hwaccel,
             # A title in another encoding is no reason to refuse a video.
@@ -79,10 +72,6 @@ def open_container(
         )
     except av.FFmpegError as error:
         failure = translate(spec, config, error)
-        if spec.kind == "stdin" and config.format is None:
-            failure = SourceError(
-                f"{failure} (it is read as MPEG-TS; source.format says otherwise)"
-            )
         raise (pipe and pipe.failure) or failure from error
     except ValueError as error:  # PyAV's own: no such format
         raise SourceError(f"{spec.name}: {error}") from error
@@ -203,46 +192,3 @@ def _area(stream: VideoStream) -> int:
     # The stubs don't know, but PyAV has no context where FFmpeg has no decoder.
     context = stream.codec_context
     return 0 if context is None else context.width * context.height
-
-
-def translate(
-    spec: SourceSpec, config: SourceConfig, error: av.FFmpegError, *, is_open: bool = False
-) -> SourceError:
-    """FFmpeg's error in one line; takes the URL, which may hold credentials, out of `error`."""
-    error.args = error.args[:2]
-    known = (text for kinds, text in _REASONS if isinstance(error, kinds))
-    text = _network_reason(spec, config, error, is_open=is_open) or next(known, error.strerror)
-    return SourceError(f"{spec.name}: {text or type(error).__name__}")
-
-
-def _network_reason(
-    spec: SourceSpec, config: SourceConfig, error: av.FFmpegError, *, is_open: bool
-) -> str | None:
-    """What an error means if it comes from a network, and there alone."""
-    if isinstance(error, av.HTTPUnauthorizedError):
-        known = config.credentials is not None or shows_password(spec.target)
-        text = "401, wrong user or password" if known else "401, it asks for a user and a password"
-        return f"{text} (source.credentials)"
-    is_invalid = isinstance(error, av.InvalidDataError)
-    # FFmpeg says either after an RTSP or UDP time-out, too.
-    if spec.kind != "url" or not (is_invalid or error.errno == EIO):
-        return None
-    if is_open:
-        broken = "the connection broke off, or no answer in time"
-        return "something came that is not video" if is_invalid else broken
-    if config.tls_ca is not None:  # only then it looks at certificates
-        return "no answer in time, no certificate to be trusted (source.tls_ca), or not a video"
-    host = None if is_invalid else _unknown_host(spec.target)
-    return f"no host {host} is known" if host else "no answer in time, or not a video"
-
-
-def _unknown_host(url: str) -> str | None:
-    """The host of a URL that no name server knows now."""
-    try:
-        host = urlsplit(url).hostname
-        socket.getaddrinfo(host, None)
-    except (socket.gaierror, UnicodeError):
-        return host
-    except ValueError:  # not a valid address
-        return None
-    return None

@@ -9,6 +9,7 @@ from typing import Protocol
 from streamer.errors import StreamError, UnforeseenError
 from streamer.frame import Frame
 from streamer.ring_buffer import Closed, RingBuffer
+from streamer.sources.media import SourceCounts
 
 
 class FrameSource(Protocol):
@@ -20,18 +21,8 @@ class FrameSource(Protocol):
         ...
 
     @property
-    def corrupt(self) -> int:
-        """Packets that were damaged: passed over, or shown with the rest made up."""
-        ...
-
-    @property
-    def skipped(self) -> int:
-        """Frames that were not decoded, to catch up with a live input; indices count them."""
-        ...
-
-    @property
-    def reconnects(self) -> int:
-        """Times that the input was lost and reached again."""
+    def counts(self) -> SourceCounts:
+        """What was lost so far; from any thread."""
         ...
 
     def __iter__(self) -> Iterator[Frame | None]:

@@ -14,8 +14,9 @@ from av.video.stream import VideoStream
 
 from streamer.errors import SourceError
 from streamer.source_config import SourceConfig
-from streamer.sources.container_opening import translate
+from streamer.sources.ffmpeg_errors import translate
 from streamer.sources.lag import Lag, Skipped
+from streamer.sources.media import SourceCounts
 from streamer.sources.opened_video import OpenedVideo
 from streamer.sources.pipe_reader import PipeReader
 from streamer.sources.source_spec import SourceSpec
@@ -31,19 +32,22 @@ class Demuxing:
         config: Its time-outs, and whether frames may be dropped.
         pipe: What is read instead of ``spec.target``.
         interrupted: Ends it.
-
-    Attributes:
-        skipped: Pictures that were left out so far, to catch up with the camera.
+        counts: Where pictures are counted that were left out to catch up with the camera.
     """
 
     def __init__(
-        self, spec: SourceSpec, config: SourceConfig, pipe: PipeReader | None, interrupted: Event
+        self,
+        spec: SourceSpec,
+        config: SourceConfig,
+        pipe: PipeReader | None,
+        interrupted: Event,
+        counts: SourceCounts,
     ) -> None:
         self._spec = spec
         self._config = config
         self._pipe = pipe
         self._interrupted = interrupted
-        self.skipped = 0
+        self._counts = counts
         self._skipped_before = 0  # the next picture
 
     def packets(self, video: OpenedVideo) -> Iterator[Packet[VideoStream] | None]:
@@ -109,7 +113,7 @@ class Demuxing:
             if step.is_first:
                 yield None
             if step.is_skipped:
-                self.skipped += 1
+                self._counts.skipped += 1
                 return
             self._tell(step.skipped)
         yield packet

@@ -18,9 +18,11 @@ from streamer.printable import printable
 from streamer.sources import tiff_decoding
 from streamer.sources.animated_images import is_animated_webp
 from streamer.sources.container_media import MAX_FAILURES
+from streamer.sources.demuxers import IMAGES
+from streamer.sources.media import SourceCounts
 from streamer.sources.picture import Picture
 from streamer.sources.selection import as_written
-from streamer.sources.source_spec import IMAGE_SUFFIXES, is_pattern
+from streamer.sources.source_spec import find_images
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class ImageMedia:
         self.rate: Fraction | None = as_written(fps)
         self._paths = list_images(target)
         self.frames: int | None = len(self._paths)
-        self.corrupt = self.skipped = 0
+        self.counts = SourceCounts()
         self._time_base = 1 / self.rate
         self._has_told = False  # of images that hold several pictures
 
@@ -62,7 +64,7 @@ class ImageMedia:
                 frame = self._decode(self._paths[index])
             except (av.FFmpegError, OSError, MemoryError, StopIteration, IndexError) as error:
                 why = _why(self._paths[index], error)
-                self.corrupt += 1
+                self.counts.corrupt += 1
                 name = printable(self._paths[index])
                 if len(self._paths) == 1:
                     raise SourceError(f"{name}: {why}") from error
@@ -88,7 +90,10 @@ class ImageMedia:
     def _decode(self, path: Path) -> av.VideoFrame:
         # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
         with path.open("rb") as file:
-            is_tiff = file.read(4) in tiff_decoding.MAGIC
+            magic = file.read(4)
+            if not magic:
+                raise _EmptyError
+            is_tiff = magic in tiff_decoding.MAGIC
             file.seek(0)
             if is_tiff:
                 frame, holds_more = tiff_decoding.decode_tiff(path, file)
@@ -96,7 +101,7 @@ class ImageMedia:
                 if frame is not None:
                     return frame
             file.seek(0)
-            with av.open(file, "r") as container:
+            with av.open(file, "r", options=IMAGES) as container:
                 self._tell_of_more(path, container.format.name == "apng")
                 stream = container.streams.video[0]
                 if stream.codec_context.name == "mjpeg":
@@ -111,11 +116,17 @@ class ImageMedia:
             log.warning("%s holds several pictures; only the first of a file is read", name)
 
 
+class _EmptyError(OSError):
+    """A file holds nothing."""
+
+
 def _why(path: Path, error: Exception) -> str:
     """What is wrong with an image; raises an UnforeseenError where the fault is not its own."""
     number = getattr(error, "errno", None)
     if isinstance(error, MemoryError) or number in _NO_FAULT_OF_THE_IMAGE:
         raise UnforeseenError(f"{printable(path)}: {strerror(number or ENOMEM)}") from error
+    if isinstance(error, _EmptyError):
+        return "is empty"
     if is_animated_webp(path):
         return "an animated WebP cannot be read by FFmpeg"
     return "cannot be read"
@@ -129,41 +140,10 @@ def list_images(target: str) -> list[Path]:
     """
     name = printable(target)
     try:
-        found = _find(Path(target), name)
+        found = list(find_images(Path(target), name))
     except OSError as error:
         raise SourceError(f"{name}: {error.strerror}") from error
     return sorted(found, key=lambda file: (_natural(file.name), file.name))
-
-
-def _find(path: Path, name: str) -> list[Path]:
-    if path.is_dir():
-        # What begins with a dot is another system's, such as a Mac's "._1.png" beside "1.png".
-        found = [
-            file
-            for file in path.iterdir()
-            if file.suffix.lower() in IMAGE_SUFFIXES
-            and not file.name.startswith(".")
-            and file.is_file()
-        ]
-        if not found:
-            allowed = ", ".join(sorted(IMAGE_SUFFIXES))
-            raise SourceError(f"{name}: a folder without images; known endings: {allowed}")
-    elif path.is_file() or not is_pattern(str(path)):
-        found = [path]
-    else:
-        numbered = re.compile(
-            re.sub(r"%0?(\d*)d", _digits, re.escape(path.name).replace(r"\%", "%"), count=1)
-        )
-        folder = path.parent
-        names = folder.iterdir() if folder.is_dir() else iter(())
-        found = [file for file in names if numbered.fullmatch(file.name)]
-        if not found:
-            raise SourceError(f"{name}: no file matches this pattern")
-    return found
-
-
-def _digits(match: re.Match[str]) -> str:
-    return rf"\d{{{match[1]},}}" if match[1] else r"\d+"
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from threading import Thread
 from traceback import clear_frames
-from typing import NamedTuple
 
 from streamer.errors import SourceError, StreamError
 from streamer.other_thread import is_left
 from streamer.ring_buffer import Closed, RingBuffer
 from streamer.source_config import SourceConfig
-from streamer.sources.media import Media
+from streamer.sources.media import Media, SourceCounts
 from streamer.sources.picture import Picture
 
 MAX_STUCK = 5
@@ -25,13 +24,6 @@ CLOSE_S = 1.0
 """Longest wait for a read to return when all is closed, in seconds."""
 
 
-class _Counts(NamedTuple):
-    """See `Media`."""
-
-    corrupt: int = 0
-    skipped: int = 0
-
-
 class PatientMedia:
     """Reads a medium on a thread of its own, and waits for a live one's pictures for so long only.
 
@@ -40,7 +32,8 @@ class PatientMedia:
     its medium should it ever return. The next `pictures` open the source anew.
 
     Args:
-        open_media: Opens the source: now, and after each time that it was lost.
+        open_media: Opens the source, with the place where it counts: now, and after each time that
+            it was lost.
         config: Time-outs.
 
     Attributes:
@@ -52,29 +45,19 @@ class PatientMedia:
         StreamError: Nobody waits for it any more (`streamer.other_thread`).
     """
 
-    def __init__(self, open_media: Callable[[], Media], config: SourceConfig) -> None:
+    def __init__(self, open_media: Callable[[SourceCounts], Media], config: SourceConfig) -> None:
         if is_left():  # rather than try again and again what nobody waits for
             raise StreamError("the opening was interrupted")
         self._open_media = open_media
         self._config = config
-        self._unread: Media | None = open_media()
+        self.counts = SourceCounts()
+        self._unread: Media | None = open_media(self.counts)
         self._readers: list[_Reader] = []
         self._interrupted = False
         self.name = self._unread.name
         self.live = self._unread.live
         self.rate = self._unread.rate
         self.frames = self._unread.frames
-        self._counted: tuple[_Counts, _Reader | None] = (_Counts(), None)
-
-    @property
-    def corrupt(self) -> int:
-        """See `Media`; over all the times that it was opened."""
-        return self._counts().corrupt
-
-    @property
-    def skipped(self) -> int:
-        """See `Media`; over all the times that it was opened."""
-        return self._counts().skipped
 
     def pictures(self, start_s: Fraction) -> Iterator[Picture]:
         """The pictures as they come.
@@ -86,22 +69,21 @@ class PatientMedia:
         self._readers = [reader for reader in self._readers if reader.is_alive()]
         if len(self._readers) >= MAX_STUCK:
             raise SourceError(f"{self.name}: {MAX_STUCK} reads have not returned yet")
-        reader = _Reader(start_s)
+        reader = _Reader(start_s, self.counts)
         self._readers.append(reader)  # before the look: an interruption from now on finds it
         if self._interrupted:
             return
+        corrupt = self.counts.corrupt  # up to the latest picture
         media = self._unread
         reader.begin(self._open if media is None else lambda: media)
         self._unread = None  # not before the thread that closes it runs
-        self._counted = self._counts(), reader  # at once: who asks for the count never sees it fall
         patience_s = self._config.read_timeout_s + GRACE_S
         # What is no camera may be decoded for long up to where it is to begin, and its reads end.
         timeout_s = self._config.open_timeout_s + patience_s if self.live else None
-        corrupt = 0  # up to the latest picture
         try:
             while True:
                 picture = reader.next(timeout_s)
-                corrupt = reader.counts.corrupt
+                corrupt = self.counts.corrupt
                 yield picture
                 timeout_s = patience_s if self.live else None
         except Closed:
@@ -110,7 +92,7 @@ class PatientMedia:
             # With its traceback it would keep the buffer, which keeps it.
             raise error.with_traceback(None) from error.__cause__
         except TimeoutError:
-            why = self._why(reader.counts.corrupt - corrupt)
+            why = self._why(self.counts.corrupt - corrupt)
             raise SourceError(f"{self.name}: no picture for {timeout_s:g} s; {why}") from None
         finally:
             reader.leave()
@@ -132,11 +114,6 @@ class PatientMedia:
             if reader.ident is not None:
                 reader.join(CLOSE_S)
 
-    def _counts(self) -> _Counts:
-        before, reader = self._counted
-        now = _Counts() if reader is None else reader.counts
-        return _Counts(before.corrupt + now.corrupt, before.skipped + now.skipped)
-
     def _why(self, failed: int) -> str:
         """Why no picture came, while so many packets failed."""
         if failed:
@@ -145,7 +122,7 @@ class PatientMedia:
 
     def _open(self) -> Media | None:
         """The media, opened again, on the reader's thread; None if it is over."""
-        media = self._open_media()
+        media = self._open_media(self.counts)
         if self.live and not media.live:
             self.live = False
             media.close()
@@ -158,24 +135,19 @@ class _Reader(Thread):
 
     Args:
         start_s: Where to begin.
+        counts: Where the medium counts.
 
     Attributes:
         pictures: What it gave, one at a time; closed at the end, with the error if there was one.
     """
 
-    def __init__(self, start_s: Fraction) -> None:
+    def __init__(self, start_s: Fraction, counts: SourceCounts) -> None:
         super().__init__(name="reader", daemon=True)  # it may never return from a read
         self.pictures: RingBuffer[Picture] = RingBuffer(1)
         self._start_s = start_s
+        self._counts = counts
         self._open_media: Callable[[], Media | None] = _nothing
         self._media: Media | None = None
-        self._kept = _Counts()
-
-    @property
-    def counts(self) -> _Counts:
-        """What was counted so far."""
-        media = self._media
-        return self._kept if media is None else _Counts(media.corrupt, media.skipped)
 
     def next(self, timeout_s: float | None) -> Picture:
         """The next picture, waited for so long; while some are skipped, longer.
@@ -185,11 +157,11 @@ class _Reader(Thread):
             Closed: There are no further ones.
         """
         while True:
-            skipped = self.counts.skipped
+            skipped = self._counts.skipped
             try:
                 return self.pictures.get(timeout_s)
             except TimeoutError:
-                if self.counts.skipped == skipped:
+                if self._counts.skipped == skipped:
                     raise
 
     def begin(self, open_media: Callable[[], Media | None]) -> None:
@@ -230,12 +202,9 @@ class _Reader(Thread):
             self.pictures.put(picture)
 
     def _forget(self) -> None:
-        """Keep the count alone: a decoder has threads, which live as long as it does."""
+        """Keep no medium: a decoder has threads, which live as long as it does."""
         self._open_media = _nothing
-        media = self._media
-        if media is not None:
-            self._kept = _Counts(media.corrupt, media.skipped)
-            self._media = None
+        self._media = None
 
 
 def _nothing() -> None:

@@ -26,14 +26,10 @@ class Reconnection:
         config: Waits, and the most attempts in a row.
         interrupted: Ends a wait.
 
-    Attributes:
-        count: Times that the source was reached again.
-
     Source: "equal jitter" of exponential backoff (M. Brooker, AWS Architecture Blog, 2015).
     """
 
     def __init__(self, name: str, config: SourceConfig, interrupted: Event) -> None:
-        self.count = 0
         self._name = name
         self._config = config
         self._interrupted = interrupted
@@ -66,12 +62,13 @@ class Reconnection:
         log.warning("%s; attempt %d to reconnect in %.1f s", reason, self._attempts, delay_s)
         self._interrupted.wait(delay_s)
 
-    def reached(self) -> None:
-        """Note that a frame came."""
+    def reached(self) -> bool:
+        """Note that a frame came; returns whether it is the first since the source was lost."""
         self._ended_s = time.monotonic()
         if self._began_s is None:
             self._began_s = self._ended_s
-        if self._attempts:
-            log.warning("%s: back at attempt %d", self._name, self._attempts)
-            self.count += 1
-            self._attempts = 0
+        if not self._attempts:
+            return False
+        log.warning("%s: back at attempt %d", self._name, self._attempts)
+        self._attempts = 0
+        return True

@@ -38,6 +38,7 @@ class Source:
         name: For messages, without credentials.
         live: Whether frames come as they happen and may be dropped.
         expected_frames: How many there will be, about; None where unknown.
+        counts: What was lost so far.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Source:
         self.name = media.name
         self.live = media.live if config.live == "auto" else config.live
         self.expected_frames = expected_frames(media, config.loop, selection)
+        self.counts = media.counts
         self._media = media
         self._selection = selection
         self._start_s = as_written(selection.start_s)
@@ -73,21 +75,6 @@ class Source:
     @property
     def _may_end(self) -> bool:
         return not (self.live and self._media.live)
-
-    @property
-    def corrupt(self) -> int:
-        """Packets that were damaged: passed over, or shown with the rest made up."""
-        return self._media.corrupt
-
-    @property
-    def skipped(self) -> int:
-        """Frames that were not decoded, to catch up with a live input."""
-        return self._media.skipped
-
-    @property
-    def reconnects(self) -> int:
-        """Times that the input was lost and reached again."""
-        return self._reconnection.count
 
     def read_ahead(self) -> None:
         """Read the first frame now, so that an input without any fails before the run begins.
@@ -130,10 +117,10 @@ class Source:
             yield None
             self._reconnection.wait(lost)
             lost = None  # its traceback keeps the decoder that failed
-            if self._interrupted.is_set():
+            if self._interrupted.is_set():  # the media learns of it only later
                 return
             if self._assembler.count:
-                self._assembler.pass_over(self._media.skipped)
+                self._assembler.pass_over(self.counts.skipped)
                 self._assembler.begin_epoch("reconnect")
 
     def _attempt(self) -> Generator[Frame, None, SourceError | None]:
@@ -172,7 +159,7 @@ class Source:
                 if self._interrupted.is_set():
                     return True
                 frame = self._assembler.assemble(picture, time_s, self._end_s)
-                self._reconnection.reached()
+                self.counts.reconnects += self._reconnection.reached()
                 yield frame
                 if self._is_all():
                     return True

@@ -81,7 +81,9 @@ def _open_container(
         try:
             # Those of a network may never return from a read.
             if spec.live is not False or spec.kind == "url":
-                return PatientMedia(lambda: ContainerMedia(spec, config, device=device), config)
+                return PatientMedia(
+                    lambda counts: ContainerMedia(spec, config, None, device, counts), config
+                )
             return ContainerMedia(spec, config, device=device)
         except SourceError as error:
             if not config.wait or spec.live is False:
