@@ -73,7 +73,7 @@ def _moments_of_long(frames: Tensor) -> tuple[Tensor, Tensor]:
     """As `_moments`: the columns' means and variances are what batch normalisation begins with."""
     exact = torch.promote_types(frames.dtype, torch.float32)
     # Running statistics (momentum 0: unchanged) make it accumulate and return in their precision.
-    running = torch.zeros(frames.shape[-1], dtype=exact)
+    running = torch.zeros(frames.shape[-1], dtype=exact, device=frames.device)
     pairs = [torch.batch_norm_update_stats(x, running, running, 0.0) for x in frames.flatten(1, 2)]
     mean, variance = (torch.stack(each).double() for each in zip(*pairs, strict=True))
     return mean, variance + mean**2

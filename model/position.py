@@ -26,11 +26,11 @@ def sine_positions(grid: tuple[int, int, int], dim: int) -> Tensor:
         in every precision of the network.
     """
     channels = dim // 3
-    pair = torch.arange(channels, dtype=torch.float32) // 2
+    pair = torch.arange(channels, dtype=torch.float32, device="cpu") // 2
     wavelengths = TEMPERATURE ** (2 * pair / channels)
     axes = []
     for axis, length in enumerate(grid):
-        index = torch.arange(1, length + 1, dtype=torch.float32)
+        index = torch.arange(1, length + 1, dtype=torch.float32, device="cpu")
         phase = (index / (length + 1e-6) * (2 * math.pi))[:, None] / wavelengths
         # Even channels are sines, odd ones cosines.
         waves = torch.stack((phase[:, 0::2].sin(), phase[:, 1::2].cos()), dim=2).flatten(1)

@@ -60,13 +60,13 @@ def box_logits(boxes: Tensor, size: tuple[int, int]) -> Tensor:
     """
     height, width = size
     x, y, box_width, box_height = boxes.float()[..., None].unbind(-2)  # [..., 1] each
-    rows = (torch.arange(height, device=boxes.device) + 0.5) / height
-    columns = (torch.arange(width, device=boxes.device) + 0.5) / width
+    rows = (torch.arange(height, dtype=torch.float32, device=boxes.device) + 0.5) / height
+    columns = (torch.arange(width, dtype=torch.float32, device=boxes.device) + 0.5) / width
     # A box that is thinner than a pixel has one, too.
     inside_rows = (rows - y).abs() <= (box_height / 2).clamp(min=0.5 / height)
     inside_columns = (columns - x).abs() <= (box_width / 2).clamp(min=0.5 / width)
     inside = inside_rows[..., :, None] & inside_columns[..., None, :]
-    return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT)
+    return torch.where(inside, CERTAIN_LOGIT, -CERTAIN_LOGIT).float()
 
 
 def all_finite(numbers: Tensor) -> Tensor:

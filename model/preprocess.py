@@ -105,21 +105,22 @@ def normalise(frames: Tensor, dtype: torch.dtype) -> Tensor:
             f"frames are {frames.dtype} {tuple(frames.shape)}, expected torch.uint8 [n, h, w, 3]"
         )
     # In float32 whatever `dtype` is, as the published code does; half precision rounds once.
-    mean, std = _statistics(frames.device, frames.shape[2])
+    white, mean, std = _statistics(frames.device, frames.shape[2])
     # Row by row: PyTorch's loops over three numbers each take several times as long on a CPU.
-    rows = frames.flatten(2) / 255
+    rows = frames.flatten(2) / white
     normalised = rows.sub_(mean).div_(std).view(frames.shape)
     return normalised.permute(0, 3, 1, 2).to(dtype)
 
 
 @lru_cache
-def _statistics(device: torch.device, width: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation [width · 3] of a row's pixels.
+def _statistics(device: torch.device, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """White, [], mean and deviation, [width · 3], of a row's pixels.
 
     Cached on the device: uploading them for each frame would make the host wait for it.
     """
     with torch.inference_mode(mode=False):  # they outlive the caller's mode
-        return (
-            torch.tensor(IMAGENET_MEAN * width, device=device),
-            torch.tensor(IMAGENET_STD * width, device=device),
+        numbers = (255.0, IMAGENET_MEAN * width, IMAGENET_STD * width)
+        white, mean, std = (
+            torch.tensor(each, dtype=torch.float32, device=device) for each in numbers
         )
+        return white, mean, std

@@ -174,7 +174,7 @@ class VisTR(nn.Module):
             ValueError: A slot is out of range or no integer.
         """
         self.check_slots(slots)
-        index = torch.tensor(slots, dtype=torch.int64).to(state.memory.device)
+        index = torch.tensor(slots, dtype=torch.int64, device="cpu").to(state.memory.device)
         adapted = state.features.adapted
         frames, _, height, width = adapted[-1].shape
         if not len(index):

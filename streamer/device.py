@@ -93,8 +93,13 @@ def device_errors(device: torch.device, doing: str, remedy: str | None = None) -
 
 @contextmanager
 def working_on(device: torch.device, doing: str, remedy: str | None = None) -> Iterator[None]:
-    """While in this context, work on a device as `default_stream` and `device_errors` have it."""
-    with default_stream(device), device_errors(device, doing, remedy):
+    """While in this context, work on a device as `default_stream` and `device_errors` have it.
+
+    In the network's own precision: what a program casts around its stream is its own.
+    """
+    casts = torch.amp.is_autocast_available(device.type)
+    exactly = torch.autocast(device.type, enabled=False) if casts else nullcontext()
+    with default_stream(device), device_errors(device, doing, remedy), exactly:
         yield
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import fields, is_dataclass
+from inspect import GEN_RUNNING, getgeneratorstate
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from streamer.assembly import Assembly, assemble, load
 from streamer.config import StreamConfig
 from streamer.config_file import MAX_DEPTH
 from streamer.errors import ConfigError, StreamError
+from streamer.open_streams import OPEN_STREAMS
 from streamer.option_check import check
 from streamer.output import FrameResult, StreamInfo
 from streamer.source_config import SourceConfig
@@ -38,7 +40,8 @@ class FrameStream(AbstractContextManager["FrameStream"]):
 
     `stop` alone may be called from any thread.
 
-    Leaving the block in any way stops decoding and releases everything. While open, PyTorch uses
+    Leaving the block in any way stops decoding and releases everything; a program that ends stops
+    the streams of its daemon threads, and waits for them. While open, PyTorch uses
     `StreamConfig.threads` threads, and its convolutions no TF32; the previous settings return when
     the last stream closes. Of several on one thread, the last to open decides its threads.
 
@@ -52,9 +55,10 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         self._results: Generator[FrameResult] | None = None
         self._ended: tuple[StreamInfo, Summary] | None = None
         self._settings = ExitStack()
-        self._thread: int | None = None
+        self.thread: int | None = None
         self._stopped = False
         self._left = False
+        self._is_loading = False
         self._closing = threading.Lock()
 
     def __enter__(self) -> FrameStream:
@@ -67,16 +71,21 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             raise StreamError(OVER)
         if self._assembly is not None:
             raise StreamError("this stream is open already; another begins with streamer.stream(…)")
-        self._thread = threading.get_ident()
+        self.thread = threading.get_ident()
         try:
+            self._is_loading = True
+            OPEN_STREAMS.add(self)
             self._settings.enter_context(SETTINGS.kept())
             net = load(self._config)
+            self._is_loading = False
             self._assembly = assemble(self._config, net, str(uuid.uuid4()))
             # Meanwhile, or before: `stop` looks for the pipeline after it says so.
             if self._stopped:
                 self._assembly.pipeline.stop()
             return self
         except BaseException:  # an interrupt may come anywhere
+            self._is_loading = False
+            OPEN_STREAMS.discard(self)
             with self._settings:  # given back last, whatever happens here
                 if self._assembly is not None:
                     self._assembly.pipeline.close()
@@ -89,7 +98,7 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         Raises:
             StreamError: Another thread is in the loop. It is stopped, and closes everything then.
         """
-        if threading.get_ident() == self._thread:
+        if threading.get_ident() == self.thread:
             self._settings.close()
         if self._ended is not None:
             return
@@ -131,6 +140,13 @@ class FrameStream(AbstractContextManager["FrameStream"]):
         return self._results
 
     @property
+    def is_computing(self) -> bool:
+        """Whether a thread loads the weights, or is in the loop and waits for its next result."""
+        results = self._results
+        is_running = results is not None and getgeneratorstate(results) == GEN_RUNNING
+        return self._is_loading or is_running
+
+    @property
     def info(self) -> StreamInfo:
         """The window, stride and categories of this stream."""
         return self._ended[0] if self._ended else self._opened().info
@@ -162,7 +178,9 @@ class FrameStream(AbstractContextManager["FrameStream"]):
             finally:
                 self._settings.close()
                 self._ended = assembly.info, assembly.pipeline.summary()
-                self._assembly = self._results = None  # they hold the network
+                if not OPEN_STREAMS.are_ending:
+                    self._assembly = self._results = None  # they hold the network
+                OPEN_STREAMS.discard(self)
 
     def _opened(self) -> Assembly:
         if self._ended is not None:

@@ -176,7 +176,7 @@ def _on_host(**parts: Tensor) -> dict[str, NDArray[np.float32]]:
         return {name: part.float().contiguous().numpy() for name, part in parts.items()}
     # In one copy, to pinned memory: CUDA copies to other memory at part of the speed.
     packed = torch.cat([part.float().flatten() for part in parts.values()])
-    copied = torch.empty(packed.shape, pin_memory=True).copy_(packed)
+    copied = torch.empty_like(packed, device="cpu", pin_memory=True).copy_(packed)
     split = torch.split(copied, [part.numel() for part in parts.values()])
     pairs = zip(split, parts.items(), strict=True)
     return {name: some.view(part.shape).numpy() for some, (name, part) in pairs}

@@ -31,7 +31,7 @@ def upload(arrays: Sequence[NDArray[Any]], device: torch.device) -> Tensor:
     shape = (len(arrays), *arrays[0].shape)
     on_cuda = device.type == "cuda"
     dtype = torch.from_numpy(np.empty(0, arrays[0].dtype)).dtype
-    host = torch.empty(shape, dtype=dtype, pin_memory=on_cuda)
+    host = torch.empty(shape, dtype=dtype, device="cpu", pin_memory=on_cuda)
     np.stack(arrays, out=host.numpy())
     if not on_cuda:
         return host.to(device)

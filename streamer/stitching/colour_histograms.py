@@ -107,7 +107,10 @@ def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     Cached on the device: uploading them for each frame would make the host wait for it.
     """
     with torch.inference_mode(mode=False):  # they outlive the caller's mode
-        mixes, ranges = (torch.tensor(each, device=device) for each in zip(*CHANNELS, strict=True))
+        mixes, ranges = (
+            torch.tensor(each, dtype=torch.float32, device=device)
+            for each in zip(*CHANNELS, strict=True)
+        )
         low, high = ranges.unbind(1)
         scale = (BINS - 1) / (high - low)
         weights = mixes / 255 * scale[:, None]

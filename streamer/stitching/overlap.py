@@ -24,11 +24,12 @@ def soft_masks(prediction: Prediction) -> NDArray[np.float32]:
     """
     logits = torch.from_numpy(prediction.masks).transpose(0, 1)
     # Written slot by slot in one pass: a transpose of its own costs as much as the sigmoid.
-    probabilities = torch.sigmoid(logits, out=torch.empty(logits.shape))
+    by_slot = torch.empty_like(logits, memory_format=torch.contiguous_format)
+    probabilities = torch.sigmoid(logits, out=by_slot)
     F.threshold(probabilities, TAIL, 0.0, inplace=True)
     probabilities *= torch.from_numpy(prediction.presence.T)[:, :, None, None]
-    by_slot: NDArray[np.float32] = probabilities.flatten(2).numpy()
-    return by_slot
+    soft: NDArray[np.float32] = probabilities.flatten(2).numpy()
+    return soft
 
 
 def visibility(masks: NDArray[np.float32]) -> NDArray[np.bool_]:
