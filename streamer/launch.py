@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
-from streamer.assembly import assemble, load
+from streamer.assembly import Assembly, assemble, load
 from streamer.config import StreamConfig
 from streamer.errors import StreamError
 from streamer.exit_codes import describe
@@ -17,7 +16,7 @@ from streamer.output import EndOfStream
 from streamer.pipeline import Pipeline
 from streamer.progress import Progress
 from streamer.run import STOPPED_SINK_S, Run
-from streamer.signals import deferred, handled
+from streamer.signals import deferred, stopping_in_order
 from streamer.sink_assembly import file_sinks, publishers
 from streamer.sinks.sink import SinkThread
 from streamer.standard_output import say, say_written
@@ -47,24 +46,25 @@ def launch(config: StreamConfig) -> int:
             net = load(config)
         assembly = assemble(config, net, run_id)
         opened.callback(assembly.pipeline.close)
-        log.info("reading %s", assembly.source_name)
+        _say_what_begins(assembly, config.window.frame_step)
+        paced = assembly.info.live or config.source.realtime or config.input == "-"
         sinks += [_start(sink, opened) for sink in file_sinks(config, endless=assembly.endless)]
         quiet = config.quiet or config.log == "json"
-        progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet)
+        progress = Progress(assembly.pipeline, assembly.expected_frames, quiet=quiet, latency=paced)
         watchdog = Watchdog(assembly.pipeline, sinks, config.metrics.stall_s)
         observers = [progress.show]
         if metrics is not None:
             metrics.watch(assembly.pipeline, sinks, watchdog)
             observers.append(metrics.observe)
         run = Run(assembly.pipeline, sinks, assembly.info, observers)
-        with progress, watchdog, _stopped_by_signals(run) as signals:
+        with progress, watchdog, stopping_in_order(run.stop) as signals:
             try:
                 run.execute()
             except Exception as error:
                 if not signals:
                     raise
                 log.error("%s", describe(error))
-    _report(assembly.pipeline, sinks, quiet=config.quiet)
+    _report(assembly.pipeline, sinks, quiet=config.quiet, latency=paced)
     return 128 + signals[0] if signals else 0
 
 
@@ -73,16 +73,26 @@ def _warn_of_defaults(config: StreamConfig) -> None:
         log.warning("no SOURCE is given: the clip that ships with the project is read")
     if not (config.publish or config.output or config.results or config.annotations):
         log.warning("no output (--output, --results, --publish) is asked for: nothing is kept")
+    if config.zmq.wait_subscribers and not config.publish:
+        count = config.zmq.wait_subscribers
+        log.warning("zmq.wait_subscribers is %d, which does nothing without --publish", count)
 
 
-def _report(pipeline: Pipeline, sinks: Sequence[SinkThread], *, quiet: bool) -> None:
-    """Say what was done."""
+def _say_what_begins(assembly: Assembly, frame_step: int) -> None:
+    log.info("reading %s", assembly.source_name)
+    if not assembly.info.live:  # on a small machine, that takes a while
+        first = (assembly.info.window - 1) * frame_step + 1
+        log.info("the first masks come after %d frames, or at the end", first)
+
+
+def _report(pipeline: Pipeline, sinks: Sequence[SinkThread], *, quiet: bool, latency: bool) -> None:
+    """Say what was done; unpaced, a latency only tells how far decoding ran ahead."""
     summary = pipeline.summary()
     if summary.corrupt:
         text = "%d packets or images were damaged: left out, or shown with the rest made up"
         log.warning(text, summary.corrupt)
     if not quiet:
-        say(str(summary))
+        say(summary.describe(latency=latency))
         for sink in sinks:
             say_written(sink.written)
 
@@ -99,33 +109,3 @@ def _start(sink: SinkThread, opened: ExitStack) -> SinkThread:
     opened.push(abandon)  # first: a signal may come while it opens
     sink.start()
     return sink
-
-
-@contextmanager
-def _stopped_by_signals(run: Run) -> Iterator[list[int]]:
-    """Let a signal end the run in order; a second one ends the process at once."""
-    received: list[int] = []
-    wake = threading.Event()
-
-    def wait_and_stop() -> None:
-        wake.wait()
-        if received:
-            run.stop()
-
-    # Another thread stops the run: the handler runs between two bytecodes of the main thread,
-    # which may be holding the very lock that stopping needs. It is started here and not by the
-    # handler, since starting a thread takes locks too. It is a daemon, as nobody wakes it
-    # after a signal that came while it started.
-    stopper = threading.Thread(target=wait_and_stop, name="stop", daemon=True)
-
-    def stop(number: int) -> None:
-        received.append(number)
-        wake.set()
-
-    stopper.start()
-    try:
-        with handled(stop):
-            yield received
-    finally:
-        wake.set()
-        stopper.join()

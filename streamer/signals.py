@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -37,6 +38,38 @@ def handled(first: Callable[[int], None]) -> Iterator[None]:
     finally:
         for number, before in previous.items():
             signal.signal(number, before)
+
+
+@contextmanager
+def stopping_in_order(stop: Callable[[], object]) -> Iterator[list[int]]:
+    """Let the first of these signals call a function on another thread; yields their numbers.
+
+    The function may take locks: the handler runs between two bytecodes of the main thread, which
+    may be holding the very one that stopping needs.
+    """
+    received: list[int] = []
+    wake = threading.Event()
+
+    def wait_and_stop() -> None:
+        wake.wait()
+        if received:
+            stop()
+
+    # Started here and not by the handler, since starting a thread takes locks too. It is a daemon,
+    # as nobody wakes it after a signal that came while it started.
+    stopper = threading.Thread(target=wait_and_stop, name="stop", daemon=True)
+
+    def note(number: int) -> None:
+        received.append(number)
+        wake.set()
+
+    stopper.start()
+    try:
+        with handled(note):
+            yield received
+    finally:
+        wake.set()
+        stopper.join()
 
 
 @contextmanager

@@ -30,7 +30,10 @@ def started(*command: object, **options: Any) -> Iterator[subprocess.Popen[str]]
         yield process
     finally:
         process.kill()
-        process.communicate()
+        for pipe_end in (process.stdin, process.stdout, process.stderr):
+            if pipe_end is not None:  # not read to its end: a process of this one's may hold it
+                pipe_end.close()
+        process.wait()
 
 
 def killed_after_writing(code: str, *arguments: object) -> None:

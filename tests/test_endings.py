@@ -27,14 +27,13 @@ from tests.waits import PATIENCE_S, until
 
 INTERRUPTED = """import signal
 from threading import Thread
-from streamer.launch import _stopped_by_signals
-from streamer.signals import handled, interrupt
+from streamer.signals import handled, interrupt, stopping_in_order
 start = Thread.start
 def start_and_be_stopped(thread):
     start(thread)
     signal.raise_signal(signal.SIGTERM)
 Thread.start = start_and_be_stopped
-with handled(interrupt), _stopped_by_signals(None):
+with handled(interrupt), stopping_in_order(lambda: None):
     pass"""
 
 

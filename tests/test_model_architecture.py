@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+import model
 from model import LIGHT, RESNET50, RESNET101, architecture
 from streamer import config
+from tests.processes import words_of
 
 
 def test_presets_are_as_published() -> None:
@@ -34,3 +36,14 @@ def test_what_cannot_be_built_is_named(change: dict[str, Any], message: str) -> 
 def test_a_command_line_allows_the_same_inputs() -> None:
     in_config = (config.MIN_SHORT_SIDE, config.MAX_SHORT_SIDE)
     assert in_config == (architecture.MIN_SHORT_SIDE, architecture.MAX_SHORT_SIDE)
+
+
+def test_what_the_package_names_is_there() -> None:
+    assert [name for name in model.__all__ if not hasattr(model, name)] == []
+    with pytest.raises(AttributeError, match="module 'model' has no attribute 'VisTr'"):
+        getattr(model, "VisTr")  # noqa: B009 - mypy knows that it is not there
+
+
+def test_what_needs_no_network_comes_without_pytorch() -> None:
+    code = "import sys, model.categories, training.composer; print('torch' in sys.modules)"
+    assert words_of(code, {}, ()) == ["False"]

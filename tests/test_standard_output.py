@@ -13,7 +13,7 @@ import pytest
 from streamer.standard_output import say_written
 from tests.clips import frames_of, make_clip
 from tests.json_lines import json_lines
-from tests.processes import STREAM
+from tests.processes import ROOT, STREAM
 
 SCRIPT = "from streamer.standard_output import say; say('one'); say('two')"
 
@@ -53,17 +53,43 @@ def test_letters_that_the_encoding_lacks_are_spelled(tmp_path: Path) -> None:
     assert done.stderr == b""
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_process_without_a_standard_stream_runs_and_spoils_no_file(
-    tmp_path: Path, weights: str, closed: str
+def run_without(closed: str, *command: str, folder: Path) -> None:
+    """Run a command to its end, without an error, while a shell closes standard streams of it."""
+    done = subprocess.run(
+        f"{shlex.join(command)} {closed}",
+        shell=True,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+OPENS_A_FILE = """import sys
+from streamer.standard_output import prepare_streams
+prepare_streams()
+with open("out", "w") as out:
+    said = sys.stdout.write("a"), sys.stderr.write("b"), sys.stdin.read()
+    sys.stdout.flush(), sys.stderr.flush()
+    out.write(f"{said} {out.fileno() > 2}")
+"""
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_what_is_said_without_a_standard_stream_is_in_no_file(tmp_path: Path, closed: str) -> None:
+    run_without(closed, sys.executable, "-c", OPENS_A_FILE, folder=tmp_path)
+    assert (tmp_path / "out").read_text() == "(1, 1, '') True"
+
+
+def test_a_process_without_standard_streams_runs_and_spoils_no_file(
+    tmp_path: Path, weights: str
 ) -> None:
     make_clip(tmp_path / "in.mp4", frames=7)
     arguments = ["in.mp4", "--weights", weights, "--output", "out.mp4", "--results", "r.json"]
-    command = shlex.join([*STREAM, *arguments]) + " " + closed
-    done = subprocess.run(
-        command, shell=True, cwd=tmp_path, capture_output=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_without("<&- >&- 2>&-", *STREAM, *arguments, folder=tmp_path)
     assert len(frames_of(tmp_path / "out.mp4")) == 7
     kinds = [line["type"] for line in json_lines(tmp_path / "r.jsonl")]
     assert kinds == ["video", *["frame"] * 7, "end"]

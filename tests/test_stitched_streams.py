@@ -24,7 +24,9 @@ from tests.scripted_predictor import (
 )
 
 STRIDES = [6, 12, 18, 35, 36]
+FEW_STRIDES = [6, 18, 36]
 FRAMES = 510
+FEW_FRAMES = 220
 NAMES = ["dummy", *(f"class_{number}" for number in range(1, 9))]
 
 # Distinct objects that keep away from each other's lane.
@@ -120,8 +122,13 @@ def test_permuted_slots_keep_their_ids(stride: int) -> None:
     assert sorted(categories.values()) == [1, 1, 2, 3]
 
 
-@pytest.mark.parametrize("stride", STRIDES)
-@pytest.mark.parametrize("same", ["class", "class and looks", "nothing"])
+@pytest.mark.parametrize(
+    ("same", "stride"),
+    [
+        *(("class and looks", stride) for stride in STRIDES),  # the hardest
+        *((same, stride) for same in ("class", "nothing") for stride in FEW_STRIDES),
+    ],
+)
 def test_crossings_keep_their_ids(stride: int, same: str) -> None:
     first, second = CROSSING
     if same == "nothing":
@@ -139,7 +146,7 @@ def test_crossings_keep_their_ids(stride: int, same: str) -> None:
     assert_no_switch([first, second], results, share=0.8)
 
 
-@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("stride", FEW_STRIDES)
 def test_masks_outweigh_embeddings_that_change_with_the_slot(stride: int) -> None:
     results = stream(
         ScriptedPredictor(LANES, embedding_noise=0.5, class_noise=0.3),
@@ -175,10 +182,10 @@ def test_an_object_that_was_away_is_known_again_within_memory_only(stride: int) 
 @pytest.mark.parametrize("speed", [0, 0.002])
 def test_who_is_hidden_for_part_of_a_window_stays_one_track(stride: int, speed: float) -> None:
     """Such a window has it in two rows, and the next ones may see little of the first."""
-    hidden = SceneObject((0.3, 0.5), (speed, 0), visible=((0, 39), (49, 93), (108, 220)))
+    hidden = SceneObject((0.3, 0.5), (speed, 0), visible=((0, 39), (49, 93), (108, FEW_FRAMES)))
     stitcher = new_stitcher()
     results = stream(
-        ScriptedPredictor([hidden]), make_frames(make_epoch(), 220), stitcher, stride=stride
+        ScriptedPredictor([hidden]), make_frames(make_epoch(), FEW_FRAMES), stitcher, stride=stride
     )
     assert_no_switch([hidden], results)
     assert stitcher.births == 1
@@ -194,7 +201,7 @@ def test_more_objects_than_slots(stride: int) -> None:
     stitcher = new_stitcher()
     results = stream(
         ScriptedPredictor(objects, slots=10),
-        make_frames(make_epoch(), FRAMES),
+        make_frames(make_epoch(), FEW_FRAMES),
         stitcher,
         stride=stride,
     )
@@ -204,11 +211,11 @@ def test_more_objects_than_slots(stride: int) -> None:
     assert stitcher.births == len(objects)
 
 
-@pytest.mark.parametrize("stride", STRIDES)
+@pytest.mark.parametrize("stride", FEW_STRIDES)
 def test_duplicates_are_left_out(stride: int) -> None:
     stitcher = new_stitcher()
     predictor = ScriptedPredictor(LANES, duplicates=3)
-    frames = make_frames(make_epoch(), FRAMES)
+    frames = make_frames(make_epoch(), FEW_FRAMES)
     results = stream(predictor, frames, stitcher, stride=stride)
 
     assert_no_switch(LANES, results, share=1)
@@ -258,14 +265,14 @@ def test_memory_is_bounded_over_many_births_and_deaths() -> None:
             category_id=1 + number % 5,
             visible=((40 * number, 40 * number + 70),),
         )
-        for number in range(75)
+        for number in range(25)
     ]
     predictor = ScriptedPredictor(objects, mask_size=(12, 20))
     stitcher = new_stitcher(memory=60)
     scheduler = WindowScheduler(36, 12)
     merger = FrameMerger(1, NAMES)
     most_live = most_held = most_pending = count = 0
-    for frame in make_frames(make_epoch((24, 40)), 3000):
+    for frame in make_frames(make_epoch((24, 40)), 1000):
         merger.add(frame)
         window = scheduler.add(frame)
         if window is not None:
@@ -275,9 +282,9 @@ def test_memory_is_bounded_over_many_births_and_deaths() -> None:
             most_held = max(most_held, stitcher._overlap.masks.nbytes)
         most_pending = max(most_pending, merger.pending)
 
-    assert stitcher.births == 75
+    assert stitcher.births == 25
     assert most_live <= 6
     assert most_held <= 6 * 24 * 12 * 20 * np.dtype(np.float16).itemsize
     assert most_pending <= 36
     assert all(len(track.frames) <= 36 for track in stitcher._live.values())
-    assert count + merger.pending == 3000
+    assert count + merger.pending == 1000

@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,7 +19,9 @@ import pytest
 import torch
 
 from streamer.errors import SourceError, StreamError
+from tests.processes import started
 from tests.training_cases import random_clip
+from tests.waits import PATIENCE_S
 from training.clip import Clip
 from training.feed import BatchShape, FeedError, StepBatches, batches
 from training.sources import DrawnVideos
@@ -90,37 +94,59 @@ class Killed(Rectangles):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
 def test_a_process_that_is_gone_is_an_error_of_one_line() -> None:
-    before = signal.getsignal(signal.SIGCHLD)
     with pytest.raises(StreamError, match="a process that makes the batches failed: DataLoader"):
         list(batches(StepBatches(Killed(), SHAPE, seed=0, steps=1), 0))
-    # Or it would be told in the midst of whatever the run is at.
-    assert signal.getsignal(signal.SIGCHLD) is before
 
 
-def _terminated() -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
+def _end(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
 
 
-class Terminated:
+@dataclass
+class End:
     """Ends the other process as soon as that has read it."""
 
+    number: signal.Signals
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _terminated, ()
+        return _end, (self.number,)
 
 
 class Long(Rectangles):
     """The same; the other process is told to end while it reads them, more than a pipe holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: signal.Signals) -> None:
         super().__init__()
-        self.first, self.then = Terminated(), bytes(10**6)
+        self.first, self.then = End(number), bytes(10**6)
 
 
-@pytest.mark.timeout(60)  # or this process would wait for ever for the other one to read on
+@pytest.mark.timeout(60)
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on one core
-def test_a_process_that_is_ended_as_it_starts_is_an_error() -> None:
-    with pytest.raises(FeedError, match="a process that makes the batches failed: DataLoader"):
-        list(batches(StepBatches(Long(), SHAPE, seed=0, steps=1), 0))
+@pytest.mark.parametrize(
+    ("number", "reason"), [(signal.SIGTERM, "DataLoader.*"), (signal.SIGKILL, ".*Broken pipe")]
+)
+def test_a_process_that_is_ended_as_it_starts_is_an_error_of_one_line(
+    number: signal.Signals, reason: str
+) -> None:
+    with pytest.raises(FeedError, match=f"a process that makes the batches failed: {reason}$"):
+        list(batches(StepBatches(Long(number), SHAPE, seed=0, steps=1), 0))
+
+
+DRAWING = """from tests.test_training_feed import Rectangles, SHAPE
+from training.feed import StepBatches, batches
+for _ in batches(StepBatches(Rectangles(), SHAPE, seed=0, steps=100), 0, 2):
+    print("written", flush=True)
+    input()
+"""
+
+
+@pytest.mark.slow
+def test_a_training_that_is_killed_leaves_no_process_behind() -> None:
+    with started(sys.executable, "-c", DRAWING, stdin=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.kill()
+        process.communicate(timeout=PATIENCE_S)  # all that could print have ended
 
 
 def _reset() -> None:

@@ -35,15 +35,15 @@ from training.youtube_vis_writer import write_youtube_vis
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
-    """Four steps of a tiny network on a few small videos, done."""
+def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    """Four steps of a tiny network on a few small videos."""
     tmp_path = tmp_path_factory.mktemp("run")
     rng = np.random.default_rng(0)
     clips = {str(n): random_clip(rng, [1, 2], 4, (32, 48)) for n in range(4)}
     write_youtube_vis(tmp_path / "data", clips.items(), ["cat", "dog"])
     save_tiny_vistr(tmp_path / "start.safetensors")
     annotations, images = tmp_path / "data" / "annotations.json", tmp_path / "data" / "JPEGImages"
-    config = TrainConfig(
+    return TrainConfig(
         out=tmp_path / "whole",
         start=tmp_path / "start.safetensors",
         data=DataConfig(
@@ -65,6 +65,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
         precision="fp32",
         device="cpu",
     )
+
+
+@pytest.fixture(scope="module")
+def whole(config: TrainConfig) -> TrainConfig:
+    """The same, done."""
     Run(config).go()
     return config
 
@@ -512,17 +517,17 @@ def rounding() -> Iterator[tuple[Any, Any]]:
 
 @pytest.mark.parametrize(("precision", "rounded"), [("fp32", False), ("auto", True)])
 def test_only_auto_rounds_to_tf32_and_then_matrices_and_convolutions(
-    rounding: tuple[Any, Any], whole: TrainConfig, precision: Any, rounded: bool
+    rounding: tuple[Any, Any], config: TrainConfig, precision: Any, rounded: bool
 ) -> None:
     for place in rounding:
         place.allow_tf32 = not rounded
-    Run(replace(whole, precision=precision))
+    Run(replace(config, out=config.out.with_name("rounding"), precision=precision))
     assert [place.allow_tf32 for place in rounding] == [rounded, rounded]
 
 
-def test_a_few_frames_of_a_data_set_follow_each_other(whole: TrainConfig) -> None:
+def test_a_few_frames_of_a_data_set_follow_each_other(config: TrainConfig) -> None:
     with pytest.raises(ConfigError, match="consecutive is False; allowed: true, as a data set's"):
-        Run(replace(whole, out=whole.out.with_name("apart"), consecutive=False))
+        Run(replace(config, out=config.out.with_name("apart"), consecutive=False))
 
 
 @pytest.mark.slow

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import resource_tracker
+from multiprocessing import parent_process, resource_tracker, set_forkserver_preload
+from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 import cv2
@@ -161,6 +164,11 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
         StreamError: The next batch cannot be made.
         FeedError: A process failed.
     """
+    # Forked off a process that has done the imports, which take seconds: forked off this one they
+    # would wait for ever for the threads that OpenCV had before. That process imports from the
+    # current folder first; a run that does not may find something else there of the same name.
+    if sys.path[0] in ("", str(Path.cwd())):
+        set_forkserver_preload(["training.sources"])
     loader = DataLoader(
         _Sender(dataset),
         batch_size=None,
@@ -168,13 +176,10 @@ def batches(dataset: StepBatches, first: int, workers: int = 1) -> Iterator[Batc
         num_workers=workers,
         prefetch_factor=AHEAD,
         worker_init_fn=_prepare,
-        # A forked process would wait for ever for the threads that OpenCV had before.
-        multiprocessing_context="spawn",
+        multiprocessing_context="forkserver",
     )
-    with _signals_kept():
-        received = _received(iter(loader))
     # Closed, or the traceback of an error would keep the processes.
-    with closing(received):
+    with closing(_received(loader)) as received:
         for sent in received:
             for line in sent.left_out:
                 cast("LeavingOut", dataset.source).leave_out(line)
@@ -188,26 +193,24 @@ def _signals_kept() -> Iterator[None]:
     """Start processes that Ctrl-C and a closing terminal do not reach.
 
     The step that the run is at still needs them. SIGTERM, which PyTorch ends them by, reaches them
-    once they have started: before, this process would write to them for ever, as nobody reads on.
+    once they have started.
 
-    Told by themselves they would be late, as they take seconds to start. What comes meanwhile
-    reaches this thread at the end.
+    Told by themselves they would be late, and so would be the one that they are forked off, which
+    takes seconds to start. What comes meanwhile reaches this thread at the end.
     """
     # To be started with the first process otherwise: it unblocks them for good (Python 3.11).
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    handler = signal.getsignal(signal.SIGCHLD)
     try:
         yield
     finally:
-        # PyTorch's raises wherever the run is; the next batch that is asked for tells it, too.
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _received(sending: Iterator[_Sent]) -> Generator[_Sent]:
+def _received(loader: DataLoader[_Sent]) -> Generator[_Sent]:
     try:
+        with _signals_kept():
+            sending = iter(loader)
         yield from sending
     # Of PyTorch, for a process that is gone, or of the connection to one that is just going.
     except (RuntimeError, OSError, EOFError) as error:
@@ -221,7 +224,16 @@ def _failed(error: Exception) -> FeedError:
 
 
 def _prepare(_: int) -> None:
+    # A killed run could not end it, and PyTorch sees only that the one it is forked off lives on.
+    threading.Thread(target=_end_with_the_run, daemon=True).start()
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     # The network's threads need the cores.
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+
+
+def _end_with_the_run() -> None:
+    run = parent_process()
+    assert run is not None
+    run.join()
+    os._exit(1)
