@@ -20,8 +20,9 @@ YOUTUBE_VIS_2019 = (
 MAX_NAME = 1_000
 """Most characters of a name, as in the published masks (`streamer.wire`)."""
 
-HALF_OF_A_PAIR = "[\ud800-\udfff]"
-"""What JSON can hold and no encoding can."""
+UNFIT = "[\x00-\x1f\x7f-\x9f\ud800-\udfff]"
+"""Characters that no name has: those that command a terminal, and halves of surrogate pairs, which
+JSON can hold and no encoding can."""
 
 
 def default_names(count: int) -> tuple[str, ...]:
@@ -35,11 +36,11 @@ def check_names(names: Iterable[object]) -> None:
     """See that those who read the results can take the names.
 
     Raises:
-        ValueError: One is no text, too long, or has half of a surrogate pair.
+        ValueError: One is no text, too long, or has a character that is `UNFIT`.
     """
     for name in names:
-        if not isinstance(name, str) or len(name) > MAX_NAME or re.search(HALF_OF_A_PAIR, name):
+        if not isinstance(name, str) or len(name) > MAX_NAME or re.search(UNFIT, name):
             raise ValueError(
                 f"categories has {name!r:.50}, expected names: texts of at most {MAX_NAME} "
-                "characters"
+                "characters, none of them a control character"
             )

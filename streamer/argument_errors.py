@@ -27,6 +27,9 @@ _NO_OPTIONS = re.compile(r"Unexpected config: (?P<text>.*)")
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (?P<words>.*)")
 _MISSING = re.compile(r"the following arguments are required: (?P<name>.*)")
 
+NO_FLAG = "SOURCE stands without a flag"
+ONE_SOURCE = "there is one SOURCE; images are given as a folder or a pattern (frames/%04d.png)"
+
 # What YAML takes for 90 and 16.
 _SEXAGESIMAL_OR_HEX = re.compile(r"[-+]?(0[bx]\w+|[\d_]+(:\d+)+(\.[\d_]*)?)")
 
@@ -55,7 +58,7 @@ def one_line_errors(
             text = f"{wrong['name']} is {' '.join(value.split())}; allowed: {words}"
         elif unknown := _UNRECOGNIZED.match(text):
             shown = {flag for action in parser._actions for flag in action.option_strings}
-            text += _meant_by(unknown["words"], shown & {*parser._option_string_actions})
+            text = _unrecognized(unknown["words"], shown & {*parser._option_string_actions})
         elif missing := _MISSING.match(text):
             text = f"the following arguments are required: --{missing['name']}"
         elif nothing := _NO_OPTIONS.search(text):
@@ -96,7 +99,9 @@ def check_options(options: Mapping[Any, Any], types: Mapping[str, Any], group: s
         if name not in types:
             raise ConfigError(f"unknown option {name!r}" + _did_you_mean(name, types))
         if is_group(types[name]):
-            check(isinstance(value, Mapping), name, value, allowed(types[name]))
+            is_source = name == "source" and "input" in types
+            words = allowed(types[name]) + " (SOURCE is input)" * is_source
+            check(isinstance(value, Mapping), name, value, words)
             check_options(value, types, f"{name}.")
         else:
             _check_number(name, value, types[name])
@@ -116,7 +121,7 @@ def check_arguments(
         flag, equals, value = argument.partition("=")
         name = flag.removeprefix("--")
         if flag.startswith("--") and is_group(types.get(name)):
-            hint = " (SOURCE stands without a flag)" if name == "source" else ""
+            hint = f" ({NO_FLAG})" if name == "source" else ""
             inside = [each for each in types if each.startswith(f"{name}.")]
             fields = ", ".join(f"--{each}" for each in inside if not is_group(types[each]))
             raise ConfigError(f"unrecognized argument: --{name}{hint}; its options are {fields}")
@@ -150,9 +155,21 @@ def _value_of(name: str, options: Mapping[str, Any], otherwise: str) -> Any:
     return inside.get(field or group, otherwise) if isinstance(inside, Mapping) else otherwise
 
 
+def _unrecognized(words: str, flags: Collection[str]) -> str:
+    """What is said of arguments that none of the flags takes."""
+    first, *others = words.split(" ")
+    if "--output" in flags and not first.startswith("-") and _is_source(first):
+        # All of a folder's images may be there, where a shell put them in place of *.
+        more = f" and {len(others)} more" if others else ""
+        return f"unrecognized arguments: {first}{more}; {ONE_SOURCE}"
+    return f"unrecognized arguments: {words}{_meant_by(words, flags)}"
+
+
 def _meant_by(words: str, flags: Collection[str]) -> str:
     """What may have been meant by arguments that none of the flags takes."""
     first = words.partition(" ")[0]
+    if first.partition("=")[0] in {"-i", "--input", "--SOURCE"} and "--output" in flags:
+        return f"; {NO_FLAG}"
     if first.startswith("--"):
         return _did_you_mean(first.partition("=")[0], flags)
     if re.fullmatch("-[a-z]", first):
@@ -161,8 +178,7 @@ def _meant_by(words: str, flags: Collection[str]) -> str:
     if first.startswith("-"):
         return _needs_folder(words)
     is_output = first == words and first.lower().endswith((*SUFFIXES, "/"))
-    is_taken = "://" in first or _exists(first)  # it may be another source
-    if is_output and not is_taken and "--output" in flags:
+    if is_output and "--output" in flags:
         return _suggestion([f"--output {first}"])
     example = "--categories person,dog" if "--categories" in flags else "[1,2]"
     return f"; several values of an option stand without spaces: {example}"
@@ -170,6 +186,10 @@ def _meant_by(words: str, flags: Collection[str]) -> str:
 
 def _needs_folder(name: str) -> str:
     return "; a file whose name begins with - needs ./ before it" if _exists(name) else ""
+
+
+def _is_source(name: str) -> bool:
+    return "://" in name or _exists(name)
 
 
 def _exists(name: str) -> bool:
@@ -180,6 +200,8 @@ def _exists(name: str) -> bool:
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
     """The names, by their last part, that are spelled most alike, if any are."""
+    if name == "SOURCE":
+        return _suggestion(["input"] if "input" in known else [])
     fields = {each: re.split(r"\.|--", each)[-1] for each in sorted(known)}
     field = re.split(r"\.|--", name)[-1]
     near = difflib.get_close_matches(field, fields.values(), n=1)

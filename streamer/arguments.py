@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ import docstring_parser
 from jsonargparse import (
     ActionConfigFile,
     ArgumentParser,
-    DefaultHelpFormatter,
     Namespace,
     set_parsing_settings,
 )
@@ -26,6 +24,7 @@ from streamer.argument_errors import (
     one_line_errors,
     refuse_empty,
 )
+from streamer.argument_help import HelpFormatter
 from streamer.config import StreamConfig
 from streamer.config_file import (
     check_config_file,
@@ -35,6 +34,7 @@ from streamer.config_file import (
     options_in,
 )
 from streamer.errors import ConfigError, SourceError
+from streamer.home import expand_home, with_home
 from streamer.option_check import check
 from streamer.option_types import is_group, option_types, takes_text
 from streamer.script_arguments import ALIASES, ScriptArguments, spell_booleans, translate
@@ -49,7 +49,7 @@ files as soon as they are finished."""
 EXAMPLES = """examples:
   vistr-stream video.mp4 --output masks.mp4 --results results.json
   vistr-stream rtsp://camera/stream --weights vistr_r50.pth --publish tcp://127.0.0.1:5555
-  vistr-stream 0 --config live --publish tcp://127.0.0.1:5555     (a webcam)
+  vistr-stream 0 --window.frame_step 5 --publish tcp://127.0.0.1:5555     (a webcam)
 
 exit codes: 0 done, 1 a file, device, network or weights failed, 2 an argument is wrong,
 129 its terminal closed, 130 interrupted, 143 terminated
@@ -64,10 +64,6 @@ SCRIPT_NAMES = {alias.removeprefix("--"): name for name, alias in ALIASES.items(
 
 REPEATABLE = {"publish": "ENDPOINT", "output": "[STYLE=]PATH", "results": "FILE"}
 """Options that may be given several times, with their placeholders."""
-
-
-class HelpFormatter(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Shows types and defaults, and leaves the line breaks of the examples alone."""
 
 
 class ConfigAction(ActionConfigFile):
@@ -97,6 +93,7 @@ def find_config(name: str) -> Path:
         SourceError: There is neither.
     """
     shipped = {path.stem: path for path in CONFIGS.glob("*.yaml")}
+    name = expand_home(name)
     if Path(name).is_file():
         return Path(name)
     if name in shipped:
@@ -187,8 +184,8 @@ def parse(arguments: Sequence[str]) -> StreamConfig:
         elif has_clip:
             values.input = None
         files = values.config or ()
-        with errors_traced(files, lambda file: _build(parser, parser.parse_path(file))):
-            return _build(parser, values)
+        with errors_traced(files, lambda file: _build(parser, with_home(parser.parse_path(file)))):
+            return _build(parser, with_home(values))
 
 
 def configure(options: Mapping[str, Any]) -> StreamConfig:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -39,6 +40,9 @@ from streamer.torch_settings import SETTINGS
 FILE_STRIDE, FILE_EMIT_DELAY = 18, 1
 LIVE_STRIDE, LIVE_EMIT_DELAY = 12, 0
 THRESHOLD = 0.5
+
+PUBLISHED = ("vistr_r50.pth", "vistr_r101.pth")
+LINKED = "; the published files are linked at github.com/Epiphqny/VisTR"
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +113,9 @@ def _load_network(config: StreamConfig, device: torch.device, dtype: torch.dtype
             categories=config.category_file,
         )
     except ModelCheckpointError as error:
-        raise CheckpointError(str(error)) from error
+        is_published = config.weights is not None and Path(config.weights).name in PUBLISHED
+        is_missing = is_published and not Path(config.weights or "").exists()
+        raise CheckpointError(f"{error}{LINKED if is_missing else ''}") from error
     with device_errors(device, "while loading the weights"):
         optimise_for_inference(net, device, dtype)
         finite = all(bool(all_finite(parameter)) for parameter in net.parameters())

@@ -14,7 +14,7 @@ from streamer.errors import ConfigError
 from streamer.metrics_config import MetricsConfig
 from streamer.option_check import Auto, check, check_at_least, check_not_negative, check_positive
 from streamer.sink_config import ImagesConfig, Mp4Config, PreviewConfig, ZmqConfig
-from streamer.sinks.output_spec import ImageStyle, OutputKind, OutputSpec
+from streamer.sinks.output_spec import ImageStyle, OutputKind, OutputSpec, check_json_file
 from streamer.source_config import SourceConfig
 from streamer.window_config import StitchConfig, WindowConfig
 from streamer.wire.stream_name import check_stream_name
@@ -38,7 +38,7 @@ class StreamConfig:
     input: str | None = None
     """What to read: a file, a URL (rtsp://, http://, …), a webcam (/dev/video0, its number, or a
     path in /dev/v4l), an image folder, a pattern (frames/%04d.png), lavfi:GRAPH, or - for MPEG-TS
-    on standard input. Without it, the clip that ships with the project."""
+    on standard input. Without it, the clip that ships with the project. In a config: input."""
 
     weights: str | None = None
     """A VisTR checkpoint, .pth or .safetensors. Without it, the small default."""
@@ -94,12 +94,12 @@ class StreamConfig:
     output: list[str] = field(default_factory=list)
     """[STYLE=]PATH to write: a video (.mp4, .m4v), an animated preview (.gif, .webp), or a folder
     (a slash at its end) with an image per frame, 0.png, 1.png, … Styles: see mp4.style and
-    images.style. Repeatable."""
+    images.style. Files of the same name are replaced. Repeatable."""
 
     results: list[str] = field(default_factory=list)
     """YouTube-VIS results file to write; the JSON lines that it is made of lie beside it as
     .jsonl (of a live source or a looped file just those: python -m streamer.results makes the file
-    of them). Repeatable."""
+    of them). Files of these names are replaced. Repeatable."""
 
     annotations: str | None = None
     """YouTube-VIS annotation file to write, without annotations: the list of the frames, as
@@ -150,6 +150,10 @@ class StreamConfig:
             values = getattr(self, name)
             named = isinstance(values, list) and all(isinstance(v, str) and v for v in values)
             check(named, name, values, "a text, or a list of them")
+        for path in self.results:
+            check_json_file("results", path)
+        if self.annotations is not None:
+            check_json_file("annotations", self.annotations)
         styles = [spec.style for spec in self.outputs("images")]
         check(
             self.images.format != "jpg" or "cutout" not in styles,

@@ -36,7 +36,7 @@ def check_config_file(path: Path, renamed: Mapping[str, str] | None = None) -> N
         SourceError: It cannot be read.
     """
     try:
-        with errors_naming(path), suppress(yaml.YAMLError):
+        with errors_naming(path), suppress(yaml.YAMLError), _tab_explained():
             _check_document(path.read_text(encoding="utf-8"), renamed)
     except OSError as error:
         raise SourceError(f"config {path}: cannot be read as text: {error}") from error
@@ -100,6 +100,19 @@ def _check_document(text: str, renamed: Mapping[str, str] | None) -> None:
         instead = (renamed or {}).get(name)
         check(instead is None, name, scalar.value[:40], f"{instead} in a config")
         check(_is_sound(scalar), name, scalar.value[:40], "a number, or text in quotes")
+
+
+@contextmanager
+def _tab_explained() -> Iterator[None]:
+    """Raise a ConfigError for a tab, of which the parser says that it is some character."""
+    try:
+        yield
+    except yaml.scanner.ScannerError as error:
+        mark = error.problem_mark
+        if mark is None or "'\\t'" not in str(error.problem):
+            raise
+        line = mark.line + 1
+        raise ConfigError(f"line {line} has a tab where YAML takes only spaces") from error
 
 
 def _scalars(node: yaml.Node | None, name: str) -> Iterator[tuple[str, yaml.ScalarNode]]:

@@ -18,6 +18,8 @@ from streamer.argument_types import folder_name
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import StreamError
 from streamer.exit_codes import command
+from streamer.installation import whole_installation
+from streamer.openmp import share_cores
 from streamer.output_path import make_folder
 from streamer.standard_output import say
 
@@ -40,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     endpoint = f"tcp://127.0.0.1:{_free_port()}"
     log = folder / "subscriber.log"
     say(f"publishing on {endpoint} to a subscriber that writes {log}")
+    share_cores()
+    with whole_installation():
+        # Its imports take longer than everything else until the endpoint is there to be found.
+        import streamer.launch  # noqa: F401, PLC0415
     with log.open("w", encoding="utf-8") as lines:
         reader = subprocess.Popen(
             [sys.executable, "-m", "streamer.client", endpoint, "--timeout_s", str(SILENCE_S)],

@@ -28,6 +28,8 @@ def read_json(path: str | Path) -> tuple[Any, bytes]:
         content = json.loads(data, object_pairs_hook=noted)
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(f"{path}: is not JSON: it is no text") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"{path}: is not JSON: {error}") from error
     if isinstance(content, dict) and len(newest) > len(content):  # the newest is what ends last

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from streamer.errors import ConfigError
+from streamer.printable import LONGEST
 
 Auto = Literal["auto"]
 """In an option's type: its value is left to the program."""
@@ -17,7 +18,9 @@ messages here write it out."""
 def check(holds: bool, name: str, value: object, allowed: str) -> None:
     """Raise a `ConfigError` that names the option, its value and what is allowed."""
     if not holds:
-        raise ConfigError(f"{name} is {value!r}; allowed: {allowed}")
+        text = repr(value)
+        found = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+        raise ConfigError(f"{name} is {found}; allowed: {allowed}")
 
 
 def check_at_least(

@@ -16,10 +16,14 @@ class Progress:
         expected_frames: Length of the bar; None where unknown.
         quiet: Show nothing; nor is anything shown where standard error is no terminal, such as a
             log file, which a line that is drawn anew would fill.
+        latency: Show the latency, too.
     """
 
-    def __init__(self, pipeline: Pipeline, expected_frames: int | None, *, quiet: bool) -> None:
+    def __init__(
+        self, pipeline: Pipeline, expected_frames: int | None, *, quiet: bool, latency: bool
+    ) -> None:
         self._pipeline = pipeline
+        self._latency = latency
         self._bar = tqdm(
             total=expected_frames,
             unit="frame",
@@ -38,10 +42,11 @@ class Progress:
         """Count a result."""
         if self._bar.update():  # true when it redraws: summing up for every frame would be waste
             summary = self._pipeline.summary()
-            self._bar.set_postfix(
-                objects=len(result.instances),
-                tracks=summary.tracks,
-                dropped=summary.dropped,
-                latency=f"{summary.latency_ms[0]:.0f}ms",
-                refresh=False,
-            )
+            shown: dict[str, object] = {
+                "objects": len(result.instances),
+                "tracks": summary.tracks,
+                "dropped": summary.dropped,
+            }
+            if self._latency:
+                shown["latency"] = f"{summary.latency_ms[0]:.0f}ms"
+            self._bar.set_postfix(shown, refresh=False)

@@ -21,7 +21,9 @@ from typing import TextIO
 from streamer.errors import SinkError, SourceError
 from streamer.exit_codes import command
 from streamer.output_path import check_apart, check_writable, replacing
+from streamer.printable import counted
 from streamer.result_lines import TrackLines, VideoLines, survey
+from streamer.sinks.output_spec import check_json_file
 from streamer.standard_output import say
 
 _log = logging.getLogger(__name__)
@@ -150,8 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.results == "-":
         raise SinkError("-: results do not go to standard output; name a file")
+    check_json_file("results", asked.results)
     entries = write_results(asked.lines, asked.results, are_own=False)
-    say(f"{asked.results}: {entries} tracks")
+    say(f"{asked.results}: {counted(entries, 'track')}")
     return 0
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from streamer.printable import counted
+
 RECENT = 10_000
 """Latest latencies and window times kept, for percentiles of endless streams."""
 
@@ -61,14 +63,19 @@ class Summary(Counts):
         return self.frames / self.wall_s if self.wall_s else 0.0
 
     def __str__(self) -> str:
+        return self.describe()
+
+    def describe(self, *, latency: bool = True) -> str:
+        """What is said at the end, with or without a second line about the latency."""
         p50, p95, p99 = self.latency_ms
-        return (
-            f"{self.frames} frames in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
-            f"{self.dropped} dropped, {self.corrupt} corrupt packets, "
-            f"{self.reconnects} reconnects, "
-            f"{self.windows} windows of {self.window_ms[0]:.0f} ms (median), {self.tracks} tracks\n"
-            f"latency from decoder to outputs: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+        text = (
+            f"{counted(self.frames, 'frame')} in {self.wall_s:.1f} s ({self.fps:.1f} fps), "
+            f"{self.dropped} dropped, {counted(self.corrupt, 'corrupt packet')}, "
+            f"{counted(self.reconnects, 'reconnect')}, {counted(self.windows, 'window')} "
+            f"of {self.window_ms[0]:.0f} ms (median), {counted(self.tracks, 'track')}"
         )
+        ms = f"p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms"
+        return f"{text}\nlatency from decoder to outputs: {ms}" if latency else text
 
 
 class RunStats:

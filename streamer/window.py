@@ -64,7 +64,8 @@ class Prediction:
         presence: bool [T, n], frames in which the slot's own score is not negligible.
         masks: float32 [T, n, h, w], logits over the network's input.
         colours: float32 [T, n, F], what the mask is coloured like, to compare by products: unit
-            length, or 0 where that is not known. F may be 0.
+            length, or 0 where that is not known. F may be 0. Like the box it says nothing of
+            frames without the slot's presence.
     """
 
     scores: NDArray[np.float32]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from operator import attrgetter
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from streamer.arguments import CONFIGS, build_parser, parse
 from streamer.config import StreamConfig
 from streamer.errors import ConfigError, SourceError
+
+ONE_SOURCE = "there is one SOURCE; images are given as a folder or a pattern (frames/%04d.png)"
 
 
 def test_nothing_given_is_the_default() -> None:
@@ -140,6 +143,9 @@ def test_every_shipped_config_is_tested_above() -> None:
         ("--output tracks=a.gif", "output is 'tracks=a.gif'; allowed styles here: overlay"),
         ("--output cutout=a/ --images.format jpg", "images.format is 'jpg'; allowed: auto or png"),
         ("--images.style cutout --output a/ --images.format jpg", "images.format is 'jpg'"),
+        ("--results a.mp4", "results is 'a.mp4'; allowed: a JSON file, such as r.json"),
+        ("--results a.json --results b.PNG", "results is 'b.PNG'; allowed: a JSON file"),
+        ("--annotations a.webp", "annotations is 'a.webp'; allowed: a JSON file, such as r.json"),
         ("--images.quality 101", "images.quality is 101"),
         ("--images.format bmp", "images.format is 'bmp'; allowed: auto or png or jpg"),
         ("--preview.width 8", "preview.width is 8"),
@@ -247,8 +253,12 @@ def test_a_webcam_s_number_may_stand_in_a_file(tmp_path: Path) -> None:
         (["a.mp4", "--categories", "person", "dog"], "without spaces: --categories person,dog"),
         (["a.mp4", "b.webp"], "unrecognized arguments: b.webp; did you mean --output b.webp?"),
         (["a.mp4", "b/"], "did you mean --output b/?"),
-        (["a.mp4", str(Path(__file__).parent) + "/"], "without spaces: --categories person,dog"),
-        (["a.mp4", "rtsp://cam/"], "without spaces: --categories person,dog"),
+        (["a.mp4", str(Path(__file__).parent) + "/"], f"{Path(__file__).parent}/; {ONE_SOURCE}"),
+        (["a.mp4", "rtsp://cam/"], f"unrecognized arguments: rtsp://cam/; {ONE_SOURCE}"),
+        (["a.mp4", __file__, "b.py", "c.py"], f"arguments: {__file__} and 2 more; {ONE_SOURCE}"),
+        (["--input", "a.mp4"], "unrecognized arguments: --input; SOURCE stands without a flag"),
+        (["--SOURCE=a.mp4"], "arguments: --SOURCE=a.mp4; SOURCE stands without a flag"),
+        (["-i", "a.mp4", "--quiet"], "unrecognized arguments: -i; SOURCE stands without a flag"),
         (["a.mp4", "-o", "b.mp4"], "arguments: -o b.mp4; did you mean --output?"),
         (["a.mp4", "-z"], "unrecognized arguments: -z"),
     ],
@@ -297,6 +307,14 @@ def test_every_option_has_a_help_text(capsys: pytest.CaptureFixture[str]) -> Non
     assert "vistr-stream [SOURCE] [OPTIONS]" in text
     for field in dataclasses.fields(StreamConfig):
         assert field.name in {"input", "cleaned_folders"} or f"--{field.name}" in text
+    assert not re.search(r"Union|Literal|null|\bNone\b", text)
+    words = " ".join(text.split())
+    assert (
+        "for every output. auto: 0.5, and 0.8 with --mp4_clip_path. (auto or a number, def" in words
+    )
+    assert "(a whole number, default: 1)" in words
+    assert "by its own timestamps. (default: false)" in words
+    assert "cuda if there is one. (default: auto)" in words
     parser, _ = build_parser()
     assert [action.dest for action in parser._actions if not action.help] == []
 

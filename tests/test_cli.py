@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import pytest
 from streamer import cli
 from streamer.client import MaskSubscriber
 from tests.clips import corrupt, frames_of, make_clip
+from tests.file_limit import files_of_at_most
 from tests.json_lines import json_lines
 from tests.processes import STREAM, started
 from tests.waits import PATIENCE_S, until
@@ -105,7 +105,7 @@ def test_every_sink_gets_every_frame(tmp_path: Path, stream: Run) -> None:
     assert all(len(result["segmentations"]) == 20 for result in results)
     assert "20/20 [" not in err  # no terminal, no progress bar
     assert "20 frames" in out
-    assert "latency from decoder to outputs: p50" in out
+    assert "latency" not in out  # of a file that nothing paces, it is no delay
     assert f"wrote {tmp_path / 'r.json'}" in out
 
 
@@ -160,6 +160,38 @@ def test_a_live_run_leaves_its_results_as_lines(tmp_path: Path, stream: Run) -> 
     (end,) = json_lines(lines, "end")
     assert end["reason"] == "end"
     assert len(json_lines(lines, "frame")) == end["frames"] > 0
+
+
+def test_latency_is_said_where_there_is_a_pace(tmp_path: Path, stream: Run) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    _, out, _ = stream(tmp_path / "clip.mp4", "--source.realtime", "true")
+    assert "latency from decoder to outputs: p50" in out
+
+
+@pytest.mark.parametrize(("options", "frames"), [([], 6), (["--window.frame_step", "2"], 11)])
+def test_how_many_frames_the_first_masks_take_is_said(
+    tmp_path: Path,
+    stream: Run,
+    caplog: pytest.LogCaptureFixture,
+    options: list[str],
+    frames: int,
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    caplog.set_level("INFO", "streamer")
+    stream(tmp_path / "clip.mp4", *options)
+    assert f"the first masks come after {frames} frames, or at the end" in caplog.text
+    caplog.clear()
+    stream(tmp_path / "clip.mp4", *options, "--source.live", "true")
+    assert "the first masks" not in caplog.text
+
+
+def test_waiting_for_readers_that_nothing_is_published_to_is_a_warning(
+    tmp_path: Path, stream: Run
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=4)
+    code, _, err = stream(tmp_path / "clip.mp4", "--zmq.wait_subscribers", 1)
+    assert code == 0
+    assert "zmq.wait_subscribers is 1, which does nothing without --publish" in err
 
 
 def test_selection_and_quiet(tmp_path: Path, stream: Run) -> None:
@@ -253,6 +285,11 @@ def test_a_video_that_breaks_midway_is_finished_up_to_there(tmp_path: Path, stre
         (["notes.txt"], 1, "notes.txt"),
         (["empty.mp4"], 1, "empty.mp4"),
         (["clip.mp4", "--weights", "nowhere.pth"], 1, "nowhere.pth"),
+        (
+            ["clip.mp4", "--weights", "vistr_r50.pth"],
+            1,
+            "no such file; the published files are linked at",
+        ),
         (["clip.mp4", "--output", "nowhere/o.mp4"], 1, "nowhere"),
         (["clip.mp4", "--results", "folder"], 1, "folder"),
         (["clip.mp4", "--device", "cuda"], 1, "device is 'cuda'"),
@@ -342,15 +379,11 @@ def test_a_sink_that_fails_ends_the_run_and_the_others_are_whole(
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (30, 96, 128, 3), dtype=np.uint8)
     make_clip(tmp_path / "clip.mp4", frames=list(noise))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # like a disk that fills up
+    with files_of_at_most(200_000):
         code, _, err = stream(
             *(tmp_path / "clip.mp4", "--output", tmp_path / "o.mp4", "--mp4.crf", 0),
             *("--results", tmp_path / "r.json", "--threshold", 1),
         )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 1
     assert "o.mp4: File too large" in err.splitlines()[-1]
     assert "then also" not in err

@@ -133,7 +133,7 @@ def test_ctrl_c_is_code_130_without_a_traceback() -> None:
         out, err = client.communicate(timeout=60)
     assert client.returncode == 130
     assert err == ""
-    assert "1 frames, 0 messages lost" in out
+    assert "1 frame, 0 messages lost" in out
 
 
 def test_a_pipe_that_closes_ends_the_client_quietly() -> None:

@@ -20,7 +20,7 @@ from streamer.option_types import is_group
 
 GROUPS = {name: kind for name, kind in TYPES.items() if is_group(kind)}
 
-FEW = settings(max_examples=30)
+FEW = settings(max_examples=15)
 
 SCALARS = (
     st.none()
@@ -112,6 +112,10 @@ def test_any_text_is_taken_or_refused(tmp_path_factory: pytest.TempPathFactory, 
         ("start: " + "{a: " * 5000, "line 1 is 'nested too deeply'"),
         ("window: {strid: 3}", "unknown option 'window.strid'; did you mean window.stride?"),
         ("inputs: a.mp4", "unknown option 'inputs'; did you mean input?"),
+        ("SOURCE: a.mp4", "unknown option 'SOURCE'; did you mean input?"),
+        ("source: a.mp4", "source is 'a.mp4'; allowed: a mapping of its options (SOURCE is input)"),
+        ("\tstart: 3", "line 1 has a tab where YAML takes only spaces"),
+        ("window:\n\tstride: 3", "line 2 has a tab where YAML takes only spaces"),
         (
             "stream: 5",
             "stream is '5'; allowed: text (in YAML, in quotes where it looks like something else)",

@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from streamer import cli, demo
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture
@@ -25,7 +27,9 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
         started.append(popen([sys.executable, "-c", forever], **options))  # type: ignore[call-overload]
         return started[-1]
 
-    monkeypatch.setattr(demo.subprocess, "Popen", start)
+    # The demo's own alone: loading PyTorch starts processes, too.
+    names = SimpleNamespace(Popen=start, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(demo, "subprocess", names)
     return started
 
 
@@ -81,3 +85,31 @@ def test_a_folder_that_is_a_file_is_said_before_anything_starts(
         f"error: cannot make the folder {tmp_path}/demo: File exists\n"
     )
     assert readers == []
+
+
+def test_the_reader_starts_once_what_takes_long_is_loaded(tmp_path: Path) -> None:
+    program = """
+import sys, types
+from importlib.machinery import ModuleSpec
+from streamer import demo
+
+# In place of the stream, whose import takes seconds.
+class Stub:
+    def find_spec(self, name, *_):
+        return ModuleSpec(name, self) if name == "streamer.launch" else None
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        pass
+
+sys.meta_path.insert(0, Stub())
+
+def start(*_, **__):
+    sys.exit(3 if "streamer.launch" in sys.modules else 4)
+
+demo.subprocess = types.SimpleNamespace(Popen=start)
+demo.main(sys.argv[1:])
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "demo")]
+    ran = subprocess.run(command, timeout=PATIENCE_S, check=False)
+    assert ran.returncode == 3

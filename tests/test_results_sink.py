@@ -342,6 +342,6 @@ def test_after_a_kill_the_lines_can_be_assembled(tmp_path: Path) -> None:
     assert not path.exists()
     command = [sys.executable, "-m", "streamer.results", str(path.with_suffix(".jsonl")), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
-    assert (done.stdout, done.stderr) == (f"{path}: 1 tracks\n", "")
+    assert (done.stdout, done.stderr) == (f"{path}: 1 track\n", "")
     [entry] = json.loads(path.read_text())
     assert [mask is not None for mask in entry["segmentations"]] == [True, False, True]

@@ -176,7 +176,7 @@ def test_what_is_not_needed_may_be_left_out(tmp_path: Path) -> None:
     ("text", "reason"),
     [
         ("{", "is not JSON: Expecting property name"),
-        ("\xff", "is not JSON: "),
+        ("\xff", "is not JSON: it is no text"),
         ("[" * 100_000, "is not JSON: "),
         ("[]", "expected an object, found list"),
         (

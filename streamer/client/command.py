@@ -20,6 +20,7 @@ from streamer.client.received import ReceivedFrame
 from streamer.client.subscriber import MaskSubscriber
 from streamer.errors import ConfigError, StreamError, WireError
 from streamer.exit_codes import command
+from streamer.printable import counted
 from streamer.wire.curve import ReaderKeys
 
 log = logging.getLogger(__name__)
@@ -88,9 +89,11 @@ def _keys(options: argparse.Namespace) -> ReaderKeys | None:
 
 
 def _summary(subscriber: MaskSubscriber, frames: int, latencies_ms: deque[float]) -> Iterator[str]:
-    line = f"{frames} frames, {subscriber.lost} messages lost, {subscriber.malformed} malformed"
+    lost = counted(subscriber.lost, "message")
+    line = f"{counted(frames, 'frame')}, {lost} lost, {subscriber.malformed} malformed"
     if subscriber.end is not None:
-        line += f", stream over ({subscriber.end.reason}), {subscriber.end.dropped} frames dropped"
+        dropped = counted(subscriber.end.dropped, "frame")
+        line += f", stream over ({subscriber.end.reason}), {dropped} dropped"
     yield line
     if latencies_ms:
         p50, p95, p99 = np.percentile(list(latencies_ms), [50, 95, 99])

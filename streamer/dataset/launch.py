@@ -25,7 +25,9 @@ from streamer.dataset.progress import DatasetProgress
 from streamer.dataset.segmenter import VideoSegmenter
 from streamer.errors import CheckpointError, ConfigError, SourceError, StreamError
 from streamer.output_path import behind_link, check_apart, check_writable
+from streamer.printable import counted
 from streamer.signals import deferred, handled
+from streamer.sinks.output_spec import check_json_file
 from streamer.standard_output import say
 
 NONE_LEFT = "no good one is left"
@@ -85,7 +87,8 @@ def _launch(options: DatasetOptions) -> int:
         kept = f" ({len(before)} from before)" if before else ""
         frames = sum(len(video.images) for video in done)
         say(
-            f"{len(done)} videos{kept}, {frames} frames, {instances} instances "
+            f"{counted(len(done), 'video')}{kept}, {counted(frames, 'frame')}, "
+            f"{counted(instances, 'instance')} "
             f"in {time.monotonic() - started_s:.1f} s, {len(skipped)} skipped\n"
             f"wrote {options.save_path}"
         )
@@ -94,6 +97,7 @@ def _launch(options: DatasetOptions) -> int:
 
 def _check_paths(options: DatasetOptions) -> None:
     """Refuse a results file that cannot be written, or that would replace an input."""
+    check_json_file("save_path", options.save_path)
     check_writable(options.save_path)
     read = {
         "ann_path": options.ann_path,

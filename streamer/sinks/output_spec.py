@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from streamer.errors import ConfigError
+from streamer.option_check import check
 
 PictureStyle = Literal["overlay", "side_by_side", "instances", "classes", "binary", "frame"]
 """How a finished frame can be shown as one opaque picture."""
@@ -24,6 +25,22 @@ SUFFIXES: dict[str, OutputKind] = {
     ".gif": "preview",
     ".webp": "preview",
 }
+
+NO_JSON = frozenset(
+    {*SUFFIXES, ".avi", ".mkv", ".mov", ".webm"}
+    | {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"}
+)
+"""Endings, in lower case, of videos and images, which JSON is not written over."""
+
+
+def check_json_file(name: str, path: str) -> None:
+    """Refuse a video's or an image's name as that of a JSON file: another option's was meant.
+
+    Raises:
+        ConfigError: It is one; the message begins with `name`, the option's.
+    """
+    is_other = Path(path).suffix.lower() in NO_JSON
+    check(not is_other, name, path, "a JSON file, such as r.json")
 
 
 @dataclass(frozen=True, slots=True)

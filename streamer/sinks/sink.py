@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -98,11 +99,11 @@ class SinkThread:
         Raises:
             StreamError: The sink failed, now or earlier.
         """
-        try:
+        with suppress(Closed):
             self._outputs.put(output)
             self._given += 1
-        except Closed:
-            raise self._error or SinkError(f"{self.name}: is closed already") from None
+            return
+        raise self._error or SinkError(f"{self.name}: is closed already")
 
     def lift_limit(self) -> None:
         """Let `put` never wait again, from any thread: the run is ending, little is to come."""
@@ -172,4 +173,4 @@ class SinkThread:
             translated = error if isinstance(error, StreamError) else None
             self._error = translated or SinkError(f"{self.name}: {type(error).__name__}: {error}")
             self._error.__cause__ = None if translated else error
-        self._outputs.close(self._error)
+        self._outputs.close()

@@ -132,7 +132,7 @@ class ZmqSink:
         if self._config.pattern == "push":
             log.info("the stream holds until a reader takes its messages")
         elif self._waits_for_readers:
-            log.info("the first frame waits for %d reader(s)", self._config.wait_subscribers)
+            log.info("readers that the first frame waits for: %d", self._config.wait_subscribers)
         if self._config.curve_key is None and not is_loopback(self.endpoint):
             log.warning(
                 "%s is open to whoever reaches this machine; zmq.curve_key keeps others out",
@@ -191,7 +191,7 @@ class ZmqSink:
         left_s = self._left_s()
         if left_s > 0:
             return left_s
-        count = len(self._unsent) + len(self._backlog) + outputs.discard()
+        count = len(self._unsent) + outputs.discard()
         raise SinkError(
             f"{self.endpoint}: no reader took the last {count} messages within "
             f"{self._config.linger_s} s"
@@ -209,7 +209,7 @@ class ZmqSink:
         now = time.monotonic()
         due_s = self._sent_at + self._config.heartbeat_s - now
         if due_s <= 0:
-            self._sent_at, due_s = now, self._config.heartbeat_s
+            due_s = self._config.heartbeat_s
             # A push socket without a reader has no room: no heartbeat then, rather than a stale one
             if self._socket.poll(0, zmq.POLLOUT):
                 self._unsent.append(self._writer.heartbeat())
@@ -249,7 +249,7 @@ class ZmqSink:
         if finished and time.monotonic() < self._closed_at + self._config.linger_s:
             return True
         log.warning(
-            "%s: the stream is over and %d of %d reader(s) have come",
+            "%s: the stream is over; of the readers waited for, %d of %d came",
             self.endpoint,
             self._readers.subscribed,
             self._config.wait_subscribers,

@@ -140,8 +140,8 @@ class Stitcher:
         return by_masks, _of_first_parts(sightings, by_memory), iou
 
     def _accepts(self, affinity: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Which pairs may be one object; those of no affinity never are, whatever `accept` is."""
-        return (affinity >= self._accept) & (affinity > 0)
+        """Which pairs may be one object."""
+        return affinity >= self._accept
 
     def _settle(
         self,

@@ -220,5 +220,5 @@ def _joined(prediction: Prediction, objects: NDArray[np.int64]) -> Prediction:
         boxes=prediction.boxes[times, index],
         presence=prediction.presence[times, index] & there,
         masks=masks,
-        colours=prediction.colours[times, index] * there[..., None],
+        colours=prediction.colours[times, index],
     )
