@@ -24,6 +24,7 @@ from streamer.sinks.guard import MAX_BYTES
 from streamer.sinks.zmq_sink import ZmqSink
 from streamer.wire.connections import Connections
 from streamer.wire.curve import REMEMBERED, CurveAuthenticator
+from tests.descriptors import open_descriptors
 from tests.publisher import Publisher
 from tests.results import RUN, frame_result
 from tests.waits import PATIENCE_S, until
@@ -271,8 +272,10 @@ def test_keys_that_are_none_are_named(
 
 def test_a_reader_with_keys_that_are_none_says_so(keys: Path) -> None:
     missing = ReaderKeys(keys / "nobody.key_secret", keys / "camera.key")
-    with pytest.raises(ConfigError, match="nobody"):
+    before = open_descriptors()
+    with pytest.raises(ConfigError, match="nobody") as caught:
         MaskSubscriber("tcp://127.0.0.1:5555", keys=missing)
+    assert open_descriptors() <= before, caught  # as long as its frames hold the socket
     (keys / "camera.key").write_text(f'public-key = "{"~" * 40}"')
     with pytest.raises(ConfigError, match=r"camera\.key: is no public key"):
         MaskSubscriber("tcp://127.0.0.1:5555", keys=alice(keys))

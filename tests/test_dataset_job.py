@@ -105,7 +105,10 @@ def test_a_video_that_is_left_out_is_no_judge(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_without_videos_nothing_happens() -> None:
-    make_job(Segmenter().segment).run([], None, 6)
+    segmenter = Segmenter()
+    job = make_job(segmenter.segment)
+    job.run([], None, 6)
+    assert (segmenter.finished, job.skipped) == ([], [])
 
 
 @pytest.mark.parametrize("kind", [SourceError, DeviceError])
@@ -215,4 +218,6 @@ def test_the_bar_comes_to_its_end_over_videos_left_out(capsys: pytest.CaptureFix
 
     with DatasetProgress([], VIDEOS, quiet=False) as progress:
         DatasetJob(segment, CPU, progress, skip_bad=True).run(VIDEOS, 1, 6)
-    assert "22/22" in capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]
+    last = capsys.readouterr().err.rstrip().rsplit("\r", 1)[-1]
+    assert "22/22" in last
+    assert "5/5 videos" in last

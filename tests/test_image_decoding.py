@@ -41,6 +41,13 @@ def test_fill_bytes_hide_no_size() -> None:
     assert jpeg_size(jpeg[:2] + fake + jpeg[2:]) == (20, 30)
 
 
+@pytest.mark.parametrize("marker", [0xC4, 0xC8, 0xCC])  # tables, an extension, conditioning
+def test_what_is_numbered_among_the_frame_headers_and_is_none_has_no_size(marker: int) -> None:
+    jpeg = encode_jpeg(np.zeros((20, 30, 3), np.uint8), 85)
+    segment = bytes((0xFF, marker, 0, 8, 8, 0, 4, 0, 5, 1))
+    assert jpeg_size(jpeg[:2] + segment + jpeg[2:]) == (20, 30)
+
+
 @pytest.mark.parametrize(
     "jpeg",
     [

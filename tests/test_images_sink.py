@@ -86,6 +86,13 @@ def test_tracks_have_a_folder_each_with_the_frames_that_show_them(tmp_path: Path
     assert np.array_equal(read(tmp_path / "7" / "1.png"), LEFT * 255)
 
 
+def test_the_folder_is_what_was_written_however_many_images(tmp_path: Path) -> None:
+    sink = ImagesSink(str(tmp_path), "binary", ImagesConfig(), clean=False)
+    assert sink.written == []
+    run_sink(sink, [stream_info(), frame_result(0), frame_result(1)])
+    assert sink.written == [tmp_path]
+
+
 def test_tracks_of_earlier_runs_are_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import latency
 from benchmarks.latency import main
+from benchmarks.report import percentiles, since_capture_ms
+from model import VisTR
+from streamer.config import StreamConfig
 from streamer.errors import WireError
+from streamer.stats import Summary
 from tests.clips import make_clip
+from tests.messages import received
 from tests.processes import ROOT
+from tests.results import frame_result
 
 
 def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path, weights: str) -> None:
@@ -27,6 +34,35 @@ def test_every_frame_is_received_or_counted_as_dropped(tmp_path: Path, weights: 
     assert report["received"] == report["frames"] > 0
     latency = report["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"]
+
+
+def test_a_frames_latency_is_in_milliseconds_from_its_arrival() -> None:
+    frame = received(frame_result(0))
+    arrived_ns = frame.received_unix_ns - 5_000_000
+    assert since_capture_ms(replace(frame, capture_unix_ns=arrived_ns)) == 5
+
+
+def test_percentiles_are_called_what_they_are() -> None:
+    assert percentiles(range(101)) == {"p50": 50, "p95": 95, "p99": 99}
+
+
+def test_the_stream_is_run_as_it_was_asked_for(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[StreamConfig] = []
+
+    def run(_: VisTR, config: StreamConfig, receive: object) -> Summary:
+        given.append(config)
+        return Summary(20, 0, 20, 0, 0, 7, 1.0, 1, 2.0, (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+
+    monkeypatch.setattr(latency, "run_published", run)
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    out = tmp_path / "latency.json"
+    arguments = [f"--weights={weights}", f"--input={tmp_path / 'clip.mp4'}", f"--out={out}"]
+    assert main([*arguments, "--frames=20", "--stride=3", "--frame_step=2"]) == 0
+    (config,) = given
+    assert (config.window.stride, config.window.frame_step, config.max_frames) == (3, 2, 20)
+    assert json.loads(out.read_text())["window_ms"] == {"p50": 1, "p95": 2, "p99": 3}
 
 
 def test_a_reader_that_fails_fails_the_run(

@@ -73,6 +73,13 @@ def test_a_zstandard_bomb_is_refused_by_its_header() -> None:
         decode_label_map(replace(message, payload=b"nothing"))
 
 
+def test_bytes_behind_a_zstandard_frame_are_refused() -> None:
+    pytest.importorskip("zstandard")
+    message = message_of("labelmap_zstd", {1: box_mask((4, 5), 0, 0, 2, 2)})
+    with pytest.raises(WireError, match="not a zstandard frame"):
+        decode_label_map(replace(message, payload=message.payload + b"junk"))
+
+
 def test_reading_zstandard_without_its_package_names_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -294,6 +294,22 @@ def test_frames_in_between_wait_for_the_key_frame_that_follows() -> None:
     assert all(r.interpolated and r.instances[0].bbox_xywh == (16, 5, 8, 6) for r in rest)
 
 
+def test_holes_are_counted_before_frames_in_between_too() -> None:
+    epoch, merger = make_epoch((20, 40)), FrameMerger(0, NAMES)
+    for index in (0, 1, 2, 5, 6, 7, 8):
+        merger.add(make_frame(epoch, index))
+    results = merger.merge(window_of(epoch, (0, 2, 6, 8), leaving=4), predict(4), [CAT])
+    assert [(r.frame.index, r.interpolated, r.dropped) for r in results] == [
+        (0, False, 0),
+        (1, True, 0),
+        (2, False, 0),
+        (5, True, 2),
+        (6, False, 0),
+        (7, True, 0),
+        (8, False, 0),
+    ]
+
+
 @pytest.mark.parametrize("is_absent", [False, True])
 def test_one_object_in_two_slots_is_what_shows_it(is_absent: bool) -> None:
     """It was hidden in between; the slot that does not show it says nothing of it.

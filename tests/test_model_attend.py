@@ -62,6 +62,19 @@ def test_answers_are_exact_however_wrong_the_guess_of_the_peak(excess: float) ->
     assert float((found.double() - exact).norm() / exact.norm()) < 0.02
 
 
+def test_near_scores_far_above_the_guess_of_the_peak_are_told_apart() -> None:
+    query, key, value = three(torch.bfloat16, 1, 2 * PEAK_STEP)
+    key[:, :, ::PEAK_STEP] = 0  # what is guessed from
+    first = query[:, :, 0].double()
+    wanted = 60 / math.log2(math.e) * 8**0.5 / first.square().sum(-1, keepdim=True)
+    for unseen in range(1, PEAK_STEP):
+        # Steps of an eighth, which bfloat16 does not have up there.
+        key[:, :, unseen] = (first * wanted * (1 - unseen / 480)).bfloat16()
+    exact = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
+    found = attend_in_blocks(query, key, value)
+    assert float((found.double() - exact).norm() / exact.norm()) < 0.01
+
+
 def test_a_score_far_above_those_that_are_looked_at_is_no_overflow(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

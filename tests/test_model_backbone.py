@@ -44,16 +44,22 @@ def test_frozen_batch_norm_is_batch_norm_that_never_learns() -> None:
     assert not list(frozen.parameters())
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
-def test_folded_norms_change_nothing(name: str) -> None:
-    torch.manual_seed(0)
-    backbone = build_backbone(name, dilation=False).double().requires_grad_(False)
+def draw_norms(backbone: nn.Module, gain: float = 1.0) -> None:
+    """Norms as of learned weights: fresh ones fold to biases of 0, and nothing reaches 6."""
     for module in backbone.modules():
         if isinstance(module, FrozenBatchNorm2d):
             for tensor in (module.weight, module.running_var):
                 tensor.uniform_(0.5, 1.5)
             for tensor in (module.bias, module.running_mean):
                 tensor.uniform_(-0.5, 0.5)
+            module.weight *= gain
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v2"])
+def test_folded_norms_change_nothing(name: str) -> None:
+    torch.manual_seed(0)
+    backbone = build_backbone(name, dilation=False).double().requires_grad_(False)
+    draw_norms(backbone)
     images = torch.rand(2, 3, 48, 64, dtype=torch.float64)
     before = backbone(images)
     fold_batch_norms(backbone)
@@ -65,6 +71,7 @@ def test_folded_norms_change_nothing(name: str) -> None:
 def test_fused_blocks_change_nothing_on_a_cpu(name: str) -> None:
     torch.manual_seed(0)
     backbone = build_backbone(name, dilation=name == "resnet50").requires_grad_(False)
+    draw_norms(backbone, gain=4 if name == "mobilenet_v2" else 1)
     fold_batch_norms(backbone)
     store_channels_last(backbone)
     # Weights are packed for the first of these sizes.
@@ -74,7 +81,8 @@ def test_fused_blocks_change_nothing_on_a_cpu(name: str) -> None:
     with torch.inference_mode():
         for images, expected in zip(batches, before, strict=True):
             for actual, level in zip(backbone(images), expected, strict=True):
-                torch.testing.assert_close(actual, level, atol=1e-4, rtol=1e-4)
+                largest = float(level.abs().max())
+                torch.testing.assert_close(actual, level, atol=3e-4 * largest, rtol=3e-4)
                 assert actual.is_contiguous(memory_format=torch.channels_last)
     fused = any(isinstance(module, FusedConv) for module in backbone.modules())
     assert fused == (platform.machine() == "x86_64")

@@ -11,6 +11,7 @@ import pytest
 
 from streamer import pipeline as pipeline_module
 from streamer.errors import DeviceError, SinkError, SourceError, StreamError
+from streamer.frame import Frame
 from streamer.output import EndOfStream, FrameResult, Gap, Output, StreamInfo
 from streamer.pipeline import Pipeline
 from streamer.ring_buffer import RingBuffer
@@ -198,6 +199,19 @@ def test_stopping_finishes_the_window_and_counts_the_rest_as_dropped() -> None:
     summary = whole.summary()
     assert summary.frames == 12
     assert summary.dropped == source.given - 12
+
+
+@pytest.mark.usefixtures("_as_of_a_camera")
+def test_stopping_between_two_windows_counts_what_waits_for_the_next() -> None:
+    class Stops(OneObject):
+        def encode_ahead(self, waiting: Sequence[Frame]) -> None:
+            if self.windows and len(waiting) == 2:
+                whole.stop()
+
+    whole = pipeline(FakeSource(100), Stops())
+    assert len(run_to_end(whole)) == 8
+    summary = whole.summary()
+    assert summary.frames + summary.dropped == summary.decoded
 
 
 def test_what_comes_too_fast_is_dropped_and_counted() -> None:

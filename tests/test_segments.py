@@ -31,16 +31,19 @@ def test_whoever_is_behind_follows_whoever_was_first() -> None:
     assert numbers(segments, range(8)) == [0] * 5 + [1] * 3
 
 
-def test_a_full_file_ends_once() -> None:
-    segments = Segments(None, 1)
-    assert numbers(segments, range(2)) == [0, 0]
-    segments.report(0, 999_999)
-    assert numbers(segments, range(2, 3)) == [0]
-    segments.report(0, 1_000_000)
-    segments.report(0, 1_000_001)
-    assert numbers(segments, range(3, 5)) == [1, 1]
-    segments.report(0, 1_000_002)  # who is still at the full one
-    assert numbers(segments, range(5, 7)) == [1, 1]
+@pytest.mark.parametrize("first", [0, 5])  # the latter behind the files of an earlier run
+def test_a_full_file_ends_once(first: int) -> None:
+    segments, second = Segments(None, 1, first), first + 1
+    assert numbers(segments, range(2)) == [first, first]
+    segments.report(first, 999_999)
+    assert numbers(segments, range(2, 3)) == [first]
+    segments.report(first, 1_000_000)
+    segments.report(first, 1_000_001)
+    assert numbers(segments, range(3, 5)) == [second, second]
+    segments.report(first, 1_000_002)  # who is still at the full one
+    assert numbers(segments, range(5, 7)) == [second, second]
+    segments.report(second, 1_000_000)
+    assert numbers(segments, range(7, 8)) == [second + 1]
 
 
 @pytest.mark.parametrize("limit", [{"segment_mb": 0.05}, {"segment_s": 1.5}, {}])

@@ -87,8 +87,9 @@ def test_a_sink_that_fails_tells_whoever_puts_and_is_closed() -> None:
     error = thread.finish(PATIENCE_S)
     assert "disk full" in str(error)
     assert sink.closed == 1
-    with pytest.raises(SinkError, match="disk full"):
+    with pytest.raises(SinkError, match="disk full") as caught:
         thread.put(END)
+    assert isinstance(caught.value.__cause__, OSError)
 
 
 def test_an_error_while_closing_counts() -> None:
@@ -106,7 +107,8 @@ def test_the_first_of_two_errors_is_told() -> None:
 
 def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     entered, release = threading.Event(), threading.Event()
-    thread = SinkThread("stuck", lambda: ListSink(entered=entered, release=release))
+    sink = ListSink(entered=entered, release=release)
+    thread = SinkThread("stuck", lambda: sink)
     thread.start()
     for _ in range(3):
         thread.put(END)
@@ -115,6 +117,21 @@ def test_a_sink_that_does_not_return_is_left_behind_with_an_error() -> None:
     assert str(error) == "stuck: took nothing more for 0 s; 2 outputs waited"
     assert thread.finish(PATIENCE_S) is error  # at once: it has been given up
     release.set()
+    thread._thread.join(PATIENCE_S)
+    assert (len(sink.got), sink.closed) == (1, 1)  # what waited is gone for one that comes back
+
+
+def test_what_a_sink_has_taken_is_counted() -> None:
+    entered, release = threading.Event(), threading.Event()
+    thread = SinkThread("list", lambda: ListSink(entered=entered, release=release))
+    thread.start()
+    for _ in range(3):
+        thread.put(END)
+    assert entered.wait(PATIENCE_S)
+    assert (thread.taken, thread.waiting) == (1, 2)
+    release.set()
+    assert thread.finish(PATIENCE_S) is None
+    assert (thread.taken, thread.waiting) == (3, 0)
 
 
 def test_a_sink_that_is_slow_but_takes_what_waits_is_waited_for(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import soak
+from streamer.stats import Summary
 from tests.clips import make_clip
 from tests.messages import received
 from tests.results import frame_result
@@ -89,6 +91,20 @@ def test_a_frame_that_nobody_has_dropped_is_unaccounted_for() -> None:
         watch.see(received(frame_result(index, dropped=dropped)))
     assert watch.received == 5
     assert watch.unaccounted == 2  # frame 5, and the one that frame 7 says was dropped
+
+
+def test_what_is_lost_between_decoder_outputs_and_reader_is_found_and_what_is_promised() -> None:
+    watch = soak._Watch(every=1)
+    for index in range(12):
+        frame = received(frame_result(index, fps=10), after_ns=1_000_000)
+        arrived_ns = frame.received_unix_ns - 70_000_000
+        watch.see(replace(frame, capture_unix_ns=arrived_ns))
+    # One more was given out than the reader got, and the decoder had two more than that and drops.
+    summary = Summary(19, 4, 13, 0, 0, 4, 1.0, 1, 2.0, (10.0, 20.0, 30.0), (1.0, 2.0, 3.0))
+    found = soak._found(summary, watch, 3)
+    assert found["unaccounted"] == 3
+    assert found["promised_ms"] == 2 * 100 + 30
+    assert found["latency_ms"] == {"p50": 70, "p95": 70, "p99": 70}
 
 
 def test_growth_after_the_warm_up_is_a_failure(

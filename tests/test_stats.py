@@ -47,6 +47,28 @@ def test_percentiles_are_those_of_the_latencies(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_one_is_no_plural_and_latency_may_be_left_out() -> None:
+    counted = RunStats()
+    counted.count_frame(0)
+    counted.count_window(0)
+    summary = counted.summary(counts_of(counted, corrupt=1, reconnects=1, tracks=1))
+    said = summary.describe(latency=False)
+    assert said.startswith("1 frame in ")
+    ending = "0 dropped, 1 corrupt packet, 1 reconnect, 1 window of 0 ms (median), 1 track"
+    assert said.endswith(ending)
+
+
+def test_time_counts_up_to_the_first_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter((1, 2, 3))
+    clock = SimpleNamespace(monotonic_ns=lambda: next(seconds) * 10**9)
+    monkeypatch.setattr(stats, "time", clock)
+    counted = RunStats()
+    counted.count_frame(0)
+    counted.end()
+    counted.end()
+    assert counted.summary(counts_of(counted)).wall_s == 2
+
+
 def test_only_the_latest_times_are_kept() -> None:
     counted = RunStats()
     for _ in range(RECENT + 10):

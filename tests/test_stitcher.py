@@ -15,8 +15,8 @@ from streamer.window import Prediction, Window
 from tests.scripted_predictor import make_epoch, make_frame
 
 
-def new_stitcher(memory: int = 360) -> Stitcher:
-    return Stitcher(accept=0.3, memory=memory)
+def new_stitcher(memory: int = 360, accept: float = 0.3) -> Stitcher:
+    return Stitcher(accept=accept, memory=memory)
 
 
 def hand_window(epoch: Epoch, first: int, length: int, new: int, leaving: int) -> Window:
@@ -55,12 +55,31 @@ def hand_prediction(
     )
 
 
-def test_masks_apart_in_a_shared_frame_are_two_objects_however_alike() -> None:
-    epoch, stitcher = make_epoch(), new_stitcher()
+@pytest.mark.parametrize("accept", [0.3, 0.1, 0])
+def test_masks_apart_in_a_shared_frame_are_two_objects_however_alike(accept: float) -> None:
+    epoch, stitcher = make_epoch(), new_stitcher(accept=accept)
     stitcher.identify(hand_window(epoch, 0, 4, 4, 2), hand_prediction([(2, 2, 6, 6)]))
 
     apart = hand_prediction([(10, 30, 6, 6)], looks=[0])
     assert stitcher.identify(hand_window(epoch, 2, 4, 2, 2), apart) == (Identity(2, 1),)
+
+
+def test_masks_that_no_frame_shows_on_each_other_are_two_objects_at_one_place() -> None:
+    """A disc in the hole of a ring: memory has no say where masks can tell."""
+    epoch, stitcher = make_epoch(), new_stitcher()
+    ring, disc = hand_prediction([(4, 4, 12, 12)]), hand_prediction([(8, 8, 4, 4)], looks=[0])
+    ring.masks[disc.masks > 0] = -9
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), ring)
+    assert track_ids(stitcher.identify(hand_window(epoch, 2, 4, 2, 2), disc)) == [2]
+
+
+def test_a_faint_background_makes_no_two_objects_one() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    here, there = hand_prediction([(2, 2, 4, 4)]), hand_prediction([(12, 30, 4, 4)])
+    for one in (here, there):
+        one.masks[one.masks < 0] = -2.3
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 2), here)
+    assert track_ids(stitcher.identify(hand_window(epoch, 2, 4, 2, 2), there)) == [2]
 
 
 def test_masks_of_frames_in_which_neither_is_sure_to_be_are_no_evidence() -> None:
@@ -155,6 +174,14 @@ def test_twins_of_one_embedding_differ_in_colours_or_the_other_way_round(
     assert identities == (Identity(2, 1), Identity(1, 1))
 
 
+def test_colours_that_only_one_window_knows_say_nothing() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    by_night = replace(hand_prediction([(6, 10, 6, 6)]), colours=np.zeros((4, 1, 2), np.float32))
+    by_day = replace(by_night, colours=by_night.colours + np.eye(2, dtype=np.float32)[0])
+    stitcher.identify(hand_window(epoch, 0, 4, 4, 4), by_day)
+    assert track_ids(stitcher.identify(hand_window(epoch, 300, 4, 4, 4), by_night)) == [1]
+
+
 def in_turn(prediction: Prediction, *shown: Sequence[int]) -> Prediction:
     """The same, each slot seen in some of the frames only."""
     presence = np.zeros_like(prediction.presence)
@@ -183,6 +210,31 @@ def test_who_was_hidden_within_a_window_comes_back_as_the_same(parts: Sequence[r
     assert track_ids(stitcher.identify(hand_window(epoch, 10, 30, 10, 10), later)) == [2, 1]
 
 
+def test_of_several_who_were_hidden_the_one_that_comes_back_is_known() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    boxes = [(2, 2, 6, 6), (12, 30, 6, 6), (12, 30, 6, 6)]
+    hidden = hand_prediction(boxes, frames=60, looks=[0, 1, 1])
+    shown = in_turn(hidden, range(9), range(9), range(21, 30))
+    assert track_ids(stitcher.identify(hand_window(epoch, 0, 60, 60, 60), shown)) == [1, 2, 2]
+
+
+def test_who_was_hidden_within_a_window_for_longer_than_the_memory_is_forgotten() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher(memory=10)
+    hidden = hand_prediction([(2, 2, 6, 6)] * 2, frames=36, looks=[0, 0])
+    shown = in_turn(hidden, range(4), range(24, 36))
+    assert track_ids(stitcher.identify(hand_window(epoch, 0, 36, 36, 36), shown)) == [1, 2]
+
+
+def test_who_comes_late_in_the_next_window_may_be_forgotten_by_then() -> None:
+    """The window begins before, so the track is still there."""
+    epoch, stitcher = make_epoch(), new_stitcher(memory=40)
+    one = hand_prediction([(2, 2, 6, 6)], frames=36)
+    first = stitcher.identify(hand_window(epoch, 0, 36, 36, 36), in_turn(one, range(4)))
+    assert track_ids(first) == [1]
+    again = stitcher.identify(hand_window(epoch, 36, 36, 36, 36), in_turn(one, range(20, 36)))
+    assert track_ids(again) == [2]
+
+
 def test_both_parts_of_who_was_hidden_stay_the_same_while_the_window_moves_on() -> None:
     epoch, stitcher = make_epoch(), new_stitcher()
     one = hand_prediction([(2, 2, 6, 6)] * 2, frames=36, looks=[0, 0])
@@ -198,15 +250,17 @@ def test_both_parts_of_who_was_hidden_stay_the_same_while_the_window_moves_on() 
     assert frames.tolist() == [*range(2, 15), *range(25, 48)]  # as many as a window's
 
 
-def test_of_two_parts_the_first_goes_on_with_the_track_and_the_other_follows() -> None:
+@pytest.mark.parametrize("later", [range(24, 36), range(12, 36)])
+def test_of_two_parts_the_first_goes_on_with_the_track_and_the_other_follows(later: range) -> None:
     """Without overlap, and though the later part stands where the track stood."""
     epoch, stitcher = make_epoch(), new_stitcher()
     stitcher.identify(hand_window(epoch, 0, 36, 36, 36), hand_prediction([(2, 2, 6, 6)], frames=36))
 
     parts = hand_prediction([(3, 3, 6, 6), (2, 2, 6, 6)], frames=36, looks=[0, 0])
-    shown = in_turn(parts, range(12), range(24, 36))
+    shown = in_turn(parts, range(12), later)
     assert track_ids(stitcher.identify(hand_window(epoch, 36, 36, 36, 36), shown)) == [1, 1]
     assert stitcher.births == 1
+    assert len(stitcher._live[1].frames) == 36  # as many as a window's
 
 
 def test_parts_that_come_between_those_of_another_slot_are_one_track_with_it() -> None:
@@ -247,6 +301,14 @@ def test_nobody_is_born_in_frames_that_are_over() -> None:
     shown = in_turn(parts, range(18), range(10, 36))
     assert track_ids(stitcher.identify(hand_window(epoch, 18, 36, 18, 36), shown)) == [None, 1]
     assert stitcher.births == 1
+
+
+def test_who_shows_only_in_frames_that_an_empty_window_held_is_born() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    stitcher.identify(hand_window(epoch, 0, 8, 8, 4), hand_prediction([], frames=8))
+
+    missed = in_turn(hand_prediction([(2, 2, 6, 6)], frames=8), range(3))
+    assert track_ids(stitcher.identify(hand_window(epoch, 4, 8, 4, 4), missed)) == [1]
 
 
 def test_who_went_behind_a_post_comes_out_on_the_other_side() -> None:
@@ -338,6 +400,18 @@ def test_empty_slots_and_empty_windows() -> None:
     assert stitcher.identify(hand_window(epoch, 6, 4, 2, 2), one) == (None, Identity(1, 1))
 
 
+def test_a_track_is_what_its_slot_says_behind_an_empty_one() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    one = hand_prediction([None, (2, 2, 6, 6)], looks=[0, 1], categories=[2, 1])
+    clad = replace(one, colours=np.tile(np.eye(2, dtype=np.float32), (4, 1, 1)))
+    identities = stitcher.identify(hand_window(epoch, 0, 4, 4, 2), clad)
+    assert identities == (None, Identity(1, 1))
+    track = stitcher._live[1]
+    assert np.array_equal(track.embedding, clad.embeddings[1])
+    assert np.array_equal(track.boxes, clad.boxes[:, 1])
+    assert np.array_equal(track.colours, clad.colours[0, 1])
+
+
 def test_a_track_missed_by_a_window_is_found_by_older_masks() -> None:
     epoch, stitcher = make_epoch(), new_stitcher(memory=1)
     seen = hand_prediction([(2, 2, 6, 6)], frames=6)
@@ -360,6 +434,17 @@ def test_a_track_is_compared_only_in_frames_that_a_window_with_it_held() -> None
     # Only frame 5 is left of it, and no other of this window's six.
     again = hand_prediction([(2, 2, 6, 6)], frames=6, looks=[4], categories=[2])
     assert track_ids(stitcher.identify(hand_window(epoch, 5, 6, 1, 1), again)) == [1]
+
+
+def test_masks_are_held_only_while_the_next_window_may_show_the_track() -> None:
+    epoch, stitcher = make_epoch(), new_stitcher()
+    seen = in_turn(hand_prediction([(2, 2, 6, 6)], frames=6), [2])
+    stitcher.identify(hand_window(epoch, 0, 6, 6, 1), seen)
+    for first, held in ((1, (1,)), (2, ())):
+        assert stitcher._overlap.track_ids == (1,)
+        stitcher.identify(hand_window(epoch, first, 6, 1, 1), hand_prediction([], frames=6))
+        assert stitcher._overlap.track_ids == held
+    assert list(stitcher._live) == [1]
 
 
 def test_the_category_changes_its_mind_slowly() -> None:

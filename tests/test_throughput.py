@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import pytest
@@ -13,10 +14,17 @@ import torch
 
 from benchmarks import clock
 from benchmarks.clock import StageClock, spread
+from benchmarks.network_speed import _windows, keep_best
 from benchmarks.picture import main as draw_picture
-from benchmarks.stream_speed import steady_fps
+from benchmarks.stream_speed import steady_fps, stream_rows
 from benchmarks.throughput import main
+from streamer.assembly import load
+from streamer.config import StreamConfig
+from streamer.predictor import VistrPredictor
+from streamer.window import Prediction, Window
 from tests.clips import make_clip
+from tests.frames import make_epoch, make_frame
+from tests.tiny_vistr import tiny_vistr
 
 
 class Works:
@@ -35,7 +43,7 @@ class Works:
         self.take(1)
         found = self.inner()
         self.take(1)
-        return found
+        return found + self.inner()
 
     def several(self) -> Iterator[int]:
         for number in range(2):
@@ -51,12 +59,12 @@ def test_a_stage_has_its_own_time_without_that_of_those_it_calls(
     methods = [(Works, "outer", "out"), (Works, "inner", "in"), (Works, "several", "each")]
     works = Works()
     with stages.on(methods):
-        assert works.outer() == 7
+        assert works.outer() == 14
         for _ in works.several():
             works.take(100)
     works.outer()  # not timed any more
     # The iterator is made, gives two elements, and says that there are no more.
-    assert dict(stages.calls) == {"out": [2], "in": [3], "each": [0, 5, 5, 0]}
+    assert dict(stages.calls) == {"out": [2], "in": [3, 3], "each": [0, 5, 5, 0]}
 
 
 def test_a_clock_waits_for_the_device_on_its_own_thread_alone(
@@ -105,6 +113,53 @@ def arguments(tmp_path: Path, weights: str) -> list[str]:
     return [f"--weights={weights}", f"--input={tmp_path}/clip.mp4", "--rounds=2", "--kept=2"]
 
 
+class Ticks(threading.local):
+    """A clock of each thread that goes on by a second whenever it is read."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1
+        return self.now
+
+
+def test_a_windows_stages_are_divided_by_the_stride(
+    tmp_path: Path, weights: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_clip(tmp_path / "clip.mp4", frames=20)
+    config = StreamConfig(input=str(tmp_path / "clip.mp4"), weights=weights, device="cpu")
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=Ticks()))
+    rows = stream_rows(load(config), config, (6, 2), 2)
+    assert [row["ms_per_frame"]["relate"] for row in rows.values()] == [
+        pytest.approx(1000 / stride) for stride in (6, 2)
+    ]
+    calls = rows["stride 2"]["calls"]["run lengths"]
+    of_frames = calls["median_ms"] * calls["count"] / 20
+    assert rows["stride 2"]["ms_per_frame"]["run lengths"] == pytest.approx(of_frames)
+
+
+def test_the_best_slots_are_kept_whatever_their_scores() -> None:
+    predictor = VistrPredictor(tiny_vistr(), threshold=1.0)
+    with keep_best(2):
+        assert predictor._select(torch.tensor([0.1, 0.3, 0.2]), torch.empty(0)) == [1, 2]
+
+
+def test_a_first_window_whose_frames_are_all_new_is_not_timed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new: list[int] = []
+    predict = VistrPredictor.predict
+
+    def noting(self: VistrPredictor, window: Window) -> Prediction:
+        new.append(len(window.new))
+        return predict(self, window)
+
+    monkeypatch.setattr(VistrPredictor, "predict", noting)
+    frames = [make_frame(index, make_epoch(size=(64, 96))) for index in range(6)]
+    assert next(_windows(tiny_vistr(frames=6), frames, 2, graphs=False)) > 0
+    assert new == [6, 2]
+
+
 @pytest.mark.slow
 def test_network_and_stream_are_timed_beside_the_reference(
     tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
@@ -116,6 +171,11 @@ def test_network_and_stream_are_timed_beside_the_reference(
     assert list(network) == ["stride 6", "stride 2", "reference", "speed_up"]
     assert network["reference"]["count"] == network["stride 2"]["count"] == 2
     assert network["stride 2"]["ms_per_new_frame"] * 2 == network["stride 2"]["median_ms"]
+    assert network["stride 2"]["fps"] * network["stride 2"]["ms_per_new_frame"] == pytest.approx(
+        1000
+    )
+    times = [network[name]["median_ms"] for name in ("reference", "stride 6")]
+    assert network["speed_up"] == pytest.approx(times[0] / times[1])
     for stride, row in zip((6, 2), report["stream"].values(), strict=True):
         relate = row["calls"]["relate"]
         low, high = (relate[name] / stride for name in ("min_ms", "max_ms"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,50 @@ def test_parts_are_joined_in_the_order_of_their_frames() -> None:
     whole = Sighting.joined([late, early])
     assert whole.frames.tolist() == [1, 3, 4, 6, 7]
     assert whole.boxes[:, 0] == pytest.approx([0.1, 0.3, 0.4, 0.6, 0.7])
+
+
+def test_what_parts_say_weighs_as_much_as_their_frames() -> None:
+    votes, colours = np.eye(4, dtype=np.float32), np.eye(2, dtype=np.float32)
+    short, long = (
+        replace(
+            sighting(frames, [(0.5, 0.2)] * len(frames)),
+            class_votes=votes[number],
+            embedding=votes[number],
+            colours=colours[number],
+        )
+        for number, frames in enumerate((range(1), range(1, 10)))
+    )
+    whole = Sighting.joined([short, long])
+    assert whole.class_votes == pytest.approx([0.1, 0.9, 0, 0])
+    # Of unit length.
+    assert whole.embedding / whole.embedding.sum() == pytest.approx([0.1, 0.9, 0, 0])
+    assert whole.colours / whole.colours.sum() == pytest.approx([0.1, 0.9])
+    assert np.linalg.norm(whole.colours) == pytest.approx(1)
+
+
+def test_another_view_shifts_the_looks_of_a_track() -> None:
+    looks = np.eye(2, dtype=np.float32)
+    before, after = (
+        replace(sighting([frame], [(0.5, 0.2)]), embedding=looks[frame], colours=looks[frame])
+        for frame in (0, 1)
+    )
+    track = Track.born(1, before).updated(after, 4)
+    assert track.embedding / track.embedding.sum() == pytest.approx([0.7, 0.3])
+    assert track.colours / track.colours.sum() == pytest.approx([0.7, 0.3])
+
+
+def test_boxes_are_compared_where_they_are_of_one_frame() -> None:
+    boxes = [(0.1 * step, 0.2) for step in range(8)]
+    track = Track.born(1, sighting(range(8), boxes))
+    assert plausibility(sighting(range(4, 8), boxes[4:]), track) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("frames", [1, 30])
+def test_boxes_that_lie_a_little_off_count_the_same_in_however_many_frames(frames: int) -> None:
+    track = Track.born(1, sighting(range(frames), [(0.5, 0.2)] * frames))
+    beside = sighting(range(frames), [(0.6, 0.2)] * frames)
+    # One standard deviation: half a width.
+    assert plausibility(beside, track) == pytest.approx(np.exp(-0.5))
 
 
 def test_who_left_the_picture_is_expected_at_its_border() -> None:

@@ -15,14 +15,15 @@ SHOT = Shot(100, 50, 400, 300, frames=36)
 
 def test_walkers_in_place_are_where_they_were_in_the_video() -> None:
     tracklet = walk(0, (5, 2))
+    tracklet.boxes[:, 3] += np.arange(len(tracklet))
     feet = tracklet.boxes[:, :2] + tracklet.boxes[:, 2:] * [0.5, 1]
     for seed in range(10):
         actor = walker_in_place(tracklet, SHOT, np.random.default_rng(seed))
         assert actor.category_id == 1
         assert set(actor.shown.tolist()) <= set(range(len(tracklet)))
-        np.testing.assert_array_equal(actor.heights, 80)
+        np.testing.assert_array_equal(actor.heights, 80 + actor.shown)
         # Between the place of the picture that is shown and the next.
-        past = (actor.feet - feet[actor.shown]) / [5, 2]
+        past = (actor.feet - feet[actor.shown]) / [5, 3]
         assert (past >= -1e-9).all()
         assert (past < 1).all()
         np.testing.assert_allclose(past[:, 0], past[:, 1], atol=1e-9)
@@ -39,6 +40,8 @@ def test_walkers_look_where_they_go(step: tuple[int, int]) -> None:
         ahead = np.diff(actor.feet[:, 0]) * np.sign(step[0])
         calm = actor.mirrored[1:] == actor.mirrored[:-1]
         np.testing.assert_array_equal(ahead[calm] < 0, actor.mirrored[1:][calm])
+        # As far for their height as in the video, where they are 80 high.
+        assert np.abs(np.diff(actor.feet[:, 0])).max() <= abs(step[0]) * 90 / 80 * 1.2 + 1e-9
         turned += int(actor.mirrored.any())
     assert turned
 

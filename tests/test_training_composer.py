@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.parts import COLOURS, drawn_library
+from training.actors import Shot
 from training.clip import Clip
 from training.composer import VISIBLE, Composer, Composition
 
@@ -96,6 +97,27 @@ def test_masks_are_where_the_objects_are_seen() -> None:
                 lit = np.array(COLOURS[category]) > 0
                 assert (seen[:, lit].min(1, initial=255) > 90).all()
                 assert (seen[:, ~lit].max(1, initial=0) < 90).all()
+
+
+def test_objects_too_small_to_see_in_any_frame_are_none() -> None:
+    kept = 0
+    for clip in clips(Composition(objects=(5, 5), heights=(0.02, 0.07)), 20):
+        assert (clip.masks.sum((2, 3)).max(1) >= VISIBLE).all()
+        kept += len(clip.masks)
+    assert 0 < kept < 5 * 20
+
+
+@pytest.mark.parametrize(("scene", "share"), [(True, 0.8), (False, 0.0)])
+def test_most_people_in_the_videos_scene_walk_where_they_did(scene: bool, share: float) -> None:
+    composer = Composer(drawn_library(), Composition())
+    shot = Shot(100, 50, 400, 300, frames=12)
+    in_place = []
+    for seed in range(60):
+        actor = composer._actor(True, scene, shot, np.random.default_rng(seed))
+        # One walks along y = 280, the other down to the left of where both begin.
+        x, y = (actor.feet - [315, 280]).T
+        in_place.append(np.allclose(y, 0) or np.allclose(y, -x / 2))
+    assert np.mean(in_place) == pytest.approx(share, abs=0.15)
 
 
 def test_clutter_hides_objects_and_is_none() -> None:
@@ -208,6 +230,17 @@ def test_a_camera_that_does_not_move_shows_the_same_all_the_time() -> None:
     # The path of one of the screens would turn round, if screens moved.
     for frames in empty_scenes(1.0, range(320, 350)):
         assert np.abs(frames - frames[0]).max() < 20
+
+
+def test_a_camera_moves_no_faster_than_the_pace_along_either_axis() -> None:
+    composer = Composer(drawn_library(), Composition(still=0, pace=0.5))
+    speeds = []
+    for seed in range(20):
+        camera = composer._camera((576, 1400), 36, SIZE, np.random.default_rng(seed))
+        speeds.append(np.abs(np.diff(camera.corners, axis=0)).max(0) / camera.heights[0])
+    fastest = np.max(speeds, axis=0)
+    assert (fastest <= 0.01 * 0.5 * 36 / 35 + 1e-9).all()
+    assert (fastest > 0.01 * 0.5 * 0.7).all()
 
 
 def test_a_camera_that_moves_never_leaps() -> None:

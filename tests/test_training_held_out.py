@@ -14,6 +14,7 @@ from benchmarks.average_precision import average_precision
 from model import VisTR
 from streamer.window import Prediction
 from tests.evaluated import SIZE, pictures, sure_vistr, write_assets
+from training import held_out
 from training.assets import Assets
 from training.clip import Clip
 from training.held_out import (
@@ -95,6 +96,36 @@ def test_what_is_found_counts_in_full() -> None:
     row = tube_rows(net, {"own": Answers(net)}, 2)["own"]
     assert row.pop("objects") == 8
     assert row == pytest.approx(dict.fromkeys(row, 1.0))
+
+
+class OneObject:
+    """Clips with an object of category 1, in the upper half of every frame."""
+
+    def draw(self, rng: np.random.Generator, times: Sequence[int], size: tuple[int, int]) -> Clip:
+        masks = np.zeros((1, len(times), *size), np.bool_)
+        masks[:, :, : size[0] // 2] = True
+        return Clip(pictures(0, len(times)), masks, np.ones(1, np.int64))
+
+
+def test_untangled_rows_count_by_the_share_of_the_frames_that_show_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    height, width = (side // 4 for side in SIZE)
+    masks = np.full((4, 2, height, width), -1, np.float32)
+    masks[:, 0, : height // 2] = 1  # the object
+    masks[:, 1, height // 2 :] = 1  # nothing, but surely so in a single frame
+    joined = Prediction(
+        scores=np.array([0.5, 0.9], np.float32),
+        class_votes=np.array([[0, 1], [0, 1]], np.float32),
+        embeddings=np.zeros((2, 1), np.float32),
+        boxes=np.zeros((4, 2, 4), np.float32),
+        presence=np.array([[True, t == 0] for t in range(4)]),
+        masks=masks,
+        colours=np.zeros((4, 2, 0), np.float32),
+    )
+    monkeypatch.setattr(held_out, "untangle", lambda *_: joined)
+    row = tube_rows(sure_vistr(4), {"one": OneObject()}, 1)["one, untangled"]
+    assert row["AP50"] == pytest.approx(1)
 
 
 def test_a_row_with_pixels_only_where_it_is_not_present_is_no_result() -> None:

@@ -14,8 +14,11 @@ from PIL import Image
 from tests.clips import make_clip
 from tests.parts import PERSON
 from training.assets import BACKGROUNDS, DEFAULT_FOLDER, DRAWINGS, SPRITES, VIDEO, Assets
+from training.composer import Composer
 from training.drawings import svg
 from training.library import GROUPS, PEOPLE, Library, Split, load_library
+from training.run_config import DataConfig
+from training.sources import open_sources
 
 PLACES = (DEFAULT_FOLDER, Path(__file__).parents[2] / "shared" / "assets")
 
@@ -40,7 +43,7 @@ def walked(ground: NDArray[np.uint8], t: int) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[Split, Library]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("assets")
     (folder / VIDEO).parent.mkdir(parents=True)
     ground = np.full((80, 120, 3), 120, np.uint8)
@@ -58,9 +61,12 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[Split, Library]:
     for name in ("a", "b"):
         drawing = svg(b'{"icons": {"x": {"body": %s}}}' % json.dumps(square).encode(), "x")
         (folder / DRAWINGS / "02_x" / f"{name}.svg").write_bytes(drawing)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: Path) -> dict[Split, Library]:
     assets = Assets(folder)
-    plain = load_library(assets, "train", drawings=False)
-    assert {i: len(some) for i, some in plain.sprites.items()} == {1: 2, 2: 1, 4: 2}
     return {"train": load_library(assets, "train"), "val": load_library(assets, "val")}
 
 
@@ -74,6 +80,12 @@ def test_sprites_are_held_out_where_there_are_enough_and_drawings_are_for_traini
     assert levels["train"] == {1: [100, 140], 2: [60, 50, 50], 4: [60, 100]}
     assert levels["val"] == {1: [60], 2: [60], 4: [60, 100]}
     assert drawn["train"].unseen == drawn["val"].unseen == {1}
+
+
+def test_training_does_without_drawings_if_asked_to(folder: Path) -> None:
+    source = open_sources(DataConfig(assets=folder, drawings=False), slots=5).train
+    assert isinstance(source, Composer)
+    assert {i: len(some) for i, some in source.library.sprites.items()} == {1: 2, 2: 1, 4: 2}
 
 
 def test_every_fifth_background_is_held_out(drawn: dict[Split, Library]) -> None:

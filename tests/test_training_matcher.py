@@ -48,7 +48,8 @@ def test_generalised_iou_is_torchvisions() -> None:
     torch.testing.assert_close(pair_giou(first[:, None], second), expected)
 
 
-def test_generalised_iou_of_points_has_a_gradient() -> None:
+def test_generalised_iou_of_points_is_a_number_and_has_a_gradient() -> None:
+    assert pair_giou(torch.zeros(4), torch.zeros(4)) == 0
     points = torch.full((3, 4), 0.5).requires_grad_()
     with torch.no_grad():
         points[0, 2:], points[1, 2:], points[2, 2:] = 0, 1e-25, 1e-12

@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks.annotations import Result, Video
+from benchmarks.annotations import GroundTruth, Result, Truth, Video
+from benchmarks.average_precision import average_precision
 from model import save_vistr
 from streamer.config import SHIPPED_CLIP
 from streamer.errors import SourceError
 from tests.clips import make_clip
 from tests.evaluated import pictures, sure_vistr, write_labels
-from training.real_clip import ANNOTATIONS, label_figures, load_for_evaluation, read_labels
+from training.real_clip import (
+    ANNOTATIONS,
+    _frame_by_frame,
+    label_figures,
+    load_for_evaluation,
+    read_labels,
+)
 from training.streaming import stream_results
+from training.tube_figures import tube_of
 
 LABELLED = (0, 7, 14, 21, 28)
 PERFECT = {
@@ -87,6 +96,18 @@ def test_frames_by_themselves_know_no_identities(tmp_path: Path, case: Case) -> 
     assert figures["DetA"] == pytest.approx(1)
     assert figures["AssA"] < 1
     assert figures["tube AP"] < 1
+
+
+@pytest.mark.parametrize(("found_in", "ap"), [(0, 1.0), (1, 0.0)])
+def test_what_is_found_in_another_frame_alone_is_not_found(found_in: int, ap: float) -> None:
+    shown = np.zeros((2, 2, 8, 8), np.bool_)
+    shown[0, 0, 2:6, 2:6] = shown[1, found_in, 2:6, 2:6] = True
+    object_tube, result_tube = map(tube_of, shown)
+    truth = GroundTruth(
+        {7: Video((8, 8), 2)}, {1: "person"}, (Truth(7, 1, object_tube, 16, crowd=False),)
+    )
+    figures = average_precision(*_frame_by_frame(truth, [Result(7, 1, 0.9, result_tube)])).stats
+    assert figures["AP"] == pytest.approx(ap)
 
 
 def two_videos(content: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from streamer.stitching.shapes import Shapes
 from streamer.stitching.untangling import MAX_AGE, untangle
 from streamer.window import Prediction
 
@@ -43,6 +44,11 @@ def untangled(given: Prediction) -> Prediction:
     return untangle(given, range(len(given.masks)))
 
 
+def absent(given: Prediction) -> Prediction:
+    """The same with its slots absent where they show nothing."""
+    return replace(given, presence=(given.masks > 0).any(axis=(2, 3)))
+
+
 def left_walker(frame: int) -> Place:
     return 2, 2 + frame, 8, 4
 
@@ -54,6 +60,19 @@ def right_walker(frame: int) -> Place:
 def fast(frame: int) -> Place:
     """Moves by more than its width in every frame."""
     return 6, 1 + 5 * frame, 4, 3
+
+
+def fast_below(frame: int) -> Place:
+    """Keeps up with it."""
+    return 12, 1 + 5 * frame, 4, 3
+
+
+def out_at_the_left(frame: int) -> Place:
+    return (6, max(8 - 3 * frame, 0), 6, min(14 - 3 * frame, 6)) if frame < 5 else None
+
+
+def out_at_the_top(frame: int) -> Place:
+    return (max(8 - 3 * frame, 0), 6, min(14 - 3 * frame, 6), 6) if frame < 5 else None
 
 
 def hides(frame: int) -> Place:
@@ -92,7 +111,10 @@ def places(place: Callable[[int], Place], shown: Sequence[int] = range(FRAMES)) 
 
 @pytest.mark.parametrize(
     "slots",
-    [(), (nothing,), (left_walker, right_walker), (left_walker, nothing), (fast,), (hides,)],
+    [
+        *((), (nothing,), (left_walker, right_walker), (left_walker, nothing), (fast,), (hides,)),
+        *((fast, fast_below), (out_at_the_left,), (out_at_the_top,)),
+    ],
 )
 def test_slots_that_stay_are_left_as_they_are(slots: tuple[Callable[[int], Place], ...]) -> None:
     given = prediction(*slots)
@@ -112,6 +134,28 @@ def test_slots_that_swap_their_objects_are_swapped_back() -> None:
     assert np.linalg.norm(found.embeddings, axis=1) == pytest.approx([1, 1])
     assert found.embeddings[0, 0] == pytest.approx(3 * found.embeddings[0, 1])
     assert np.array_equal(found.boxes[5:7, 0], given.boxes[[5, 6], [0, 1]])
+
+
+def test_rows_come_by_score_whatever_the_order_of_their_objects() -> None:
+    """The better slot begins with one object, but shows the other one longer."""
+    given = prediction(
+        lambda t: (left_walker if t < 2 else right_walker)(t),
+        lambda t: (right_walker if t < 2 else left_walker)(t),
+    )
+    found = untangled(given)
+    assert rows(found) == [places(right_walker), places(left_walker)]
+    assert found.scores == pytest.approx([0.9 * 0.75 + 0.5 * 0.25, 0.9 * 0.25 + 0.5 * 0.75])
+    assert found.class_votes == pytest.approx(np.array([[0, 0.75, 0.25, 0], [0, 0.25, 0.75, 0]]))
+
+
+def test_what_a_slot_of_two_objects_says_of_frames_without_either_is_no_part_of_them() -> None:
+    given = prediction(
+        lambda t: (6, 2 if t < 3 else 30, 6, 6) if t not in (3, 4) else None,
+        lambda _: (2, 14, 6, 6),
+    )
+    shown = [range(3), range(5, FRAMES), range(FRAMES)]
+    expected = [[frame in each for frame in range(FRAMES)] for each in shown]
+    assert untangled(given).presence.T.tolist() == expected
 
 
 def test_what_a_steady_slot_says_of_frames_without_its_object_stays() -> None:
@@ -223,6 +267,16 @@ def test_an_object_that_was_hidden_is_found_where_it_went_to() -> None:
     assert rows(untangled(given)) == [places(walker, (0, 1, 2, 5, 6, 7))]
 
 
+def test_two_sightings_tell_nothing_of_the_movement() -> None:
+    def jumps(frame: int) -> Place:
+        return 6, 10 if frame == 0 else 18, 5, 5
+
+    given = prediction(
+        lambda t: jumps(t) if t < 2 else None, lambda t: jumps(t) if t >= 2 else None
+    )
+    assert rows(untangled(absent(given))) == [places(jumps)]
+
+
 def test_an_object_that_turned_is_found_where_it_went_to_last() -> None:
     def turns(frame: int) -> Place:
         return 2, 16 + min(frame, 24 - frame), 4, 4
@@ -255,6 +309,15 @@ def test_who_is_alone_may_turn_and_jump() -> None:
     assert untangled(bounces) is bounces
     jumps = prediction(lambda t: (2, 5 if t < 5 else 12, 4, 4), lambda _: (12, 35, 4, 4))
     assert untangled(jumps) is jumps
+    beside = prediction(lambda t: (2, 5 if t < 5 else 12, 4, 4), lambda _: (12, 20, 4, 4))
+    assert len(untangled(beside)) == 3
+
+
+def test_the_overlap_is_that_of_the_mask_seen_last() -> None:
+    """Whatever its slot shows by now."""
+    shapes = Shapes.of(prediction(lambda t: (6, 2, 6, 3 if t else 6)), range(FRAMES))
+    overlap = shapes.overlap(np.array([0]), np.array([0]), np.zeros((1, 2)), 1)
+    assert overlap == pytest.approx(0.5)
 
 
 def test_frames_in_which_a_slot_is_absent_are_no_part_of_it() -> None:
@@ -282,6 +345,51 @@ def test_who_meets_another_and_turns_back_is_known_by_the_colours() -> None:
     clad = dressed(given, [0] * FRAMES, [1] * FRAMES)
     assert untangled(clad) is clad
     assert rows(untangled(dressed(given, [0] * FRAMES, [-1] * FRAMES)))[0] == crossed
+
+
+def first_half(left: int) -> Callable[[int], Place]:
+    return lambda frame: (6, left, 6, 6) if frame < 4 else None
+
+
+def second_half(left: int) -> Callable[[int], Place]:
+    return lambda frame: (6, left, 6, 6) if frame >= 4 else None
+
+
+def test_of_two_slots_an_object_goes_on_with_that_of_its_colours() -> None:
+    given = absent(prediction(first_half(10), second_half(10), second_half(13)))
+    found = rows(untangled(dressed(given, [0] * FRAMES, [1] * FRAMES, [0] * FRAMES)))
+    assert [(6, 10)] * 4 + [(6, 13)] * 4 in found
+
+
+@pytest.mark.parametrize(
+    ("colours", "left", "colour", "goes_on"),
+    [([1, 1, 1, 1], 11, 1, 14), ([0, 1, 2, 0], 13, 0, 10)],
+    ids=["the colours of the second", "all the colours of the first"],
+)
+def test_of_two_objects_the_one_of_its_colours_goes_on_with_a_slot(
+    colours: list[int], left: int, colour: int, goes_on: int
+) -> None:
+    given = absent(prediction(first_half(10), first_half(14), second_half(left)))
+    clad = dressed(given, [0] * FRAMES, [*colours, *[-1] * 4], [colour] * FRAMES)
+    assert [(6, goes_on)] * 4 + [(6, left)] * 4 in rows(untangled(clad))
+
+
+def test_colours_alone_are_no_reason_to_go_on() -> None:
+    """The first slot leaves an object, with whose colours two others come, for another far away."""
+    given = prediction(lambda t: (6, 10 if t < 4 else 33, 6, 6), second_half(7), second_half(13))
+    assert len(untangled(dressed(given, [0] * FRAMES, [1] * FRAMES, [1] * FRAMES))) == 4
+
+
+def test_who_does_not_go_on_is_no_reason_to_break_up_another() -> None:
+    def steps(frame: int) -> Place:
+        return 6, 2 if frame < 4 else 6, 6, 6
+
+    def changes(frame: int) -> Place:
+        return 6, 26 if frame < 4 else 30, 6, 6
+
+    given = absent(prediction(steps, changes, second_half(22)))
+    clad = dressed(given, [0] * FRAMES, [1] * 4 + [2] * 4, [2] * FRAMES)
+    assert places(steps) in rows(untangled(clad))
 
 
 def test_who_is_alone_goes_on_in_another_light() -> None:

@@ -285,6 +285,17 @@ def test_one_mask_cannot_be_asked_for_twice() -> None:
         parse(altered(frame_packet(), double))
 
 
+def test_more_run_lengths_than_a_mask_can_have_are_refused() -> None:
+    counts = b"P6" + 400 * b"0"  # all 192 pixels, and 400 runs of none
+
+    def widen(header: dict[str, Any]) -> None:
+        header["instances"] = [header["instances"][0] | {"length": len(counts)}]
+
+    packet = altered(frame_packet(), widen)
+    with pytest.raises(WireError, match="instance 0: 402 characters of run lengths for 16x12"):
+        parse([*packet[:2], counts])
+
+
 def test_a_payload_of_another_kind_is_refused() -> None:
     packet = frame_packet("labelmap_png")
     with pytest.raises(WireError, match="not a 16-bit greyscale PNG of 16x12"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import sys
 import threading
 import time
@@ -192,11 +193,12 @@ def test_a_short_stream_still_waits_for_a_late_reader_at_its_end() -> None:
 def test_an_ended_stream_does_not_wait_for_ever(
     reason: str, linger_s: float, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Publisher(ZmqConfig(wait_subscribers=1, linger_s=linger_s)) as publisher:
+    config = ZmqConfig(wait_subscribers=1, linger_s=linger_s, heartbeat_s=LONGEST_S)
+    with Publisher(config) as publisher:
         publisher.inform()
         publisher.put([frame_result(0)])
         assert publisher.end(reason) is None  # type: ignore[arg-type]
-    assert "0 of 1 reader(s) have come" in caplog.text
+    assert "of the readers waited for, 0 of 1 came" in caplog.text
 
 
 def test_a_stream_cut_off_without_an_end_still_sends_eos() -> None:
@@ -448,6 +450,31 @@ def test_the_time_to_make_room_counts_from_the_last_message_that_went(
         reader.socket.recv_multipart()
 
 
+@pytest.mark.parametrize(("closed_after_s", "linger_ms"), [(9.0, 1000), (11.0, 0)])
+def test_the_time_to_linger_counts_from_the_end_and_not_from_closing(
+    closed_after_s: float, linger_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, lingers_ms = [100.0], []
+    close = zmq.Socket.close
+
+    def note(socket: zmq.Socket[bytes], linger: int | None = None) -> None:
+        if socket is sink._socket:
+            lingers_ms.append(linger)
+        close(socket, linger)
+
+    monkeypatch.setattr(zmq_sink, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(zmq.Socket, "close", note)
+    sink = ZmqSink("tcp://127.0.0.1:*", "default", RUN, ZmqConfig(pattern="push", linger_s=10))
+    sink._closed_at, now[0] = now[0], now[0] + closed_after_s
+    sink.close()
+    assert lingers_ms == [linger_ms]
+
+
+def test_without_time_to_linger_nothing_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    ZmqSink("tcp://127.0.0.1:*", "default", RUN, ZmqConfig(linger_s=0)).close()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 def test_heartbeats_of_push_wait_for_a_reader() -> None:
     config = ZmqConfig(pattern="push", heartbeat_s=0.02, linger_s=0.05)
     with Publisher(config) as publisher:
@@ -455,6 +482,23 @@ def test_heartbeats_of_push_wait_for_a_reader() -> None:
         first, second = reader.read(), reader.read()
         assert (first.seq, second.seq) == (0, 1)
         assert isinstance(first, HeartbeatMessage)
+
+
+def test_heartbeats_of_push_come_to_a_reader_that_is_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+    poll = zmq.Socket.poll
+
+    def note(socket: zmq.Socket[bytes], timeout: int | None = None, flags: int = zmq.POLLIN) -> int:
+        asked.extend([flags] if flags == zmq.POLLOUT else [])
+        return poll(socket, timeout, flags)
+
+    monkeypatch.setattr(zmq.Socket, "poll", note)
+    with Publisher(ZmqConfig(pattern="push", heartbeat_s=0.02, linger_s=0.05)) as publisher:
+        until(lambda: len(asked) >= 2)  # two were due and had no room
+        reader = publisher.reader(zmq.PULL)
+        assert [reader.read().seq for _ in range(2)] == [0, 1]
 
 
 def test_a_heartbeat_waits_for_no_reader_that_has_just_left(

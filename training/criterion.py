@@ -123,7 +123,7 @@ def _mask_losses(
 ) -> dict[str, Tensor]:
     """Dice and focal loss of the masks of matched slots, frame by frame."""
     if not batch.present.any():
-        zero = outputs.logits.sum() * 0
+        zero = outputs.logits.new_zeros(())
         return {"dice": zero, "focal": zero}
     counted = batch.present[..., None] & (batch.visible | (config.absent == "category"))
     clips, objects = batch.present.nonzero(as_tuple=True)

@@ -55,8 +55,6 @@ class Trainee(nn.Module):
         self.moments = nn.Parameter(torch.zeros(net.frames, dim))
         told = net.architecture.num_classes + 4
         self.token_heads = nn.ModuleList(nn.Linear(dim, told) for _ in range(2))
-        if groups > 1:
-            nn.init.normal_(self.shared[1:])
         for parameter in self.token_heads.parameters():
             # No random numbers but those of the caller's seed; there is nothing to tell apart here.
             nn.init.zeros_(parameter)

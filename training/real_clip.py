@@ -138,11 +138,9 @@ def _frame_by_frame(
     """Each frame of a video as a video by itself."""
     (video,) = truth.videos.values()
     videos = {number: Video(video.size, 1) for number in range(1, video.frames + 1)}
-    truths = [
-        replace(part, area=part.tube.mean_area) for found in truth.truths for part in _parts(found)
-    ]
+    truths = tuple(part for found in truth.truths for part in _parts(found))
     parts = [part for found in results for part in _parts(found)]
-    return GroundTruth(videos, truth.categories, tuple(truths)), parts
+    return GroundTruth(videos, truth.categories, truths), parts
 
 
 def _parts(found: Found) -> list[Found]:
