@@ -21,6 +21,7 @@ from streamer.errors import SourceError
 from streamer.frame import Epoch, Frame, Region
 from streamer.printable import printable, shortened
 from streamer.sources.media import SourceCounts
+from streamer.sources.source_spec import is_empty
 
 DEEP_FORMATS = ("PNG", "PPM")
 """What may hold 16 bits of grey of which PIL makes 32-bit numbers, in some of its versions."""
@@ -171,10 +172,9 @@ def _named(path: Path) -> Iterator[None]:
 
 def _check_regular(path: Path) -> None:
     """See that a file is none whose opening may wait for ever, such as a FIFO, nor empty."""
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(path.stat().st_mode):
         raise SourceError("is not a regular file")
-    if not found.st_size and not path.read_bytes():  # some file systems give no size
+    if is_empty(path):
         raise SourceError("is empty")
 
 

@@ -22,7 +22,7 @@ from streamer.sources.demuxers import IMAGES
 from streamer.sources.media import SourceCounts
 from streamer.sources.picture import Picture
 from streamer.sources.selection import as_written
-from streamer.sources.source_spec import find_images
+from streamer.sources.source_spec import find_images, is_empty
 
 log = logging.getLogger(__name__)
 
@@ -90,10 +90,7 @@ class ImageMedia:
     def _decode(self, path: Path) -> av.VideoFrame:
         # Opened here: FFmpeg would take %d in a name for a pattern, and a colon for a protocol's.
         with path.open("rb") as file:
-            magic = file.read(4)
-            if not magic:
-                raise _EmptyError
-            is_tiff = magic in tiff_decoding.MAGIC
+            is_tiff = file.read(4) in tiff_decoding.MAGIC
             file.seek(0)
             if is_tiff:
                 frame, holds_more = tiff_decoding.decode_tiff(path, file)
@@ -116,16 +113,12 @@ class ImageMedia:
             log.warning("%s holds several pictures; only the first of a file is read", name)
 
 
-class _EmptyError(OSError):
-    """A file holds nothing."""
-
-
 def _why(path: Path, error: Exception) -> str:
     """What is wrong with an image; raises an UnforeseenError where the fault is not its own."""
     number = getattr(error, "errno", None)
     if isinstance(error, MemoryError) or number in _NO_FAULT_OF_THE_IMAGE:
         raise UnforeseenError(f"{printable(path)}: {strerror(number or ENOMEM)}") from error
-    if isinstance(error, _EmptyError):
+    if is_empty(path):
         return "is empty"
     if is_animated_webp(path):
         return "an animated WebP cannot be read by FFmpeg"

@@ -135,7 +135,7 @@ class SourceSpec:
         needed = os.R_OK | (os.X_OK if place.is_dir() else 0)
         if place.exists() and not os.access(place, needed):
             raise SourceError(f"{self.name}: {os.strerror(errno.EACCES)}")
-        if _is_empty(path):
+        if is_empty(path):
             raise SourceError(f"{self.name}: is empty")
         if self.kind == "images":
             next(find_images(path, self.name))
@@ -193,7 +193,7 @@ def _hint(spec: str) -> str:
     return "; a URL begins with its protocol, such as rtsp:// or http://" if is_like else ""
 
 
-def _is_empty(path: Path) -> bool:
+def is_empty(path: Path) -> bool:
     """Whether a file holds nothing; some file systems give no size of what holds something."""
     with suppress(OSError):  # which shows when it is opened
         if path.is_file() and not path.stat().st_size:
