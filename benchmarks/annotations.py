@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 from benchmarks.masks import read_masks
 from benchmarks.tubes import Tube, mean_area
-from streamer.dataset.entries import Entry, count_ids, named_entries
+from streamer.dataset.entries import Entry, count_ids, named_entries, read_lists
 from streamer.errors import SourceError
 from streamer.json_file import read_json
 from streamer.wire.fields import MAX_FLOAT
@@ -75,10 +75,7 @@ def read_ground_truth(path: str, bad: list[str] | None = None) -> GroundTruth:
     Raises:
         SourceError: The file cannot be read, has no usable video, or an entry of it is bad.
     """
-    parts = _load(path, dict)
-    for key in ("videos", "categories", "annotations"):
-        if not isinstance(parts.get(key), list):
-            raise SourceError(f"{path}: {key} is {parts.get(key)!r:.60}, expected a list")
+    parts = read_lists(path, "videos", "categories", "annotations")
     videos: dict[int, Video] = {}
     ids = count_ids(parts["videos"])
     for entry in named_entries(f"{path}: videos", parts["videos"]):
@@ -111,8 +108,11 @@ def read_results(
     Raises:
         SourceError: The file cannot be read, or an entry of it is bad.
     """
+    found, _ = read_json(path)
+    if not isinstance(found, list):
+        raise SourceError(f"{path}: expected a list, found {type(found).__name__}")
     results: list[Result] = []
-    for entry in named_entries(f"{path}: results", _load(path, list)):
+    for entry in named_entries(f"{path}: results", found):
         with _checked(entry, bad):
             results.append(_result(entry, videos))
     return results
@@ -135,14 +135,6 @@ def _known(entry: Entry, key: str, known: Mapping[int, object]) -> int:
     if value not in known:
         raise ValueError(f"the ground truth lists no such {key.removesuffix('_id')}")
     return value
-
-
-def _load(path: str, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
-    content, _ = read_json(path)
-    if not isinstance(content, kind):
-        expected = {dict: "an object", list: "a list"}[kind]
-        raise SourceError(f"{path}: expected {expected}, found {type(content).__name__}")
-    return content
 
 
 def _video(entry: Entry) -> Video:

@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 from torch.utils.data import get_worker_info
 
-from streamer.dataset.entries import count_ids, named_entries
+from streamer.dataset.entries import count_ids, named_entries, read_lists
 from streamer.errors import SourceError
-from streamer.json_file import read_json
 from training.clip import Clip
 from training.youtube_vis_clip import draw_clip
 from training.youtube_vis_entries import (
@@ -183,12 +182,7 @@ class YouTubeVis:
                 self._warn("unusable image")
 
     def _read(self, images: Path, categories: int) -> list[LabelledVideo]:
-        content, _ = read_json(self.path)
-        if not isinstance(content, dict):
-            raise SourceError(f"{self.path}: expected an object, found {type(content).__name__}")
-        for key in ("videos", "annotations"):
-            if not isinstance(records := content.get(key), list):
-                raise SourceError(f"{self.path}: {key} is {records!r:.60}, expected a list")
+        content = read_lists(self.path, "videos", "annotations")
         videos: dict[int, LabelledVideo] = {}
         ids = count_ids(content["videos"])
         for entry in named_entries(f"{self.path}: videos", content["videos"]):

@@ -5,15 +5,32 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from streamer.errors import SourceError
 from streamer.frame import MAX_PIXELS
+from streamer.json_file import read_json
 from streamer.printable import shortened
 from streamer.wire.fields import MAX_INTEGER
 
 NAMING_KEYS = ("id", "video_id", "category_id")
 """What a message about an entry repeats of it."""
+
+
+def read_lists(path: str | Path, *keys: str) -> dict[str, Any]:
+    """The object in a JSON file, with a list under each of some keys.
+
+    Raises:
+        SourceError: The file cannot be read, is no object, or one of these is no list.
+    """
+    content, _ = read_json(path)
+    if not isinstance(content, dict):
+        raise SourceError(f"{path}: expected an object, found {type(content).__name__}")
+    for key in keys:
+        if not isinstance(content.get(key), list):
+            raise SourceError(f"{path}: {key} is {content.get(key)!r:.60}, expected a list")
+    return content
 
 
 def named_entries(name: str, records: list[Any]) -> Iterator[Entry]:
