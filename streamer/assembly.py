@@ -113,9 +113,9 @@ def _load_network(config: StreamConfig, device: torch.device, dtype: torch.dtype
             categories=config.category_file,
         )
     except ModelCheckpointError as error:
-        is_published = config.weights is not None and Path(config.weights).name in PUBLISHED
-        is_missing = is_published and not Path(config.weights or "").exists()
-        raise CheckpointError(f"{error}{LINKED if is_missing else ''}") from error
+        path = Path(config.weights or "")
+        hint = LINKED if path.name in PUBLISHED and not path.exists() else ""
+        raise CheckpointError(f"{error}{hint}") from error
     with device_errors(device, "while loading the weights"):
         optimise_for_inference(net, device, dtype)
         finite = all(bool(all_finite(parameter)) for parameter in net.parameters())
